@@ -1,0 +1,32 @@
+"""bital: PyTorch programs, unchanged, in pure Python on NumPy.
+
+Importing this package loads nothing heavy; each public name is loaded when it is first used:
+
+    from bital import torch         # PyTorch's namespace
+    bital.install_as_torch()        # from here on `import torch` means bital.torch
+"""
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bital import torch
+    from bital.importer import install_as_torch
+
+__all__ = ["__version__", "install_as_torch", "torch"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Load `bital.torch` or `bital.install_as_torch` on first use."""
+    if name == "torch":
+        module: ModuleType = importlib.import_module("bital.torch")
+        return module
+    if name == "install_as_torch":
+        return importlib.import_module("bital.importer").install_as_torch
+    raise AttributeError(f"module 'bital' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

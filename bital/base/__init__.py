@@ -1,0 +1,1 @@
+"""Words and arithmetic: errors, switches, dtypes, devices, sizes and strides."""
