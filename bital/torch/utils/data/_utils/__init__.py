@@ -1,0 +1,5 @@
+"""Parts of the loader that are not named in `torch.utils.data`: collating, fetching, workers."""
+
+from bital.torch.utils.data._utils import collate as collate
+from bital.torch.utils.data._utils import fetch as fetch
+from bital.torch.utils.data._utils import worker as worker
