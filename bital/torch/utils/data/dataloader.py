@@ -155,9 +155,7 @@ class DataLoader(Generic[_T_co]):
         self.check_worker_number_rationality()
         self._initialized = True
 
-    def _default_sampler(
-        self, shuffle: bool | None, generator: torch.Generator | None
-    ) -> Sampler:
+    def _default_sampler(self, shuffle: bool | None, generator: torch.Generator | None) -> Sampler:
         if self._dataset_kind == _DatasetKind.Iterable:
             return _InfiniteConstantSampler()
         if shuffle:
@@ -288,8 +286,7 @@ def _check_sampling_options(
             )
     elif batch_size is None and drop_last:
         raise ValueError(
-            "batch_size=None option disables auto-batching "
-            "and is mutually exclusive with drop_last"
+            "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
         )
 
 
@@ -476,9 +473,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         """The next worker in turn that still has data (and, out of order, is not busy)."""
         share = self._loader.prefetch_factor * self._num_workers // max(1, sum(self._active))
         for worker_id in itertools.islice(self._turn, self._num_workers):
-            if self._active[worker_id] and (
-                self._loader.in_order or self._load[worker_id] < share
-            ):
+            if self._active[worker_id] and (self._loader.in_order or self._load[worker_id] < share):
                 return worker_id
         return None
 

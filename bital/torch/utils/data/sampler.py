@@ -190,13 +190,10 @@ class BatchSampler(Sampler[list[int]]):
     ) -> None:
         if not _is_positive_int(batch_size):
             raise ValueError(
-                "batch_size should be a positive integer value, "
-                f"but got batch_size={batch_size}"
+                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
             )
         if not isinstance(drop_last, bool):
-            raise ValueError(
-                f"drop_last should be a boolean value, but got drop_last={drop_last}"
-            )
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -220,6 +217,5 @@ def _is_positive_int(value: object) -> bool:
 def _check_num_samples(num_samples: object) -> None:
     if not _is_positive_int(num_samples):
         raise ValueError(
-            "num_samples should be a positive integer value, "
-            f"but got num_samples={num_samples}"
+            f"num_samples should be a positive integer value, but got num_samples={num_samples}"
         )

@@ -104,9 +104,7 @@ class WorkerFailure:
 
         A type that cannot be made from one message becomes a RuntimeError.
         """
-        message = _QuotedText(
-            f"Caught {self.kind.__name__} {self.where}.\nOriginal {self.text}"
-        )
+        message = _QuotedText(f"Caught {self.kind.__name__} {self.where}.\nOriginal {self.text}")
         try:
             error = self.kind(message)
         except Exception:
