@@ -1,0 +1,264 @@
+"""Engine: walks the nodes from results to leaves.
+
+Room: autograd. Nodes are processed from the youngest to the oldest, which is a topological order,
+since a node is younger than what it consumes; leaves accumulate in the order in which their last
+contribution arrived. Nothing here recurses, so depth is limited by memory only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from bital.ir.meta import Meta
+from bital.ir.trace import Trace, local
+from bital.tensor.dispatch import cast
+from bital.tensor.node import AccumulateGrad, Node, Output
+from bital.tensor.tensor import Tensor, edge_of, wrap
+
+
+class Run:
+    """One backward pass: the gradients that wait for their node, and what to do with them."""
+
+    def __init__(self, keep_graph: bool, create_graph: bool, accumulate: bool) -> None:
+        self.keep_graph, self.create_graph, self.accumulate = keep_graph, create_graph, accumulate
+        self.waiting: dict[Node, Any] = {}  # node -> gradient, or list of them per output
+        self.leaves: dict[AccumulateGrad, Tensor] = {}
+        self.queue: list[tuple[int, Node]] = []
+        self.needed: set[Node] | None = None  # with `inputs`: the nodes on a way to them
+        self.captures: dict[Any, int] = {}  # (node, index) -> which of `inputs`
+        self.captured: list[Tensor | None] = []
+
+    def send(self, edge: Any, g: Tensor) -> None:
+        """Add a gradient to what waits for `edge`."""
+        if isinstance(edge, AccumulateGrad):
+            if self.needed is not None and edge not in self.needed:
+                return
+            before = self.leaves.pop(edge, None)
+            self.leaves[edge] = g if before is None else before + g
+            return
+        node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
+        if self.needed is not None and node not in self.needed:
+            return
+        waiting = self.waiting
+        before = waiting.get(node)
+        if before is None:
+            heappush(self.queue, (-node.number, node))
+            if node.outputs == 1:
+                waiting[node] = g
+            else:
+                waiting[node] = slots = [None] * node.outputs
+                slots[index] = g
+        elif node.outputs == 1:
+            waiting[node] = before + g
+        else:
+            before[index] = g if before[index] is None else before[index] + g
+
+    def go(self) -> None:
+        """Process every waiting node."""
+        queue, waiting = self.queue, self.waiting
+        while queue:
+            node = heappop(queue)[1]
+            g = waiting.pop(node)
+            self.step(node, g)
+        self.finish_leaves()
+
+    def step(self, node: Node, g: Any) -> None:
+        g = self.before_node(node, g)
+        if self.needed is not None and not self.leads_on(node):
+            return
+        grads = node.apply(g if node.outputs == 1 else tuple(g))
+        if hooks.check is not None:
+            hooks.check(node, grads)
+        if node.hooks:
+            grads = _node_hooks(node, grads, g)
+        if not self.keep_graph:
+            node.release()
+        metas = node.metas
+        for i, edge in enumerate(node.edges):
+            if edge is None:
+                continue
+            each = grads[i]
+            if each is not None:
+                if each._meta is not metas[i]:
+                    each = fit(each, metas[i], node, i)
+                self.send(edge, each)
+
+    def leads_on(self, node: Node) -> bool:
+        """Whether any input of the node is needed (its own gradient may be all that is)."""
+        needed = self.needed
+        assert needed is not None
+        return any(
+            e is not None and (e.node if type(e) is Output else e) in needed for e in node.edges
+        )
+
+    def before_node(self, node: Node, g: Any) -> Any:
+        """Tensor hooks, retained gradients and captures of the node's results, then pre-hooks."""
+        pre = node.pre_hooks
+        if pre:
+            g = _pre_hooks(node, g)
+        if self.captures:
+            for k in range(node.outputs):
+                which = self.captures.get((node, k))
+                if which is not None:
+                    self.captured[which] = g if node.outputs == 1 else g[k]
+        return g
+
+    def finish_leaves(self) -> None:
+        for leaf, g in self.leaves.items():
+            if leaf.tensor_hooks:
+                for hook in list(leaf.tensor_hooks.values()):
+                    got = hook(g)
+                    g = g if got is None else got
+            which = self.captures.get((leaf, 0))
+            if which is not None:
+                self.captured[which] = g
+            if self.accumulate:
+                accumulate(leaf, g, self.create_graph)
+
+
+def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
+    """Add `g` to the leaf's `.grad`, in place unless a graph of the gradient is wanted."""
+    variable = leaf.variable
+    if variable is None:
+        return
+    old = variable._grad
+    if old is None:
+        if create_graph:
+            variable._grad = g
+        else:
+            # the gradient may be somebody else's tensor (a seed, a saved one): keep one of our own
+            variable._grad = g if g._view is None and g._edge is None else g.detach().clone()
+            if variable._grad is g:
+                variable._grad = wrap(g._storage.value, g._meta)
+    elif create_graph:
+        variable._grad = old + g
+    else:
+        old.add_(g)
+    if leaf.post_hooks:
+        for hook in list(leaf.post_hooks.values()):
+            hook(variable)
+
+
+def fit(g: Tensor, meta: Meta, node: Node, index: int) -> Tensor:
+    """A gradient in the shape and dtype of the input it is for: broadcast axes are summed."""
+    if g._meta.shape != meta.shape:
+        if not _sums_to(g._meta.shape, meta.shape):
+            raise RuntimeError(
+                f"Function {node.name()} returned an invalid gradient at index {index} - got "
+                f"{list(g._meta.shape)} but expected shape compatible with {list(meta.shape)}"
+            )
+        g = g.sum_to_size(meta.shape)
+    if g._meta.dtype is not meta.dtype:
+        if g._meta.dtype.is_complex and not meta.dtype.is_complex:
+            g = g.real
+        g = cast(g, meta.dtype)
+    return g
+
+
+def _sums_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    lead = len(shape) - len(target)
+    return lead >= 0 and all(t in (1, s) for s, t in zip(shape[lead:], target))
+
+
+def _pre_hooks(node: Node, g: Any) -> Any:
+    grads = [g] if node.outputs == 1 else list(g)
+    for hook in list(node.pre_hooks.values()):  # type: ignore[union-attr]
+        got = hook(tuple(grads))
+        if got is not None:
+            grads = list(got) if isinstance(got, (tuple, list)) else [got]
+    return grads[0] if node.outputs == 1 else grads
+
+
+def _node_hooks(node: Node, grads: list, g: Any) -> list:
+    outputs = (g,) if node.outputs == 1 else tuple(g)
+    for hook in list(node.hooks.values()):  # type: ignore[union-attr]
+        got = hook(tuple(grads), outputs)
+        if got is not None:
+            grads = list(got) if isinstance(got, (tuple, list)) else [got]
+    return grads
+
+
+def backward(
+    roots: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    *,
+    keep_graph: bool,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None = None,
+    accumulate_grad: bool = True,
+) -> list[Tensor | None]:
+    """Run backward from `roots`; with `inputs`, only towards these, whose gradients are returned."""
+    trace = local.trace
+    run = Run(keep_graph, create_graph, accumulate_grad)
+    if inputs is not None:
+        _restrict(run, roots, inputs, accumulate_grad)
+    mode = trace.grad
+    trace.grad = create_graph
+    try:
+        for root, g in zip(roots, grads):
+            edge = edge_of(root)
+            if edge is None:
+                raise RuntimeError(
+                    "element 0 of tensors does not require grad and does not have a grad_fn"
+                )
+            run.send(edge, seed(root, g, trace))
+        run.go()
+    finally:
+        trace.grad = mode
+    return run.captured
+
+
+def seed(root: Tensor, g: Tensor | None, trace: Trace) -> Tensor:
+    """The gradient to begin with: the one given, checked, or one for a scalar."""
+    if g is None:
+        if root._meta.numel != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if not root._meta.dtype.is_floating_point:
+            raise RuntimeError(
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{root._meta.dtype}"
+            )
+        return hooks.ones(root._meta)
+    return g
+
+
+def _restrict(
+    run: Run, roots: Sequence[Tensor], inputs: Sequence[Tensor], accumulate_grad: bool
+) -> None:
+    """Find the nodes on the ways from roots to inputs, and where to capture."""
+    run.captured = [None] * len(inputs)
+    targets: set[Node] = set()
+    for which, t in enumerate(inputs):
+        edge = edge_of(t)
+        node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
+        run.captures[node, index] = which
+        targets.add(node)
+    needed = set(targets)
+    visited: dict[Node, list[Node]] = {}
+    stack = [_node_of(edge_of(r)) for r in roots]
+    while stack:  # children first: a node is needed if it is a target or a child is
+        node = stack[-1]
+        if node not in visited:
+            visited[node] = children = [_node_of(e) for e in node.edges if e is not None]
+            stack.extend(c for c in children if c not in visited)
+            continue
+        stack.pop()
+        if node not in needed and any(c in needed for c in visited[node]):
+            needed.add(node)
+    run.needed = needed
+
+
+def _node_of(edge: Any) -> Node:
+    return edge.node if type(edge) is Output else edge
+
+
+class _Hooks:
+    """What other modules give: the ones a backward pass begins with, and anomaly detection."""
+
+    ones: Callable[[Meta], Tensor]
+    check: Callable[[Node, list], None] | None = None
+
+
+hooks = _Hooks()

@@ -1,0 +1,95 @@
+"""Devices: where a tensor's elements live.
+
+Room: base; the standard library only. bital computes on the CPU; `cuda` and `meta` are known by
+name, so that programs can ask, and refused where a tensor would have to be made there.
+"""
+
+from __future__ import annotations
+
+from bital.base.errors import Unsupported
+
+_TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
+    "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+
+
+class device:  # noqa: N801 (PyTorch's own spelling)
+    """`torch.device("cpu")`, `torch.device("cuda", 1)`, `torch.device("cuda:1")`.
+
+    Attributes `type` (str) and `index` (int or None). Usable as a context manager, which makes it
+    the device of tensors created inside.
+    """
+
+    __slots__ = ("type", "index")
+    __module__ = "torch"
+
+    def __init__(self, type: str | device | int, index: int | None = None) -> None:  # noqa: A002
+        if isinstance(type, device):
+            type, index = type.type, type.index if index is None else index
+        elif isinstance(type, int):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(
+                "device(): argument 'type' (position 1) must be str, not "
+                f"{type.__class__.__name__}"
+            )
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(
+                    "type (string) must not include an index because index was passed "
+                    f"explicitly: {type}"
+                )
+            if not number.isdigit() or (number[0] == "0" and len(number) > 1):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if name not in _TYPES:
+            raise RuntimeError(
+                "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, "
+                "fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at "
+                f"start of device string: {name}"
+            )
+        self.type, self.index = name, index
+
+    def __repr__(self) -> str:
+        if self.index is None:
+            return f"device(type='{self.type}')"
+        return f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple:
+        return device, (self.type, self.index)
+
+    def __enter__(self) -> device:
+        usable(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+cpu = device("cpu")
+
+
+def usable(where: device | str | int | None) -> device:
+    """The device to make a tensor on; one that this installation lacks raises PyTorch's error."""
+    if where is None or where is cpu:
+        return cpu
+    where = where if isinstance(where, device) else device(where)
+    if where.type == "cpu":
+        if where.index not in (None, 0):
+            raise RuntimeError(f"CPU device index must be -1 or zero, got {where.index}")
+        return cpu
+    if where.type == "cuda":
+        # PyTorch built without CUDA raises AssertionError with this text
+        raise AssertionError("Torch not compiled with CUDA enabled (bital computes on the CPU)")
+    raise Unsupported(f"bital has no device '{where}': use 'cpu'")

@@ -1,0 +1,49 @@
+"""Meta: what is known of a value before it is computed.
+
+Room: ir. Metas are interned: two values of one shape, dtype and device share one object, so that
+the memo of an operator is looked up by identity, which is what makes recording cheap.
+"""
+
+from __future__ import annotations
+
+from bital.base.device import cpu, device
+from bital.base.dtype import dtype
+from bital.base.size import Size
+from bital.base.stride import contiguous_strides
+
+#: beyond this many distinct metas the table starts afresh; old objects stay valid, only memos miss
+_LIMIT = 65_536
+
+
+class Meta:
+    """Shape, dtype and device of a value, with what follows from them."""
+
+    __slots__ = ("shape", "dtype", "device", "ndim", "numel", "strides", "nbytes", "np")
+
+    def __init__(self, shape: Size, dtype: dtype, device: device) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.ndim = len(shape)
+        self.numel = shape.numel()
+        self.strides = contiguous_strides(shape)
+        self.nbytes = self.numel * dtype.itemsize
+        self.np = dtype.np
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+
+_table: dict[tuple, Meta] = {}
+
+
+def meta_of(shape: tuple[int, ...], dtype: dtype, device: device = cpu) -> Meta:
+    """The one Meta of this shape, dtype and device."""
+    key = (shape, dtype, device)
+    found = _table.get(key)
+    if found is None:
+        if len(_table) >= _LIMIT:
+            _table.clear()
+        found = Meta(Size(shape), dtype, device)
+        found = _table.setdefault((found.shape, dtype, device), found)
+    return found

@@ -1,0 +1,211 @@
+"""Op: the declaration of a primitive; Spec: a primitive for given operands and attributes.
+
+Room: ir. An Op says in one place what a primitive is: how its result looks (`rule`), what it
+computes (`impl`, against an array namespace), how gradients flow (`vjp`, made of recorded
+operations) and what PyTorch calls its node. A Spec is that declaration resolved for operand metas
+and attributes; it is made once, memoised, and named by identity in traces.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bital.base import config
+from bital.base.dtype import LOW_PRECISION, dtype
+from bital.ir.meta import Meta, meta_of
+
+#: a memo that outgrows this starts afresh (programs whose shapes never repeat)
+_MEMO_LIMIT = 4096
+#: bytes that recording one instruction counts, beside its result, towards the trace's bound
+INSTRUCTION_BYTES = config.trace_max_bytes // config.trace_max_ops
+
+REGISTRY: dict[str, Op] = {}
+
+
+class Spec:
+    """A primitive resolved for its operands: what an instruction names.
+
+    `out` is the meta of the result, or a tuple of them; `fn` takes arrays (and run-time
+    parameters) and returns the result; `compute` is the dtype that operands are cast to before,
+    None where they come as they are; `attrs` are the normalised attributes `fn` was bound to.
+    """
+
+    __slots__ = ("op", "metas", "attrs", "out", "fn", "compute", "cost")
+
+    def __init__(
+        self,
+        op: Op,
+        metas: tuple[Meta, ...],
+        attrs: Mapping[str, Any],
+        out: Meta | tuple[Meta, ...],
+        fn: Callable,
+        compute: dtype | None,
+    ) -> None:
+        self.op, self.metas, self.attrs, self.out, self.fn = op, metas, attrs, out, fn
+        self.compute = compute
+        outs = out if isinstance(out, tuple) else (out,)
+        self.cost = INSTRUCTION_BYTES + sum(m.nbytes for m in outs)
+
+    def __repr__(self) -> str:
+        attrs = "".join(f" {k}={v!r}" for k, v in self.attrs.items())
+        return f"{self.op.name}({', '.join(map(repr, self.metas))}){attrs} -> {self.out!r}"
+
+
+class Vjp:
+    """The gradient rule of an Op for one choice of inputs that need gradients.
+
+    `saves` names what the node keeps alive; `parts` holds, per wanted input, its index, the rule
+    and where each of the rule's arguments stands in the saved values.
+    """
+
+    __slots__ = ("saves", "parts", "keeps_output")
+
+    def __init__(self, op: Op, wanted: tuple[int, ...]) -> None:
+        saves: list[str] = []
+        parts = []
+        for i in wanted:
+            rule = op.vjp[i] if i < len(op.vjp) else op.vjp[-1]
+            if rule is None:
+                continue
+            names = list(inspect.signature(rule).parameters)[1:]
+            for name in names:
+                if name not in saves:
+                    saves.append(name)
+            parts.append((i, rule, tuple(saves.index(name) for name in names)))
+        self.saves = tuple(op.locate(name) for name in saves)
+        self.parts = tuple(parts)
+        self.keeps_output = any(kind == OUTPUT for kind, _ in self.saves)
+
+
+#: where a saved name comes from
+INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
+
+
+class Op:
+    """A primitive (or, with `impl=None`, the gradient half of a composite).
+
+    name      PyTorch's name of the operator
+    inputs    names of its tensor operands, by which a vjp asks for them
+    params    names of run-time scalar operands, in order, after the tensors
+    rule      (*metas, *attrs) -> (meta or metas, attributes for impl[, compute dtype])
+    impl      name of a function of the array namespace, or a function (xp, *arrays, **attributes)
+    vjp       per input a function (g, *names) -> gradient, or None where there is none; names are
+              those of inputs, params, attributes, `out` (or `out0`, `out1`…), or an input's name
+              with `_shape` or `_meta`. For several results g is a tuple with None for absent ones.
+    grad_fn   PyTorch's name of the node, "AddBackward0"
+    elementwise  results follow their operands' memory order, as PyTorch's TensorIterator does
+    out       "any": impl takes out=, which may be any operand of the result's meta; "first": impl
+              takes out=, which must be the first operand; None: it takes no out
+    alias     the result may share memory with the first operand
+    fresh     the result is a buffer of its own, contiguous
+    fallible  impl may raise for the data it meets; the user's line is kept for the message
+    """
+
+    __slots__ = (
+        "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
+        "alias", "fresh", "fallible", "memo", "_vjps", "node_class",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        rule: Callable,
+        impl: str | Callable | None,
+        *,
+        inputs: tuple[str, ...] = ("x",),
+        params: tuple[str, ...] = (),
+        vjp: tuple[Callable | None, ...] = (),
+        grad_fn: str | None = None,
+        elementwise: bool = False,
+        out: str | None = None,
+        alias: bool = False,
+        fresh: bool = True,
+        fallible: bool = False,
+    ) -> None:
+        self.name, self.rule, self.impl, self.inputs, self.params = name, rule, impl, inputs, params
+        self.vjp, self.elementwise, self.out = vjp, elementwise, out
+        self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
+        self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
+        self.memo: dict[tuple, Spec] = {}
+        self._vjps: dict[tuple[int, ...], Vjp] = {}
+        self.node_class: type | None = None  # made by the tensor room when first needed
+        if name in REGISTRY:
+            raise ValueError(f"operator {name!r} is declared twice")
+        REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def resolve(self, metas: tuple[Meta, ...], attrs: tuple) -> Spec:
+        """The Spec for operands and attributes; argument errors are raised here, once."""
+        got = self.rule(*metas, *attrs)
+        out, kwargs = got[0], got[1]
+        compute = got[2] if len(got) > 2 else None
+        if compute is not None and all(m.dtype is compute for m in metas):
+            compute = None
+        spec = Spec(self, metas, kwargs, out, self._bind(out, kwargs), compute)
+        if len(self.memo) >= _MEMO_LIMIT:
+            self.memo.clear()
+        return self.memo.setdefault((metas, attrs), spec)
+
+    def _bind(self, out: Any, kwargs: Mapping[str, Any]) -> Callable:
+        if self.impl is None:
+            return _not_run
+        if isinstance(self.impl, str):
+            fn = getattr(np, self.impl)
+            fn = functools.partial(fn, **kwargs) if kwargs else fn
+        else:
+            fn = functools.partial(self.impl, np, **kwargs)
+        if self.elementwise and isinstance(out, Meta) and out.dtype in LOW_PRECISION:
+            return functools.partial(_in_float32, fn, out.np)
+        return fn
+
+    def vjp_for(self, wanted: tuple[int, ...]) -> Vjp:
+        """The gradient rule when the inputs `wanted` need gradients."""
+        found = self._vjps.get(wanted)
+        if found is None:
+            found = self._vjps[wanted] = Vjp(self, wanted)
+        return found
+
+    def locate(self, name: str) -> tuple[int, Any]:
+        """Where the value that a vjp calls `name` comes from."""
+        if name in self.inputs:
+            return INPUT, self.inputs.index(name)
+        if name in self.params:
+            return PARAM, self.params.index(name)
+        if name.startswith("out") and (name == "out" or name[3:].isdigit()):
+            return OUTPUT, int(name[3:] or 0)
+        for suffix, kind in (("_shape", SHAPE), ("_meta", META)):
+            if name.endswith(suffix) and name.removesuffix(suffix) in self.inputs:
+                return kind, self.inputs.index(name.removesuffix(suffix))
+        return ATTR, name
+
+
+def _in_float32(fn: Callable, np_dtype: np.dtype, *args: Any, out: Any = None) -> np.ndarray:
+    """Half-precision arithmetic as PyTorch's CPU kernels do it: in float32, rounded once."""
+    wide = [a.astype(np.float32) if a.__class__ is np.ndarray or isinstance(a, np.generic) and
+            a.dtype.itemsize == 2 else a for a in args]
+    result = fn(*wide).astype(np_dtype)
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
+def _not_run(*args: Any) -> Any:
+    raise RuntimeError("a composite operator has no implementation of its own")
+
+
+def same_as(x: Meta, *_: Any) -> tuple[Meta, dict]:
+    """The rule of an operator whose result looks like its first operand."""
+    return x, {}
+
+
+def like(x: Meta, shape: tuple[int, ...], dtype: dtype | None = None) -> Meta:
+    """The meta of another shape, and perhaps dtype, on x's device."""
+    return meta_of(shape, x.dtype if dtype is None else dtype, x.device)

@@ -1,0 +1,1 @@
+"""The operators: one declaration each, in the file of its family."""

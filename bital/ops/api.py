@@ -1,0 +1,117 @@
+"""Where an operator is spelled: `torch.mm`, `Tensor.mm`, `Tensor.mm_`, `torch.nn.functional…`.
+
+Room: ops. `public` puts a function under its names; the torch room builds its namespaces from the
+tables here. The first parameter of a function that is also a method is the tensor itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bital.ir.trace import local
+from bital.tensor.dispatch import assign, inplace
+from bital.tensor.tensor import Tensor, edge_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: namespace ("torch", "nn.functional", "linalg", "special", …) -> name -> function
+NAMESPACES: dict[str, dict[str, Callable]] = {}
+
+
+def public(
+    *places: str,
+    name: str | None = None,
+    method: bool = True,
+    inplace: bool = False,
+    out: bool = False,
+    aliases: tuple[str, ...] = (),
+) -> Callable[[F], F]:
+    """Give a function its public names.
+
+    places   namespaces it appears in ("torch" when none is named)
+    method   also Tensor.name
+    inplace  also Tensor.name_ and torch.name_, which write the result into the first argument
+    out      the functions take `out=`
+    aliases  further names with the same places
+    """
+
+    def declare(fn: F) -> F:
+        base = name or fn.__name__.rstrip("_")
+        fn.__name__ = fn.__qualname__ = base
+        spelled: Callable = takes_out(fn) if out else fn
+        for each in (base, *aliases):
+            for place in places or ("torch",):
+                NAMESPACES.setdefault(place, {})[each] = spelled
+            if method:
+                setattr(Tensor, each, fn)
+            if inplace:
+                writing = in_place_of(fn, each)
+                setattr(Tensor, f"{each}_", writing)
+                if not places or "torch" in places:
+                    NAMESPACES.setdefault("torch", {})[f"{each}_"] = writing
+        return fn
+
+    return declare
+
+
+def method(fn: F) -> F:
+    """Make a function a method of Tensor under its own name."""
+    setattr(Tensor, fn.__name__, fn)
+    return fn
+
+
+def in_place_of(fn: Callable, name: str) -> Callable:
+    """`fn` writing into its first argument: `t.name_()`."""
+
+    @functools.wraps(fn)
+    def writing(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return inplace(self, fn, *args, **kwargs)
+
+    writing.__name__ = writing.__qualname__ = f"{name}_"
+    return writing
+
+
+def takes_out(fn: Callable) -> Callable:
+    """`fn` with the keyword `out`: the result is written into that tensor, which is returned."""
+
+    @functools.wraps(fn)
+    def spelled(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return fn(*args, **kwargs)
+        for each in out if isinstance(out, (tuple, list)) else (out,):
+            if local.trace.grad and edge_of(each) is not None:
+                raise RuntimeError(
+                    f"{fn.__name__}(): functions with out=... arguments don't support automatic "
+                    "differentiation, but one of the arguments requires grad."
+                )
+        result = fn(*args, **kwargs)
+        if isinstance(result, tuple):
+            pairs = [write_out(o, r) for o, r in zip(out, result)]
+            return type(result)(*pairs) if hasattr(result, "_fields") else tuple(pairs)
+        return write_out(out, result)
+
+    return spelled
+
+
+def write_out(out: Tensor, result: Tensor) -> Tensor:
+    """Put a result into the tensor the user gave for it, resizing that one as PyTorch does."""
+    if out._meta.shape != result._meta.shape:
+        out.resize_(result._meta.shape)  # type: ignore[attr-defined]
+    return assign(out, result, local.trace)
+
+
+def type_error(fn: str, argument: str, position: int, value: Any, wanted: str = "Tensor") -> TypeError:
+    """PyTorch's error for an argument of the wrong type."""
+    return TypeError(
+        f"{fn}(): argument '{argument}' (position {position}) must be {wanted}, not "
+        f"{type(value).__name__}"
+    )
+
+
+def check_tensor(value: Any, fn: str, argument: str = "input", position: int = 1) -> Tensor:
+    """`value` if it is a tensor, else PyTorch's TypeError."""
+    if not isinstance(value, Tensor):
+        raise type_error(fn, argument, position, value)
+    return value

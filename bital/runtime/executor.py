@@ -1,0 +1,190 @@
+"""Executor: from a trace to its plan and its results; the plan cache.
+
+Room: runtime. A cut computes the key of the trace (its code, which results somebody still holds,
+which inputs nobody else holds), finds or makes the plan, runs it and hands the results to the
+values that live on. It installs itself as the way a trace is run.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import OrderedDict
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from bital.base import config
+from bital.ir import trace as ir
+from bital.ir.trace import Trace, Value
+from bital.runtime import log
+from bital.runtime.memory import keep_freed_memory
+from bital.runtime.plan import Plan
+
+#: references to a value that only a trace knows: the key of refs, the loop variable, the argument
+_UNHELD = 3
+#: references to a buffer that only its value knows: the attribute, the local name, the argument
+_UNSHARED_BUFFER = 3
+
+
+class PlanCache:
+    """Plans by key, bounded: the one not used for longest leaves first."""
+
+    def __init__(self) -> None:
+        self.plans: OrderedDict[tuple, Plan] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+        self.lock = threading.Lock()
+
+    def find(self, code: list, held: tuple, donated: tuple) -> tuple[Plan, bool]:
+        """The plan of a trace, and whether it was known."""
+        key = (tuple(code), held, donated)
+        with self.lock:
+            plan = self.plans.get(key)
+            if plan is not None:
+                self.hits += 1
+                self.plans.move_to_end(key)
+                return plan, True
+        plan = Plan(code, held, donated)
+        with self.lock:
+            self.misses += 1
+            self.plans[key] = plan
+            while len(self.plans) > config.plan_cache:
+                self.plans.popitem(last=False)
+        return plan, False
+
+    def clear(self) -> None:
+        with self.lock:
+            self.plans.clear()
+
+
+cache = PlanCache()
+
+
+def run(trace: Trace, reason: str) -> None:
+    """Run what `trace` has recorded and empty it; a copy of it if it is another thread's."""
+    with trace.lock:
+        if trace is not ir.local.trace:
+            _run_foreign(trace, reason)
+            return
+        code, refs, params, lines = trace.code, trace.refs, trace.params, trace.lines
+        trace.empty()
+        if code:
+            _execute(code, refs, params, lines, reason, own=True)
+
+
+def _run_foreign(trace: Trace, reason: str) -> None:
+    """Another thread needs a value: run what its owner has recorded so far, changing nothing.
+
+    The owner goes on recording meanwhile and will run the whole again; values that are ready by
+    then keep what they have.
+    """
+    code = list(trace.code)
+    refs = {v: n for v, n in list(trace.refs.items()) if n < len(code)}
+    if code:
+        lines = dict(trace.lines)
+        _execute(code, refs, list(trace.params), lines, f"{reason} by another thread", own=False)
+
+
+def _execute(
+    code: list, refs: dict[Value, int], params: list, lines: dict, reason: str, own: bool
+) -> None:
+    held = []
+    values = []
+    arrays = []
+    donated = []
+    value: Any = None
+    buf: Any = None
+    for value, number in refs.items():
+        if number < 0:
+            buf = value.buf
+            arrays.append(buf)
+            # nobody but this trace knows the value, and nobody but the value its memory
+            donated.append(
+                own
+                and getrefcount(value) == _UNHELD
+                and getrefcount(buf) == _UNSHARED_BUFFER + 1
+                and buf.base is None
+                and buf.flags.carray
+                and not value.shared
+            )
+        elif not own or getrefcount(value) > _UNHELD:
+            held.append(number)
+            values.append(value)
+    del value, buf
+    plan, known = cache.find(code, tuple(held), tuple(donated))
+    if log.enabled:
+        log.cut(code, refs, held, lines, reason, known)
+    refs.clear()
+    interrupted = _Interrupts()
+    try:
+        with np.errstate(all="ignore"):
+            results = plan.run(arrays, params)
+    except Exception as error:
+        for value in values:
+            if value.buf is None:
+                value.trace = None
+        _explain(error, lines)
+        raise
+    finally:
+        interrupted.deliver()
+    for value, result in zip(values, results):
+        if value.buf is None:
+            value.buf = result if type(result) is np.ndarray else np.asarray(result, value.meta.np)
+            value.trace = None
+
+
+def _explain(error: Exception, lines: dict) -> None:
+    """Add the user's line that recorded the failing instruction."""
+    line = lines.get(getattr(error, "instruction", -1))
+    if line is not None:
+        error.add_note(f'recorded at File "{line[0]}", line {line[1]}, in {line[2]}')
+
+
+class _Interrupts:
+    """Holds Ctrl-C back while buffers are being overwritten, and delivers it afterwards."""
+
+    __slots__ = ("previous", "pending")
+
+    def __init__(self) -> None:
+        self.pending = False
+        self.previous = None
+        if (
+            threading.get_ident() == _MAIN
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            self.previous = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.pending = True
+
+    def deliver(self) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+            if self.pending:
+                raise KeyboardInterrupt
+
+
+_MAIN = threading.main_thread().ident
+
+
+def touch(trace: Trace, value: Value) -> None:
+    """An operation met memory that somebody outside may hold: run it at once while that is so."""
+    if still_shared(value):
+        trace.room = -1
+    else:
+        value.shared = False
+
+
+def still_shared(value: Value) -> bool:
+    """Whether anything but `value` refers to its memory: an exported array, DLPack, a window."""
+    owner = value.buf
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner.base is not None or getrefcount(owner) > 3
+
+
+ir.hooks.run = run
+ir.hooks.touch = touch
+keep_freed_memory()

@@ -1,0 +1,52 @@
+"""Log: BITAL_LOG=trace,plan prints what was recorded, where it was cut and why.
+
+Room: runtime. Lines go to standard error, prefixed so that they can be told from the program's.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bital.base import config
+from bital.ir import trace as ir
+from bital.ir.trace import PARAM, Pick
+
+trace_wanted = "trace" in config.log
+plan_wanted = "plan" in config.log
+enabled = trace_wanted or plan_wanted
+if enabled:
+    ir.hooks.keep_lines = True
+
+
+def cut(code: list, refs: dict, held: list, lines: dict, reason: str, known: bool) -> None:
+    """Print one cut: the instructions if traces are asked for, one line if plans are."""
+    where = ir.user_line()
+    place = f"{where[0]}:{where[1]}"
+    if trace_wanted:
+        alive = set(held)
+        for number, (spec, *operands) in enumerate(code):
+            _print(_instruction(number, spec, operands, number in alive, lines.get(number)))
+    _print(
+        f"cut: {reason} at {place}; {len(code)} instructions, "
+        f"{sum(1 for n in refs.values() if n < 0)} inputs, {len(held)} results kept; "
+        f"plan {'known' if known else 'new'}"
+    )
+
+
+def _instruction(number: int, spec: object, operands: list, kept: bool, line: object) -> str:
+    names = ", ".join(_operand(r) for r in operands)
+    if isinstance(spec, Pick):
+        text = f"{spec!r} of {names}"
+    else:
+        attrs = "".join(f" {k}={v!r}" for k, v in spec.attrs.items())  # type: ignore[attr-defined]
+        text = f"{spec.op.name}({names}){attrs} -> {spec.out!r}"  # type: ignore[attr-defined]
+    source = f"   # {line[0]}:{line[1]}" if line else ""  # type: ignore[index]
+    return f"%{number} = {text}{'  kept' if kept else ''}{source}"
+
+
+def _operand(r: int) -> str:
+    return f"scalar {r - PARAM}" if r >= PARAM else f"%{r}" if r >= 0 else f"input {~r}"
+
+
+def _print(text: str) -> None:
+    print(f"bital: {text}", file=sys.stderr)

@@ -1,0 +1,189 @@
+"""Plan: how a trace is run by the interpreter, one NumPy call per instruction.
+
+Room: runtime. A plan is made from a trace's code once and kept under its key. It leaves out what
+nobody can see, knows when each intermediate dies, and writes results into buffers that die where
+the primitive allows it. The first run walks over the steps; a plan seen again is linked into one
+Python function, which does the same calls without the walking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.ir.meta import Meta
+from bital.ir.op import Spec
+from bital.ir.trace import PARAM, Pick
+
+#: the run on which a plan is linked
+LINK_AT = 2
+
+
+class Step:
+    """One instruction as it is run."""
+
+    __slots__ = ("fn", "refs", "number", "out_from", "dead")
+
+    def __init__(self, fn: Callable, refs: tuple[int, ...], number: int) -> None:
+        self.fn, self.refs, self.number = fn, refs, number
+        self.out_from: int | None = None  # the operand whose buffer takes the result
+        self.dead: tuple[int, ...] = ()  # results and inputs that nothing needs after this step
+
+
+class Plan:
+    """The steps of a trace, for the results `held` and the inputs that may be overwritten."""
+
+
+    def __init__(self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> None:
+        self.held = held
+        self.inputs = len(donated)
+        self.runs = 0
+        self.linked: Callable | None = None
+        self.steps = _steps(code, held, donated)
+
+    def run(self, arrays: list[np.ndarray], params: list) -> list:
+        """The held results, in order. `arrays` is emptied so that inputs can die early."""
+        self.runs += 1
+        if self.linked is None and self.runs >= LINK_AT:
+            self.linked = link(self)
+        if self.linked is not None:
+            return self.linked(arrays, params)
+        return self.interpret(arrays, params)
+
+    def interpret(self, arrays: list[np.ndarray], params: list) -> list:
+        """Run step by step: the reference that everything faster is held against."""
+        env: dict[int, Any] = {~k: a for k, a in enumerate(arrays)}
+        arrays.clear()
+        for step in self.steps:
+            args = [params[r - PARAM] if r >= PARAM else env[r] for r in step.refs]
+            try:
+                if step.out_from is None:
+                    env[step.number] = step.fn(*args)
+                else:
+                    env[step.number] = step.fn(*args, out=env[step.out_from])
+            except Exception as error:
+                error.instruction = step.number  # type: ignore[attr-defined]
+                raise
+            del args
+            for r in step.dead:
+                del env[r]
+        return [env[n] for n in self.held]
+
+
+def _steps(code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> list[Step]:
+    needed = _needed(code, held)
+    steps = []
+    for number, (spec, *refs) in enumerate(code):
+        if needed[number]:
+            fn = _picker(spec.k) if isinstance(spec, Pick) else spec.fn
+            steps.append(Step(fn, tuple(refs), number))
+    _assign_lifetimes(steps, code, held, donated)
+    return steps
+
+
+def _picker(k: int) -> Callable:
+    return lambda results: results[k]
+
+
+def _needed(code: list[tuple], held: tuple[int, ...]) -> list[bool]:
+    """Which instructions lead to a held result."""
+    needed = [False] * len(code)
+    for n in held:
+        needed[n] = True
+    for n in range(len(code) - 1, -1, -1):
+        if needed[n]:
+            for r in code[n][1:]:
+                if 0 <= r < PARAM:
+                    needed[r] = True
+    return needed
+
+
+def _assign_lifetimes(
+    steps: list[Step], code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]
+) -> None:
+    """Find, per step, what dies after it and whose buffer its result may take.
+
+    A result may share memory with an operand (a window); such values form a family with the owner
+    of the memory as its root, and the buffer can be reused only when the whole family is dead.
+    """
+    root: dict[int, int] = {~k: ~k for k in range(len(donated))}
+    for step in steps:
+        spec = code[step.number][0]
+        shares = isinstance(spec, Pick) or spec.op.alias
+        root[step.number] = root[step.refs[0]] if shares else step.number
+    last: dict[int, int] = {}
+    family_last: dict[int, int] = {}
+    for position, step in enumerate(steps):
+        for r in step.refs:
+            if r < PARAM:
+                last[r] = position
+                family_last[root[r]] = position
+    for n in held:
+        last[n] = family_last[root[n]] = len(steps)
+    for position, step in enumerate(steps):
+        dead = {r for r in step.refs if r < PARAM and last[r] == position}
+        if step.number not in last:
+            dead.add(step.number)
+        step.dead = tuple(dead)
+        step.out_from = _reusable(step, position, code, root, family_last, donated)
+
+
+def _reusable(
+    step: Step,
+    position: int,
+    code: list[tuple],
+    root: dict[int, int],
+    family_last: dict[int, int],
+    donated: tuple[bool, ...],
+) -> int | None:
+    """The operand whose buffer the step's result may take: it is whole, alike, and dies here."""
+    spec = code[step.number][0]
+    if isinstance(spec, Pick) or spec.op.out is None or type(spec.out) is not Meta:
+        return None
+    if not spec.out.ndim:
+        return None
+    candidates = step.refs[:1] if spec.op.out == "first" else step.refs
+    for operand, r in enumerate(candidates):
+        if r >= PARAM or root[r] != r or family_last[r] != position:
+            continue
+        if spec.metas[operand] is not spec.out or _shared_by_another(step, r, root):
+            continue
+        if r < 0 and not donated[~r]:
+            continue
+        if r >= 0 and not code[r][0].op.fresh:
+            continue
+        return r
+    return None
+
+
+def _shared_by_another(step: Step, r: int, root: dict[int, int]) -> bool:
+    """Whether another operand of this step reads the same memory through a window."""
+    return any(q != r and q < PARAM and root[q] == r for q in step.refs)
+
+
+def link(plan: Plan) -> Callable[[list, list], list]:
+    """The plan as one Python function: locals instead of a dictionary, no loop."""
+    names: dict[str, Any] = {}
+    lines = ["def run(arrays, params):"]
+    if plan.inputs:
+        lines.append(f"    {', '.join(_name(~k) for k in range(plan.inputs))}, = arrays")
+    lines.append("    arrays.clear()")
+    for step in plan.steps:
+        fn = f"f{step.number}"
+        names[fn] = step.fn
+        args = [f"params[{r - PARAM}]" if r >= PARAM else _name(r) for r in step.refs]
+        if step.out_from is not None:
+            args.append(f"out={_name(step.out_from)}")
+        lines.append(f"    {_name(step.number)} = {fn}({', '.join(args)})")
+        gone = [r for r in step.dead if r != step.out_from]
+        if gone:
+            lines.append(f"    {' = '.join(_name(r) for r in gone)} = None")
+    lines.append(f"    return [{', '.join(_name(n) for n in plan.held)}]")
+    exec(compile("\n".join(lines), "<bital plan>", "exec"), names)  # noqa: S102 (our own text)
+    return names["run"]
+
+
+def _name(r: int) -> str:
+    return f"v{r}" if r >= 0 else f"i{~r}"

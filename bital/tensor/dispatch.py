@@ -1,0 +1,391 @@
+"""Dispatch: from an operator and tensors to a recorded instruction, a result and its node.
+
+Room: tensor. `apply` is what every operator goes through; `unary` and `binary` are the same for
+one and two operands, unrolled, because this is where recording spends its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bital.base.dtype import can_cast, dtype
+from bital.base.stride import dense_permutation, may_overlap_internally
+from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op, Spec
+from bital.ir.trace import (
+    Trace,
+    Value,
+    end_iteration,
+    local,
+    record,
+    record_many,
+    record_scalar,
+)
+from bital.tensor.node import AccumulateGrad, Node, Output, node_class
+from bital.tensor.storage import Storage, View
+from bital.tensor.tensor import (
+    Tensor,
+    edge_of,
+    read,
+    strides_of,
+    window,
+    wrap,
+    write,
+)
+
+
+def _cast_rule(x: Meta, target: dtype) -> tuple[Meta, dict]:
+    return meta_of(x.shape, target, x.device), {"target": target.np}
+
+
+def _cast_impl(xp: Any, x: Any, target: Any) -> Any:
+    if x.dtype.kind == "c" and target.kind != "c":
+        x = x.real
+    if target.kind == "b":
+        return x != 0
+    if target.kind in "iu" and x.dtype.kind not in "iub":
+        return _float_to_int(xp, x, target)
+    return x.astype(target)
+
+
+def _float_to_int(xp: Any, x: Any, target: Any) -> Any:
+    """Floats out of a narrow integer's range wrap, as a conversion through int64 does."""
+    if target.itemsize < 8:
+        return x.astype(xp.int64).astype(target)
+    return x.astype(target)
+
+
+CAST = Op(
+    "to",
+    _cast_rule,
+    _cast_impl,
+    vjp=(lambda g, x_meta: cast(g, x_meta.dtype),),
+    grad_fn="ToCopyBackward0",
+)
+
+
+def cast_value(trace: Trace, value: Value, target: dtype) -> Value:
+    """The value in another dtype; itself where it has it."""
+    if value.meta.dtype is target:
+        return value
+    key = ((value.meta,), (target,))
+    return record(trace, CAST.memo.get(key) or CAST.resolve(*key), value)
+
+
+def cast(t: Tensor, target: dtype) -> Tensor:
+    """The tensor in another dtype, differentiably; itself where it has it."""
+    return t if t._meta.dtype is target else apply(CAST, (t,), (target,))
+
+
+def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple = ()) -> Any:
+    """Record `op` on tensors; the result is a tensor, or a tuple where op has several results.
+
+    `attrs` are the hashable arguments of op's rule, `params` the run-time scalars.
+    """
+    key = (tuple([t._meta for t in tensors]), attrs)
+    spec = op.memo.get(key)
+    if spec is None:
+        spec = op.resolve(*key)
+    trace = local.trace
+    strided = False
+    values = []
+    for t in tensors:
+        if t._view is None:
+            values.append(t._storage.value)
+        else:
+            strided = True
+            values.append(read(t, trace))
+    if strided and op.elementwise and type(spec.out) is Meta:
+        got = _in_memory_order(op, spec, tensors, values, attrs, params, trace)
+        if got is not None:
+            return got
+    return _finish(trace, spec, tensors, values, params)
+
+
+def _finish(
+    trace: Trace, spec: Spec, tensors: tuple, values: list[Value], params: tuple
+) -> Any:
+    if spec.compute is not None:
+        values = [cast_value(trace, v, spec.compute) for v in values]
+    result = record_many(trace, spec, values, params)
+    if type(result) is tuple:
+        out: Any = tuple([wrap(v, v.meta) for v in result])
+    else:
+        out = wrap(result, spec.out)  # type: ignore[arg-type]
+    if trace.grad:
+        for t in tensors:
+            if t._edge is not None or t._view is not None:
+                return differentiable(trace, spec, tensors, out, params)
+    return out
+
+
+def _in_memory_order(
+    op: Op, spec: Spec, tensors: tuple, values: list, attrs: tuple, params: tuple, trace: Trace
+) -> Tensor | None:
+    """An elementwise result laid out as its operands are, or None where that is the plain order.
+
+    The operands are read with their axes permuted to the order of memory, so that the result is
+    a contiguous value; the tensor returned is the window that undoes the permutation.
+    """
+    out = spec.out
+    assert isinstance(out, Meta)
+    order = dense_permutation(out.shape, [_aligned_strides(t, out) for t in tensors])
+    if order is None or tuple(order) == tuple(range(out.ndim)):
+        return None
+    turned = []
+    for t in tensors:
+        shape, strides = _aligned_shape(t, out), _aligned_strides(t, out)
+        meta = meta_of(tuple([shape[k] for k in order]), t._meta.dtype, t._meta.device)
+        view = View(t.storage_offset(), tuple([strides[k] for k in order]))
+        turned.append(window(t._storage, meta, view))
+    metas = tuple([t._meta for t in turned])
+    inner = op.memo.get((metas, attrs)) or op.resolve(metas, attrs)
+    values = [read(t, trace) for t in turned]
+    if inner.compute is not None:
+        values = [cast_value(trace, v, inner.compute) for v in values]
+    value = record_many(trace, inner, values, params)
+    strides = [0] * out.ndim
+    for place, k in enumerate(order):
+        strides[k] = inner.out.strides[place]  # type: ignore[union-attr]
+    result = window(Storage(value), out, View(0, tuple(strides)))  # type: ignore[arg-type]
+    if trace.grad:
+        return differentiable(trace, spec, tensors, result, params)
+    return result
+
+
+def _aligned_shape(t: Tensor, out: Meta) -> tuple[int, ...]:
+    return (1,) * (out.ndim - t._meta.ndim) + t._meta.shape
+
+
+def _aligned_strides(t: Tensor, out: Meta) -> tuple[int, ...]:
+    """Strides against the result's axes, 0 where the operand is broadcast."""
+    lead = out.ndim - t._meta.ndim
+    return (0,) * lead + tuple(
+        [0 if n == 1 != m else s for n, m, s in zip(t._meta.shape, out.shape[lead:], strides_of(t))]
+    )
+
+
+def differentiable(
+    trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()
+) -> Any:
+    """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
+    op = spec.op
+    edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
+    wanted = tuple([i for i, e in enumerate(edges) if e is not None])
+    if not wanted or not op.vjp:
+        return out
+    if trace.grad is not True:
+        _cut_after_data_update(trace)
+    vjp = op.vjp_for(wanted)
+    if not vjp.parts:
+        return out
+    node = (op.node_class or node_class(op))(edges, spec, vjp, tensors, params)
+    if type(out) is tuple:
+        node.outputs = len(out)
+        for k, o in enumerate(out):
+            if o._meta.dtype.category > 1:
+                o._edge = Output(node, k)
+                node.keep_output(k, o)
+            else:
+                node.keep_output(k, o)
+    else:
+        out._edge = node
+        if vjp.keeps_output:
+            node.keep_output(0, out)
+    return out
+
+
+def _cut_after_data_update(trace: Trace) -> None:
+    """A leaf written through `.data` is used with gradients on: the iteration ended before."""
+    trace.grad = True
+    end_iteration("a leaf updated through .data is used again")
+
+
+def unary(op: Op) -> Callable[[Tensor], Tensor]:
+    """`apply` for an elementwise operator of one tensor and no attributes."""
+    memo = op.memo
+
+    def call(x: Tensor) -> Tensor:
+        if x._view is not None:
+            return apply(op, (x,))
+        key = ((x._meta,), ())
+        spec = memo.get(key)
+        if spec is None:
+            spec = op.resolve(*key)
+        trace = local.trace
+        value = x._storage.value
+        if spec.compute is not None:
+            value = cast_value(trace, value, spec.compute)
+        out = wrap(record(trace, spec, value), spec.out)  # type: ignore[arg-type]
+        if trace.grad and x._edge is not None:
+            return differentiable(trace, spec, (x,), out)
+        return out
+
+    return call
+
+
+def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
+    """`apply` for an operator of two tensors and no attributes."""
+    memo = op.memo
+
+    def call(a: Tensor, b: Tensor) -> Tensor:
+        if a._view is not None or b._view is not None:
+            return apply(op, (a, b))
+        key = ((a._meta, b._meta), ())
+        spec = memo.get(key)
+        if spec is None:
+            spec = op.resolve(*key)
+        trace = local.trace
+        x, y = a._storage.value, b._storage.value
+        if spec.compute is not None:
+            x, y = cast_value(trace, x, spec.compute), cast_value(trace, y, spec.compute)
+        out = wrap(record(trace, spec, x, y), spec.out)  # type: ignore[arg-type]
+        if trace.grad and (a._edge is not None or b._edge is not None):
+            return differentiable(trace, spec, (a, b), out)
+        return out
+
+    return call
+
+
+def with_scalar(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """`apply` for an operator of a tensor and a run-time scalar.
+
+    The rule gets the scalar's Python type, which decides dtypes; the value is no part of programs.
+    """
+    memo = op.memo
+
+    def call(x: Tensor, scalar: Any) -> Tensor:
+        kind = scalar.__class__
+        if x._view is not None:
+            return apply(op, (x,), (kind,), (scalar,))
+        key = ((x._meta,), (kind,))
+        spec = memo.get(key)
+        if spec is None:
+            spec = op.resolve(*key)
+        trace = local.trace
+        value = x._storage.value
+        if spec.compute is not None:
+            value = cast_value(trace, value, spec.compute)
+        out = wrap(record_scalar(trace, spec, value, scalar), spec.out)  # type: ignore[arg-type]
+        if trace.grad and x._edge is not None:
+            return differentiable(trace, spec, (x,), out, (scalar,))
+        return out
+
+    return call
+
+
+def inplace(t: Tensor, fn: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """`t = fn(t, ...)` in t's own memory, with PyTorch's rules: what `t.fn_()` does."""
+    trace = local.trace
+    grad = trace.grad
+    if grad:
+        check_writable(t)
+        source = _before_writing(t)
+    else:
+        source = t
+    out = fn(source, *args, **kwargs)
+    return assign(t, out, trace)
+
+
+def _before_writing(t: Tensor) -> Tensor:
+    """t as it is now, for the node of an in-place operation to keep."""
+    before = window(Storage(t._storage.value), t._meta, t._view)
+    before._storage.version = t._storage.version
+    before._edge = edge_of(t)
+    if t._view is not None:
+        v = t._view
+        before._view = View(v.offset, v.strides)
+    return before
+
+
+def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
+    """Write the result `out` of an in-place operation into t and make its node t's."""
+    meta = t._meta
+    if out._meta is not meta:
+        _check_fits(out._meta, meta)
+    if t._view is not None and may_overlap_internally(meta.shape, t._view.strides):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+    value = read(out, trace)
+    if out._meta.dtype is not meta.dtype:
+        value = cast_value(trace, value, meta.dtype)
+    write(t, value, trace)
+    edge = out._edge
+    if trace.grad and (edge is not None or (t._view is not None and edge_of(t) is not None)):
+        rebase(t, edge)
+    return t
+
+
+def rebase(t: Tensor, edge: Any) -> None:
+    """t's history is now `edge`; for a view, its base's history gets the write."""
+    node = edge.node if type(edge) is Output else edge
+    if node is not None and hasattr(node, "keep_output"):
+        node.keep_output(0, t)
+    view = t._view
+    if view is None or view.base is None:
+        t._edge = edge
+        return
+    base = view.base
+    base._edge = hooks.copy_slices(base, t, edge)
+    view.version = -1  # so that edge_of finds the view's node anew
+
+
+def check_writable(t: Tensor) -> None:
+    """PyTorch's errors for writing in place to a leaf, to a view of one, or where forbidden."""
+    view = t._view
+    base = None if view is None else view.base
+    if isinstance(edge_of(t), AccumulateGrad):
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    if base is None:
+        return
+    if isinstance(base._edge, AccumulateGrad):
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    if view.made != "default" and edge_of(base) is not None:  # type: ignore[union-attr]
+        _refuse_view(view.made, t)  # type: ignore[union-attr]
+
+
+def _refuse_view(made: str, t: Tensor) -> None:
+    if made == "no_grad":
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode "
+            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You "
+            "can clarify your code by moving both the view and the inplace either both inside the "
+            "no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
+            "want the inplace to be tracked)."
+        )
+    name = t.grad_fn.name() if t.grad_fn is not None else "UnbindBackward0"
+    raise RuntimeError(
+        f"Output {t.output_nr} of {name} is a view and is being modified inplace. This view is "
+        "the output of a function that returns multiple views. Such functions do not allow the "
+        "output views to be modified inplace. You should replace the inplace operation by an "
+        "out-of-place one."
+    )
+
+
+def _check_fits(got: Meta, wanted: Meta) -> None:
+    if not can_cast(got.dtype, wanted.dtype):
+        raise RuntimeError(
+            f"result type {got.dtype.legacy_name} can't be cast to the desired output type "
+            f"{wanted.dtype.legacy_name}"
+        )
+    if got.shape != wanted.shape:
+        raise RuntimeError(
+            f"output with shape {list(wanted.shape)} doesn't match the broadcast shape "
+            f"{list(got.shape)}"
+        )
+
+
+class _Hooks:
+    """What the ops room gives: the node of a write into part of a tensor."""
+
+    copy_slices: Callable[[Tensor, Tensor, Any], Node]
+
+
+hooks = _Hooks()

@@ -1,0 +1,288 @@
+"""Node: what backward keeps of an operation.
+
+Room: tensor. Nodes carry PyTorch's names (`AddBackward0`) and point at the nodes of their inputs
+through `edges`. The engine in the autograd room walks them; here is what they keep and how they
+turn gradients of results into gradients of inputs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from bital.base.errors import Unsupported
+from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, Op, Spec, Vjp
+from bital.ir.trace import user_line
+
+_next_number = itertools.count().__next__
+
+
+class Node:
+    """One step of the backward graph, `tensor.grad_fn`.
+
+    `edges` holds per input the node its gradient goes to, an Output of it, or None; `number` grows
+    with creation, so that consumers have larger numbers than what they consume.
+    """
+
+    __slots__ = ("edges", "number", "hooks", "pre_hooks", "metas", "outputs", "line",
+                 "_metadata", "__weakref__")  # fmt: skip
+    __module__ = "torch.autograd"
+
+    def __init__(self, edges: tuple, metas: tuple) -> None:
+        self.edges = edges
+        self.metas = metas  # per edge: the meta its gradient must have
+        self.number = _next_number()
+        self.outputs = 1
+        self.hooks: dict | None = None
+        self.pre_hooks: dict | None = None
+        self.line: tuple | None = user_line() if hooks.keep_lines else None
+
+    def apply(self, g: Any) -> list:
+        """The gradients of the inputs, aligned with `edges`, from those of the results."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Forget what was kept for backward."""
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple:
+        return tuple(
+            (None, 0) if e is None else (e.node, e.index) if type(e) is Output else (e, 0)
+            for e in self.edges
+        )
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for the user's own use."""
+        try:
+            return self._metadata
+        except AttributeError:
+            self._metadata: dict = {}
+            return self._metadata
+
+    def register_hook(self, fn: Callable) -> Handle:
+        """Call `fn(grad_inputs, grad_outputs)` after the node has run; it may return new ones."""
+        if self.hooks is None:
+            self.hooks = {}
+        return Handle(self.hooks, fn)
+
+    def register_prehook(self, fn: Callable) -> Handle:
+        """Call `fn(grad_outputs)` before the node runs; it may return new ones."""
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return Handle(self.pre_hooks, fn)
+
+    def _sequence_nr(self) -> int:
+        return self.number
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at 0x{id(self):x}>"
+
+
+class Output:
+    """Result `index` of a node with several results, as an edge."""
+
+    __slots__ = ("node", "index")
+
+    def __init__(self, node: Node, index: int) -> None:
+        self.node, self.index = node, index
+
+
+class Handle:
+    """What a `register_…` call returns: `remove()` takes the hook away again."""
+
+    __slots__ = ("hooks", "id")
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict, fn: Callable) -> None:
+        self.hooks, self.id = hooks, next(Handle._ids)
+        hooks[self.id] = fn
+
+    def remove(self) -> None:
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+class AccumulateGrad(Node):
+    """The end of the graph at a leaf: adds the gradient to `.grad`."""
+
+    __slots__ = ("_variable", "tensor_hooks", "post_hooks")
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__((), ())
+        self._variable = weakref.ref(variable)
+        self.tensor_hooks: dict | None = None
+        self.post_hooks: dict | None = None
+
+    @property
+    def variable(self) -> Any:
+        """The leaf, or None when nobody holds it any more."""
+        return self._variable()
+
+
+SECOND_TIME = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+class OpNode(Node):
+    """The node of a declared operator: its Spec, its gradient rule, and what that rule needs."""
+
+    __slots__ = ("spec", "vjp", "saved", "params")
+    op: Op
+
+    def __init__(
+        self, edges: tuple, spec: Spec, vjp: Vjp, tensors: tuple, params: tuple
+    ) -> None:
+        self.edges = edges
+        self.metas = spec.metas
+        self.number = _next_number()
+        self.outputs = 1
+        self.hooks = None
+        self.pre_hooks = None
+        self.line = user_line() if hooks.keep_lines else None
+        self.spec = spec
+        self.vjp = vjp
+        self.params = params
+        if hooks.pack is None:
+            self.saved: Any = [
+                (tensors[i], tensors[i]._storage.version) if kind is INPUT else None
+                for kind, i in vjp.saves
+            ]
+        else:
+            self.saved = [
+                hooks.pack(tensors[i]) if kind is INPUT else None for kind, i in vjp.saves
+            ]
+
+    def keep_output(self, k: int, tensor: Any, repack: bool = False) -> None:
+        """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
+        for at, (kind, i) in enumerate(self.vjp.saves):
+            if kind is OUTPUT and i == k:
+                self.saved[at] = (
+                    SavedOutput(tensor) if hooks.pack is None else hooks.pack(tensor.detach())
+                )
+
+    def unpack(self) -> list:
+        """What the rule's arguments are, after checking that nothing was overwritten."""
+        saved = self.saved
+        if saved is None:
+            raise RuntimeError(SECOND_TIME)
+        values = []
+        for (kind, where), kept in zip(self.vjp.saves, saved):
+            if kind is INPUT:
+                values.append(_unpack_tensor(kept, self))
+            elif kind is OUTPUT:
+                values.append(kept.unpack(self, where))
+            elif kind is PARAM:
+                values.append(self.params[where])
+            elif kind is SHAPE:
+                values.append(self.spec.metas[where].shape)
+            elif kind is META:
+                values.append(self.spec.metas[where])
+            else:
+                assert kind is ATTR
+                values.append(self.spec.attrs[where])
+        return values
+
+    def apply(self, g: Any) -> list:
+        values = self.unpack()
+        grads = [None] * len(self.edges)
+        for i, rule, at in self.vjp.parts:
+            grads[i] = rule(g, *[values[k] for k in at])
+        return grads
+
+    def release(self) -> None:
+        if self.vjp.saves:
+            self.saved = None
+
+    def __getattr__(self, name: str) -> Any:
+        """PyTorch's `_saved_…` attributes: the operand, result, scalar or attribute of that name."""
+        if not name.startswith("_saved_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        wanted = {"self": self.spec.op.inputs[0], "result": "out"}.get(name[7:], name[7:])
+        for place, value in zip(self.vjp.saves, self.unpack()):
+            if place == self.spec.op.locate(wanted):
+                return value
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+def _unpack_tensor(kept: Any, node: Node) -> Any:
+    if type(kept) is not tuple:
+        return kept.unpack(node, 0)
+    tensor, version = kept
+    if tensor._storage.version != version:
+        raise_modified(tensor, node, tensor._storage.version, version)
+    return tensor
+
+
+class SavedOutput:
+    """A result kept for its own node's rule: its storage and place, not the tensor itself."""
+
+    __slots__ = ("storage", "version", "meta", "view", "cls")
+
+    def __init__(self, tensor: Any) -> None:
+        self.storage, self.version = tensor._storage, tensor._storage.version
+        self.meta, self.view, self.cls = tensor._meta, tensor._view, type(tensor)
+
+    def unpack(self, node: Node, index: int) -> Any:
+        if self.storage.version != self.version:
+            raise_modified(self, node, self.storage.version, self.version)
+        tensor = hooks.rebuild(self.storage, self.meta, self.view)
+        tensor._edge = node if node.outputs == 1 else Output(node, index)
+        return tensor
+
+
+def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
+    """PyTorch's error for a saved tensor that an in-place operation has overwritten."""
+    meta = kept._meta if hasattr(kept, "_meta") else kept.meta
+    edge = getattr(kept, "_edge", None)
+    origin = edge.node if type(edge) is Output else edge
+    index = edge.index if type(edge) is Output else 0
+    if isinstance(kept, SavedOutput):
+        origin = node
+    which = ""
+    if origin is not None and not isinstance(origin, AccumulateGrad):
+        which = f", which is output {index} of {origin.name()},"
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [torch.{meta.dtype.legacy_name}Tensor {list(meta.shape)}]{which} is at version "
+        f"{now}; expected version {expected} instead. Hint: enable anomaly detection to find the "
+        "operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+class _Hooks:
+    """What other modules give: saved-tensor hooks, and how a tensor is made of its parts."""
+
+    pack: Callable | None = None  # tensor -> object with unpack(node, index)
+    rebuild: Callable
+    keep_lines = False  # anomaly detection wants to name the user's line of every node
+
+
+hooks = _Hooks()
+
+
+def node_class(op: Op) -> type[OpNode]:
+    """The class of an operator's nodes, named as PyTorch names it."""
+    if op.node_class is None:
+        op.node_class = type(op.grad_fn, (OpNode,), {"__slots__": (), "op": op,
+                                                     "__module__": "torch.autograd"})
+    return op.node_class
+
+
+def not_differentiable(name: str) -> Unsupported:
+    return Unsupported(f"bital has no gradient for '{name}' yet")

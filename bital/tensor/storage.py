@@ -1,0 +1,153 @@
+"""Storage: a mutable cell that holds the current Value of a flat array. View: a window on one.
+
+Room: tensor. In-place operations put a new Value in the cell and raise its version; every tensor
+on the same storage sees it. A tensor without a View is the whole value, contiguous.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bital.base.dtype import dtype
+from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op
+from bital.ir.trace import Trace, Value, flush, ready, record_many
+
+
+class Storage:
+    """The cell: `value` now, and how often it was written (`version`)."""
+
+    __slots__ = ("value", "version", "__weakref__")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self.version = 0
+
+
+class View:
+    """A window that is not the whole of its storage, or that has a base to be kept in step with.
+
+    `offset` and `strides` count elements. `base` is the tensor this is a differentiable view of;
+    `version` is the storage's when the tensor's grad_fn was last right. `quiet` windows (`.data`)
+    write without raising the version. `made` says how: "default", "no_grad" or "multi".
+    """
+
+    __slots__ = ("offset", "strides", "base", "version", "quiet", "made", "key", "window")
+
+    def __init__(
+        self,
+        offset: int,
+        strides: tuple[int, ...],
+        base: Any = None,
+        version: int = 0,
+        quiet: bool = False,
+        made: str = "default",
+    ) -> None:
+        self.offset, self.strides, self.base, self.version = offset, strides, base, version
+        self.quiet, self.made = quiet, made
+        self.key: Value | None = None  # the storage's value that `window` was read from
+        self.window: Value | None = None
+
+
+def _window_rule(base: Meta, shape: tuple, strides: tuple, d: dtype) -> tuple[Meta, dict]:
+    return meta_of(shape, d, base.device), {"shape": shape, "strides": strides, "dtype": d.np}
+
+
+def strided(
+    xp: Any, base: np.ndarray, offset: int, shape: tuple, strides: tuple, dtype: np.dtype
+) -> np.ndarray:
+    """The window of a flat buffer, sharing its memory where the buffer is contiguous."""
+    flat = base if base.__class__ is np.ndarray else np.asarray(base)
+    if not flat.flags.c_contiguous:
+        flat = xp.ascontiguousarray(flat)
+    size = dtype.itemsize
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    steps = tuple([s * size for s in strides])
+    return np.ndarray(shape, dtype, flat, offset * size, steps)
+
+
+def _read(xp: Any, base: np.ndarray, offset: int, **layout: Any) -> np.ndarray:
+    return strided(xp, base, offset, **layout)
+
+
+def _write(
+    xp: Any,
+    base: np.ndarray,
+    src: np.ndarray,
+    offset: int,
+    *,
+    out: np.ndarray | None = None,
+    **layout: Any,
+) -> np.ndarray:
+    if out is None:
+        out = np.array(base, order="C", copy=True)
+    strided(xp, out, offset, **layout)[...] = src
+    return out
+
+
+READ = Op("window_read", _window_rule, _read, params=("offset",), alias=True)
+WRITE = Op(
+    "window_write",
+    lambda base, src, shape, strides, d: (base, _window_rule(base, shape, strides, d)[1]),
+    _write,
+    inputs=("base", "src"),
+    params=("offset",),
+    out="first",
+)
+
+
+def read_window(
+    trace: Trace, value: Value, meta: Meta, offset: int, strides: tuple[int, ...]
+) -> Value:
+    """The elements of a window as a value of meta's shape.
+
+    A window of a ready value is an input with its own layout and records nothing; of a pending one
+    it is one strided read, its offset a run-time scalar.
+    """
+    if value.buf is not None:
+        flat = value.buf
+        if not flat.flags.c_contiguous:
+            flat = value.buf = np.ascontiguousarray(flat)
+        window = Value(meta, None, strided(np, flat, offset, meta.shape, strides, meta.np))
+        window.shared = value.shared
+        return window
+    attrs = (meta.shape, strides, meta.dtype)
+    spec = READ.memo.get(((value.meta,), attrs)) or READ.resolve((value.meta,), attrs)
+    return record_many(trace, spec, [value], (offset,))  # type: ignore[return-value]
+
+
+def write_window(
+    trace: Trace, storage: Storage, src: Value, meta: Meta, offset: int, strides: tuple[int, ...]
+) -> None:
+    """Put `src` (broadcastable to meta's shape) into a window of the storage."""
+    value = storage.value
+    if value.shared:
+        array = ready(src)
+        strided(np, value.buf, offset, meta.shape, strides, meta.np)[...] = array
+        return
+    attrs = (meta.shape, strides, meta.dtype)
+    metas = (value.meta, src.meta)
+    spec = WRITE.memo.get((metas, attrs)) or WRITE.resolve(metas, attrs)
+    storage.value = None  # type: ignore[assignment]  # so that the old value can be overwritten
+    storage.value = record_many(trace, spec, [value, src], (offset,))  # type: ignore[assignment]
+
+
+def flat_buffer(storage: Storage) -> np.ndarray:
+    """The storage's memory as it is now, contiguous and writable, computed if pending."""
+    value = storage.value
+    buf = ready(value)
+    if not (buf.flags.c_contiguous and buf.flags.writeable):
+        buf = value.buf = np.array(buf, order="C", copy=True)
+    return buf
+
+
+def export(storage: Storage) -> np.ndarray:
+    """The memory for somebody outside; from now on operations on it run at once."""
+    if not storage.value.shared:
+        flush("memory is shared outside")  # what was recorded must not see writes made later
+    buf = flat_buffer(storage)
+    storage.value.shared = True
+    return buf

@@ -1,0 +1,310 @@
+"""Tensor: a window on a Storage, with what autograd needs to know of it.
+
+Room: tensor. The class here has what every room above stands on: its parts, reading and writing
+through windows, views and their gradients. Operators, indexing and conversions attach themselves
+to it as methods (see `bital.ops.api`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.base.device import device
+from bital.base.dtype import dtype, from_numpy
+from bital.base.size import Size
+from bital.base.stride import is_contiguous as strides_contiguous
+from bital.ir.meta import Meta, meta_of
+from bital.ir.trace import Trace, Value, local, ready
+from bital.tensor import node as nodes
+from bital.tensor.node import AccumulateGrad, Node, Output
+from bital.tensor.storage import Storage, View, read_window, write_window
+
+_new = object.__new__
+
+
+class Tensor:
+    """A multi-dimensional array that operations on are recorded, as `torch.Tensor`."""
+
+    __slots__ = ("_storage", "_meta", "_view", "_edge", "_grad", "__dict__", "__weakref__")
+    __module__ = "torch"
+    __array_priority__ = 1000
+
+    _storage: Storage
+    _meta: Meta
+    _view: View | None
+    _edge: Any  # None, the node this is the result of, an Output of it, or AccumulateGrad
+    _grad: Tensor | None
+
+    @property
+    def shape(self) -> Size:
+        return self._meta.shape
+
+    @property
+    def dtype(self) -> dtype:
+        return self._meta.dtype
+
+    @property
+    def device(self) -> device:
+        return self._meta.device
+
+    @property
+    def ndim(self) -> int:
+        return self._meta.ndim
+
+    @property
+    def requires_grad(self) -> bool:
+        return edge_of(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        set_requires_grad(self, wanted)
+
+    @property
+    def is_leaf(self) -> bool:
+        edge = edge_of(self)
+        return edge is None or isinstance(edge, AccumulateGrad)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        edge = edge_of(self)
+        if edge is None or isinstance(edge, AccumulateGrad):
+            return None
+        return edge.node if type(edge) is Output else edge
+
+    @property
+    def output_nr(self) -> int:
+        edge = edge_of(self)
+        return edge.index if type(edge) is Output else 0
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    @property
+    def _base(self) -> Tensor | None:
+        return None if self._view is None else self._view.base
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, or the one of dimension `dim`."""
+        strides = strides_of(self)
+        if dim is None:
+            return strides
+        if not -max(len(strides), 1) <= dim < max(len(strides), 1) or not strides:
+            low, high = -max(len(strides), 1), max(len(strides), 1) - 1
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})"
+            )
+        return strides[dim]
+
+    def storage_offset(self) -> int:
+        """Where the first element lies in the storage, in elements."""
+        return 0 if self._view is None else self._view.offset
+
+
+def wrap(value: Value, meta: Meta) -> Tensor:
+    """A new tensor that is the whole of a new storage. Hot."""
+    t = _new(Tensor)
+    t._storage = Storage(value)
+    t._meta = meta
+    t._view = None
+    t._edge = None
+    t._grad = None
+    return t
+
+
+def from_array(array: np.ndarray, d: dtype | None = None) -> Tensor:
+    """A tensor on an array that is ours alone: contiguous, of a NumPy type that we know."""
+    meta = meta_of(array.shape, d or from_numpy(array.dtype))
+    return wrap(Value(meta, None, array), meta)
+
+
+def window(
+    storage: Storage, meta: Meta, view: View | None, cls: type[Tensor] = Tensor
+) -> Tensor:
+    """A tensor on an existing storage."""
+    t = _new(cls)
+    t._storage, t._meta, t._view, t._edge, t._grad = storage, meta, view, None, None
+    return t
+
+
+nodes.hooks.rebuild = window
+
+
+def strides_of(t: Tensor) -> tuple[int, ...]:
+    return t._meta.strides if t._view is None else t._view.strides
+
+
+def contiguous(t: Tensor) -> bool:
+    """Whether the elements lie in order without gaps."""
+    return t._view is None or strides_contiguous(t._meta.shape, t._view.strides)
+
+
+def read(t: Tensor, trace: Trace) -> Value:
+    """The tensor's elements as a value of its shape."""
+    view = t._view
+    value = t._storage.value
+    if view is None:
+        return value
+    if view.key is value:
+        return view.window  # type: ignore[return-value]
+    meta = t._meta
+    if not view.offset and value.meta is meta and view.strides == meta.strides:
+        return value
+    got = read_window(trace, value, meta, view.offset, view.strides)
+    view.key, view.window = value, got
+    return got
+
+
+def array_of(t: Tensor) -> np.ndarray:
+    """The tensor's elements as an array, computed now; not to be written to."""
+    return ready(read(t, local.trace))
+
+
+def write(t: Tensor, value: Value, trace: Trace) -> None:
+    """Put `value` (of t's dtype, broadcastable to its shape) where the tensor looks; no autograd."""
+    storage = t._storage
+    view = t._view
+    whole = (
+        view is None or (not view.offset and view.strides == t._meta.strides)
+    ) and storage.value.meta is t._meta
+    if whole and value.meta is t._meta and not storage.value.shared:
+        storage.value = value
+    else:
+        offset = 0 if view is None else view.offset
+        write_window(trace, storage, value, t._meta, offset, strides_of(t))
+    if view is None or not view.quiet:
+        storage.version += 1
+    if not trace.grad or (view is not None and view.quiet):
+        _note_update(t, trace)
+
+
+def _note_update(t: Tensor, trace: Trace) -> None:
+    """Remember that a leaf was updated: the iteration ends where the block does (cut rule 2)."""
+    if t._view is not None and t._view.quiet:
+        if trace.grad is True:
+            trace.grad = UPDATED_DATA
+    elif t._edge is not None:
+        trace.updated = True
+
+
+class _UpdatedData:
+    """The gradient mode 'on' after a write through `.data`: the next recorded use cuts."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+UPDATED_DATA = _UpdatedData()
+
+
+def set_requires_grad(t: Tensor, wanted: bool) -> None:
+    """Make a leaf (not) require gradients, with PyTorch's errors for what is no leaf."""
+    edge = edge_of(t)
+    if edge is not None and not isinstance(edge, AccumulateGrad):
+        if not wanted:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
+            )
+        return
+    if not wanted:
+        t._edge = None
+    elif edge is None:
+        if not (t._meta.dtype.is_floating_point or t._meta.dtype.is_complex):
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
+        t._edge = AccumulateGrad(t)
+
+
+def edge_of(t: Tensor) -> Any:
+    """Where the gradient of `t` goes; for a view whose base was written to, found anew."""
+    view = t._view
+    if view is None or view.base is None or view.version == t._storage.version:
+        return t._edge
+    view.version = t._storage.version
+    base_edge = edge_of(view.base)
+    if base_edge is not None and not isinstance(base_edge, AccumulateGrad):
+        t._edge = hooks.strided_view(t, base_edge)
+    return t._edge
+
+
+class _Hooks:
+    """What rooms above give to the tensor: the gradient of a window that is found anew."""
+
+    strided_view: Callable[[Tensor, Any], Node]
+
+
+hooks = _Hooks()
+
+
+class ViewNode(Node):
+    """The node of a view: its rule turns the view's gradient into the base's."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, edges: tuple, metas: tuple, rule: Callable) -> None:
+        super().__init__(edges, metas)
+        self.rule = rule
+
+    def apply(self, g: Any) -> list:
+        return [self.rule(g)]
+
+
+_view_classes: dict[str, type[ViewNode]] = {}
+
+
+def view_node(name: str, edge: Any, meta: Meta, rule: Callable) -> ViewNode:
+    """A view's node, of a class named as PyTorch names it."""
+    cls = _view_classes.get(name)
+    if cls is None:
+        cls = _view_classes[name] = type(name, (ViewNode,), {"__slots__": ()})
+    return cls((edge,), (meta,), rule)
+
+
+def make_view(
+    t: Tensor,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    name: str,
+    rule: Callable[[Tensor], Tensor],
+    *,
+    new_dtype: dtype | None = None,
+    made: str | None = None,
+) -> Tensor:
+    """A differentiable view of `t`: another window on its storage.
+
+    `name` is the node's ("TransposeBackward0"); `rule` turns the view's gradient into t's.
+    """
+    trace = local.trace
+    meta = meta_of(shape, new_dtype or t._meta.dtype, t._meta.device)
+    old = t._view
+    base = t if old is None or old.base is None else old.base
+    version = t._storage.version
+    quiet = old is not None and old.quiet
+    how = made or ("default" if trace.grad else "no_grad")
+    view = View(offset, strides, base, version, quiet, how)
+    out = window(t._storage, meta, view)
+    edge = t._edge if old is None else edge_of(t)
+    if edge is not None and trace.grad:
+        out._edge = view_node(name, edge, t._meta, rule)
+    return out
+
+
+def detached(t: Tensor, quiet: bool = False) -> Tensor:
+    """A tensor on the same storage that needs no gradient; `quiet` for `.data`."""
+    view = t._view
+    if quiet:
+        view = View(t.storage_offset(), strides_of(t), quiet=True)
+    elif view is not None:
+        view = View(view.offset, view.strides, quiet=view.quiet)
+    return window(t._storage, t._meta, view)
+
