@@ -1,0 +1,312 @@
+"""The benchmarks: one table of ratios to torch.
+
+    python benchmarks/run.py [--quick] [--json FILE] [--readme]
+
+Each file in `programs/` is run in turns under torch (`python FILE`) and under bital
+(`python -m bital run FILE`), a fresh process every time, both with the same number of threads.
+What counts is the best time of all rounds: on a busy machine noise only ever adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+HEAVY = ("scipy", "llvmlite", "matplotlib")
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+
+@dataclass
+class Settings:
+    """How long and how often."""
+
+    rounds: int
+    seconds: float
+    threads: int
+    torch_python: str
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a measured process."""
+        names = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")
+        threads = {f"{name}_NUM_THREADS": str(self.threads) for name in names}
+        threads["VECLIB_MAXIMUM_THREADS"] = str(self.threads)
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        return {
+            **os.environ,
+            **threads,
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+            "BENCHMARK_THREADS": str(self.threads),
+            "BENCHMARK_SECONDS": str(self.seconds),
+        }
+
+
+@dataclass
+class Result:
+    """One line of the table. `measured` is what the limit limits: a ratio, or seconds."""
+
+    title: str
+    korean: str
+    measured: float
+    limit: float | None
+    unit: str
+    bital_s: float | None = None
+    torch_s: float | None = None
+    notes: dict = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """ok or over; empty where there is no limit."""
+        if self.limit is None:
+            return ""
+        return "ok" if self.measured <= self.limit else "over"
+
+
+def call(command: list[str], settings: Settings) -> dict:
+    """Run a program; its last line of output is JSON."""
+    done = subprocess.run(
+        command, env=settings.environment(), cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def bital_command(program: str) -> list[str]:
+    return [sys.executable, "-m", "bital", "run", str(HERE / "programs" / program)]
+
+
+def compare(
+    program: str, title: str, korean: str, limit: float, settings: Settings, tick: Callable
+) -> Result:
+    """The same program under both, in turns; the ratio of the best times."""
+    commands = {
+        "torch": [settings.torch_python, str(HERE / "programs" / program)],
+        "bital": bital_command(program),
+    }
+    best = dict.fromkeys(commands, float("inf"))
+    medians: dict[str, list[float]] = {side: [] for side in commands}
+    for number in range(settings.rounds):
+        for side, command in commands.items():
+            tick(f"{title}: {side}, round {number + 1} of {settings.rounds}")
+            times = call(command, settings)
+            best[side] = min(best[side], times["best"])
+            medians[side].append(times["median"])
+    return Result(
+        title, korean, best["bital"] / best["torch"], limit, "x", best["bital"], best["torch"],
+        {"medians": medians},
+    )  # fmt: skip
+
+
+def recording(settings: Settings, tick: Callable) -> Result:
+    """Seconds per recorded operation in the main example."""
+    title = "Recording one operation (main example)"
+    best: dict = {"best": float("inf")}
+    for number in range(settings.rounds):
+        tick(f"{title}: round {number + 1} of {settings.rounds}")
+        times = call(bital_command("recording.py"), settings)
+        best = min(best, times, key=lambda figures: figures["best"])
+    return Result(
+        title, "연산 하나의 기록 (주 예제)", best["best"], 2.5e-6, "s", best["best"], None, best
+    )
+
+
+def importing(
+    module: str, limit: float | None, settings: Settings, tick: Callable, python: str
+) -> Result:
+    """Seconds of `import module` in a fresh process, and the heavy modules that come with it."""
+    code = (
+        "import json, sys, time; start = time.perf_counter(); import " + module + "; "
+        "seconds = time.perf_counter() - start; "
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]; "
+        "print(json.dumps({'best': seconds, 'heavy': heavy}))"
+    )
+    seconds, heavy = float("inf"), []
+    for _ in range(2 * settings.rounds):
+        tick(f"import {module}")
+        times = call([python, "-c", code], settings)
+        seconds, heavy = min(seconds, times["best"]), times["heavy"]
+    side = {"torch_s" if module == "torch" else "bital_s": seconds}
+    return Result(
+        f"`import {module}`", f"`import {module}`", seconds, limit, "s",
+        notes={"heavy modules imported": heavy}, **side,
+    )  # fmt: skip
+
+
+def all_results(settings: Settings, tick: Callable) -> list[Result]:
+    """Every line of the table, in order."""
+    ratios = [
+        ("main_example.py", "Main example, per iteration", "주 예제, 반복당", 0.85),
+        ("tanh_network.py", "2-16-16-1 tanh network, 100 points, per step",
+         "2-16-16-1 tanh 신경망, 점 100개, 단계당", 1.2),
+        ("item.py", "`(x + 1).item()`", "`(x + 1).item()`", 2.0),
+    ]  # fmt: skip
+    imports = [("bital", 0.25), ("bital.torch", None), ("torch", None)]
+    return [
+        *(compare(*ratio, settings, tick) for ratio in ratios),
+        recording(settings, tick),
+        *(
+            importing(
+                module, limit, settings, tick,
+                settings.torch_python if module == "torch" else sys.executable,
+            )
+            for module, limit in imports
+        ),
+    ]  # fmt: skip
+
+
+def show_seconds(seconds: float | None) -> str:
+    """Seconds as s, ms or µs."""
+    if seconds is None:
+        return "–"
+    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1 or unit == "µs":
+            return f"{seconds * factor:.3g} {unit}"
+    raise AssertionError(seconds)
+
+
+def show(result: Result, value: float | None) -> str:
+    """A measured value or limit in the result's unit."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if result.unit == "x" else show_seconds(value)
+
+
+def rows(results: list[Result], *, korean: bool = False) -> list[list[str]]:
+    """The table as text cells, heading first."""
+    headings = [
+        ["", "bital", "torch", "bital / torch", "limit", ""],
+        ["", "bital", "torch", "bital / torch", "한도", ""],
+    ]
+    table = [headings[korean]]
+    for result in results:
+        table.append(
+            [
+                result.korean if korean else result.title,
+                show_seconds(result.bital_s),
+                show_seconds(result.torch_s),
+                f"{result.measured:.2f}" if result.unit == "x" else "–",
+                show(result, result.limit),
+                result.verdict,
+            ]
+        )
+    return table
+
+
+def plain_table(table: list[list[str]]) -> str:
+    """Aligned columns for a terminal."""
+    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(len(line) for line in lines))
+    return "\n".join(lines)
+
+
+def markdown_table(table: list[list[str]]) -> str:
+    """The same for a README."""
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    lines.insert(1, "|---" + "|---:" * (len(table[0]) - 1) + "|")
+    return "\n".join(lines)
+
+
+def machine(settings: Settings) -> str:
+    """Processor, threads and versions, in one line."""
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        processor = found[1] if found else processor
+    versions = []
+    for package in ("numpy", "torch"):
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return (
+        f"{processor}, {settings.threads} threads, {platform.system()}, "
+        f"Python {platform.python_version()}, {', '.join(versions)}"
+    )
+
+
+def write_readme(path: Path, text: str) -> None:
+    """Replace what stands between the two marks."""
+    old = path.read_text(encoding="utf-8")
+    before, mark, rest = old.partition(BEGIN)
+    _, other_mark, after = rest.partition(END)
+    if not mark or not other_mark:
+        raise SystemExit(f"{path.name} needs the lines {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being measured: one changing line, with rich if installed."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    try:
+        from rich.console import Console
+    except ImportError:
+        yield lambda text: print(text, file=sys.stderr, flush=True)
+        return
+    with Console(stderr=True).status("starting") as status:
+        yield status.update
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Print a table of bital's times and torch's.")
+    parser.add_argument("--quick", action="store_true", help="one short round of everything")
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes per side")
+    parser.add_argument("--seconds", type=float, default=2.0, help="measured time per process")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--torch-python", default=sys.executable, help="a Python that has torch")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures; - for stdout")
+    parser.add_argument("--readme", action="store_true", help="rewrite the tables in the READMEs")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure, print, write; 1 if a limit was exceeded."""
+    arguments = parse_arguments()
+    settings = Settings(
+        1 if arguments.quick else arguments.rounds,
+        0.5 if arguments.quick else arguments.seconds,
+        arguments.threads,
+        arguments.torch_python,
+    )
+    with progress() as tick:
+        results = all_results(settings, tick)
+    figures = {
+        "machine": machine(settings),
+        "settings": {"rounds": settings.rounds, "seconds": settings.seconds},
+        "results": [{**asdict(result), "verdict": result.verdict} for result in results],
+    }
+    if arguments.json == "-":
+        print(json.dumps(figures, indent=1))
+    else:
+        print(plain_table(rows(results)))
+        print(f"\n{figures['machine']}")
+    if arguments.json and arguments.json != "-":
+        Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if arguments.readme:
+        for name, korean in (("README.md", False), ("README.ko.md", True)):
+            table = markdown_table(rows(results, korean=korean))
+            write_readme(ROOT / name, f"{table}\n\n{figures['machine']}")
+    return int(any(result.verdict == "over" for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
