@@ -50,7 +50,8 @@ def require(name: str, allowed: frozenset[str], kernel: str) -> None:
 
 def real_part_dtype(name: str) -> np.dtype | None:
     """float32 for "complex64", float64 for "complex128", None for all others."""
-    return {"complex64": F32, "complex128": F64}.get(name)
+    parts: dict[str, np.dtype] = {"complex64": F32, "complex128": F64}
+    return parts.get(name)
 
 
 def unit32(engine: Engine, count: int) -> np.ndarray:

@@ -61,8 +61,11 @@ def _largest_ratios(engine: Engine, rows: np.ndarray, samples: int) -> np.ndarra
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (rows.sum(axis=1) == 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    order = "F" if rows.flags.f_contiguous and not rows.flags.c_contiguous else "C"
-    draws = exponential(engine, rows.size, rows.dtype, 1.0).reshape(rows.shape, order=order)
+    draws = exponential(engine, rows.size, rows.dtype, 1.0)
+    if rows.flags.f_contiguous and not rows.flags.c_contiguous:
+        draws = draws.reshape(rows.shape[::-1]).T
+    else:
+        draws = draws.reshape(rows.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = rows / draws
     if ratio.itemsize == 2:

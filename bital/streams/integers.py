@@ -136,8 +136,8 @@ def _check_bounds(dtype: np.dtype, low: int, last: int) -> None:
     for bound, which in bounds:
         if not smallest <= bound <= largest:
             raise RuntimeError(f"{which} is out of bounds for {C_NAMES[name]}")
-    digits = DIGITS.get(name)
-    for bound, which in bounds if digits else ():
+    digits = DIGITS.get(name, 64)
+    for bound, which in bounds:
         if abs(bound) > 1 << digits:
             warnings.warn(
                 f"{which} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision "

@@ -20,7 +20,8 @@ import numpy as np
 from bital.streams.arithmetic import F64, fma32, fma64, unit32, unit64
 from bital.streams.mt19937 import Engine
 
-_CHUNK = 512  # blocks of 16 at a time: the work arrays then fit in the cache
+_FEW = 8  # pairs
+_CHUNK = 1024  # blocks of 16 at a time: the work arrays then fit in the cache
 
 
 def _coefficients(*values: float) -> tuple[float, ...]:
@@ -43,8 +44,8 @@ _SQRT_HALF_BITS = np.int32(0x3F3504F3)
 
 def _round(wide: np.ndarray, single: np.ndarray) -> None:
     """Round `wide` (float64) to float32 in place; `single` receives the float32 values."""
-    np.copyto(single, wide, casting="same_kind")
-    np.copyto(wide, single)
+    single[...] = wide
+    wide[...] = single
 
 
 def _polynomial(coefficients, x: np.ndarray, single: np.ndarray) -> np.ndarray:
@@ -129,7 +130,7 @@ def _sin_cos(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _sixteens32(u: np.ndarray, mean: float, std: float) -> None:
     """Uniform to normal, in place. u: (blocks, 2, 8) float32."""
-    mean, std = np.float32(mean), np.float32(std)
+    mean, std = float(np.float32(mean)), float(np.float32(std))
     for start in range(0, len(u), _CHUNK):
         part = u[start : start + _CHUNK]
         radius = _log(np.float32(1) - part[:, 0])
@@ -139,10 +140,10 @@ def _sixteens32(u: np.ndarray, mean: float, std: float) -> None:
         cos *= radius
         sin *= radius
         if std == 1:
-            cos += mean
-            sin += mean
+            cos += np.float32(mean)
+            sin += np.float32(mean)
         else:
-            cos, sin = (fma32(x, float(std), float(mean)) for x in (cos, sin))
+            cos, sin = (fma32(x, std, mean) for x in (cos, sin))
         part[:, 0] = cos
         part[:, 1] = sin
 
@@ -179,6 +180,11 @@ def in_sixteens(engine: Engine, count: int, dtype: np.dtype, mean: float, std: f
     return out
 
 
+def one_uniform(high: int, low: int) -> float:
+    """What `unit64` makes of two words."""
+    return ((high & 0x1FFFFF) << 32 | low) * 2.0**-53
+
+
 def in_pairs(
     engine: Engine, count: int, kept: float | None
 ) -> tuple[np.ndarray | list[float], float | None]:
@@ -187,10 +193,10 @@ def in_pairs(
     `kept` is what the call before kept; it comes first.
     """
     pairs = (count - (kept is not None) + 1) // 2
-    if pairs <= 8:
-        made = _few_pairs(unit64(engine, 2 * pairs).tolist() if pairs else [])
-        if kept is not None:
-            made.insert(0, kept)
+    made: np.ndarray | list[float]
+    if pairs <= _FEW:
+        made = [] if kept is None else [kept]
+        made += _few_pairs(engine.words(4 * pairs).tolist())
     else:
         u = unit64(engine, 2 * pairs).reshape(pairs, 2)
         radius = np.sqrt(-2.0 * np.log1p(-u[:, 1]))
@@ -202,12 +208,12 @@ def in_pairs(
     return made[:count], float(made[count])
 
 
-def _few_pairs(u: list[float]) -> list[float]:
-    """The same for a few pairs, with Python's floats: cheaper than NumPy below some 16 numbers."""
+def _few_pairs(words: list[int]) -> list[float]:
+    """The same for a few pairs, with Python's numbers, which are cheaper for them than NumPy."""
     made = []
-    for i in range(0, len(u), 2):
-        radius = math.sqrt(-2.0 * math.log1p(-u[i + 1]))
-        theta = 2.0 * math.pi * u[i]
+    for i in range(0, len(words), 4):
+        theta = 2.0 * math.pi * one_uniform(words[i], words[i + 1])
+        radius = math.sqrt(-2.0 * math.log1p(-one_uniform(words[i + 2], words[i + 3])))
         made.append(radius * math.cos(theta))
         made.append(radius * math.sin(theta))
     return made

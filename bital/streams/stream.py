@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from bital.streams import choice, continuous, integers, normal, rejection
-from bital.streams.arithmetic import REAL, fma64, narrow, real_part_dtype, require, shown
+from bital.streams.arithmetic import F32, REAL, fma64, narrow, real_part_dtype, require, shown
 from bital.streams.mt19937 import BLOCK_WORDS, Engine
 
 DEFAULT_SEED = 67280421310721
@@ -36,7 +36,7 @@ class Stream:
 
     >>> stream = Stream(0)
     >>> stream.uniform(2, np.float32)
-    array([0.49625659, 0.76822180], dtype=float32)
+    array([0.4962566, 0.7682218], dtype=float32)
     """
 
     __slots__ = ("_engine", "_kept", "_seed")
@@ -149,11 +149,14 @@ class Stream:
         require(dtype.name, REAL, "normal_kernel_cpu")
         if contiguous and n >= 16:
             return normal.in_sixteens(self._engine, n, dtype, mean, std)
+        if n < 16 and dtype == F32 and std == 1 and mean == 0:
+            made, self._kept = normal.in_pairs(self._engine, n, self._kept)
+            return np.array(made, F32)
         return narrow(self._pairs(n, mean, std), dtype)
 
     def _pairs(self, n: int, mean: float, std: float) -> np.ndarray:
         made, self._kept = normal.in_pairs(self._engine, n, self._kept)
-        x = np.array(made, np.float64)
+        x = np.asarray(made, np.float64)
         return x if std == 1 and mean == 0 else fma64(x, float(std), float(mean))
 
     def normal_with(self, mean: float | np.ndarray, std: float | np.ndarray) -> np.ndarray:
@@ -254,8 +257,7 @@ class Stream:
 
     def one_uniform(self) -> float:
         """A float64 in [0, 1), from two words."""
-        high, low = self._engine.words(2).tolist()
-        return ((high & 0x1FFFFF) << 32 | low) * 2.0**-53
+        return normal.one_uniform(*self._engine.words(2).tolist())
 
     def one_normal(self) -> float:
         """A standard normal float64; the second of a pair is kept for the next call."""

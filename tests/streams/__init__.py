@@ -1,0 +1,1 @@
+"""Tests of bital/streams: Stream against numbers that PyTorch drew."""
