@@ -1,0 +1,148 @@
+"""Running a program as `python` runs it, with `torch` meaning bital.
+
+The program gets a `__main__` module, `sys.argv` and `sys.path[0]` of its own; its tracebacks,
+exit codes and signals are those it has under `python`.
+"""
+
+import builtins
+import importlib.machinery
+import io
+import os
+import pkgutil
+import runpy
+import sys
+from collections.abc import Callable
+from multiprocessing import forkserver, spawn
+from types import CodeType, ModuleType, TracebackType
+
+from bital import importer
+
+
+class _InstallInChild:
+    """Unpickled in a child process, before it imports the program, as `install_as_torch()`."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return importer.install_as_torch, ()
+
+
+def _reach_children() -> None:
+    """Let `torch` mean bital in the processes that multiprocessing starts, too.
+
+    What a spawned child is sent first is its preparation data, and it imports the program's main
+    module only after unpickling them: one more entry in them comes in time. A fork server would
+    import the main module without them, so it is told not to; its children do it themselves.
+    """
+    get_preparation_data = spawn.get_preparation_data
+
+    def with_bital(name: str) -> dict[str, object]:
+        return {**get_preparation_data(name), "bital": _InstallInChild()}
+
+    spawn.get_preparation_data = with_bital
+    forkserver.set_forkserver_preload([])
+
+
+def _own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """The program's part of a traceback: without the runner's first frames, the finder's last."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    last = traceback
+    while last is not None and last.tb_next is not None:
+        following = last.tb_next
+        if following.tb_next is None and following.tb_frame.f_globals is vars(importer):
+            last.tb_next = None
+            break
+        last = following
+    return traceback
+
+
+def _run(program: Callable[[], object]) -> None:
+    """Call `program`; what it does not catch goes on to the interpreter, which then ends as ever.
+
+    Only what is shown differs: `sys.excepthook`, the program's own if it set one, is given the
+    program's frames alone.
+    """
+    importer.install_as_torch()
+    _reach_children()
+    try:
+        program()
+    except BaseException as error:
+        hook = sys.excepthook
+        shown = _own_frames(error.__traceback__)
+
+        def show(
+            kind: type[BaseException], value: BaseException, traceback: TracebackType | None
+        ) -> None:
+            hook(kind, value.with_traceback(shown), shown)
+
+        sys.excepthook = show
+        raise
+
+
+def _fresh_main() -> ModuleType:
+    """A new module in the place of `__main__`, so that pickle finds the program's classes in it."""
+    main = ModuleType("__main__")
+    vars(main)["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    return main
+
+
+def _set_first_path(directory: str) -> None:
+    """Put the program's directory where python put the runner's (not at all under `python -P`)."""
+    if not sys.flags.safe_path:
+        sys.path[0] = directory
+
+
+def _read_code(path: str) -> CodeType:
+    """The code of a .pyc or source file."""
+    with io.open_code(path) as file:
+        code = pkgutil.read_code(file)
+    if code is None:
+        with io.open_code(path) as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+    return code
+
+
+def run_module(name: str, arguments: list[str]) -> None:
+    """Run a module as `python -m name arguments...` does."""
+    _fresh_main()
+    _set_first_path(os.getcwd())
+    sys.argv = ["-m", *arguments]
+    # runpy's entry for `python -m`: it runs in sys.modules["__main__"] and leaves it there, as the
+    # public run_module does not.
+    _run(lambda: runpy._run_module_as_main(name))  # type: ignore[attr-defined]
+
+
+def run_script(script: str, arguments: list[str]) -> None:
+    """Run `python script arguments...`: a file, a directory or zip with `__main__.py`, or `-`.
+
+    SystemExit(2) when the file cannot be opened.
+    """
+    main = _fresh_main()
+    sys.argv = [script, *arguments]
+    path = os.path.abspath(script)
+    if script == "-":
+        _set_first_path("")
+        main.__file__ = "<stdin>"
+        _run(
+            lambda: exec(
+                compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True), vars(main)
+            )
+        )
+    elif pkgutil.get_importer(path) is not None:
+        # Python puts it there even under -P: the program is to be found in it.
+        sys.path[: 0 if sys.flags.safe_path else 1] = [path]
+        _run(lambda: runpy._run_module_as_main("__main__", False))  # type: ignore[attr-defined]
+    else:
+        try:
+            io.open_code(path).close()
+        except OSError as error:
+            print(
+                f"bital: can't open file {path!r}: [Errno {error.errno}] {error.strerror}",
+                file=sys.stderr,
+            )
+            raise SystemExit(2) from None
+        _set_first_path(os.path.dirname(os.path.realpath(script)))
+        main.__file__ = path
+        main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+        vars(main)["__cached__"] = None
+        _run(lambda: exec(_read_code(path), vars(main)))
