@@ -98,6 +98,10 @@ class Run:
         pre = node.pre_hooks
         if pre:
             g = _pre_hooks(node, g)
+        if node.retained:
+            grads = (g,) if node.outputs == 1 else tuple(g)
+            for keep in node.retained.values():
+                keep(grads)
         if self.captures:
             for k in range(node.outputs):
                 which = self.captures.get((node, k))
@@ -128,10 +132,7 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         if create_graph:
             variable._grad = g
         else:
-            # the gradient may be somebody else's tensor (a seed, a saved one): keep one of our own
-            variable._grad = g if g._view is None and g._edge is None else g.detach().clone()
-            if variable._grad is g:
-                variable._grad = wrap(g._storage.value, g._meta)
+            variable._grad = _own(g)
     elif create_graph:
         variable._grad = old + g
     else:
@@ -139,6 +140,16 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(variable)
+
+
+def _own(g: Tensor) -> Tensor:
+    """The gradient in a storage of its own; values never change, so nothing is copied for it."""
+    if g._view is not None:
+        g = g.clone()  # type: ignore[attr-defined]
+    value = g._storage.value
+    if value.shared:
+        return g.detach().clone()  # type: ignore[attr-defined]
+    return wrap(value, g._meta)
 
 
 def fit(g: Tensor, meta: Meta, node: Node, index: int) -> Tensor:
@@ -258,6 +269,7 @@ class _Hooks:
     """What other modules give: the ones a backward pass begins with, and anomaly detection."""
 
     ones: Callable[[Meta], Tensor]
+    stack: Callable[[tuple], Tensor]
     check: Callable[[Node, list], None] | None = None
 
 

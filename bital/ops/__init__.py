@@ -1,1 +1,11 @@
-"""The operators: one declaration each, in the file of its family."""
+"""The operators: one declaration each, in the file of its family. Importing this makes them all."""
+
+from bital.ops import activation  # noqa: F401
+from bital.ops import arithmetic  # noqa: F401
+from bital.ops import cast  # noqa: F401
+from bital.ops import create  # noqa: F401
+from bital.ops import data  # noqa: F401
+from bital.ops import matmul  # noqa: F401
+from bital.ops import random  # noqa: F401
+from bital.ops import reduce  # noqa: F401
+from bital.ops import view  # noqa: F401

@@ -1,58 +1,410 @@
-"""Creation: constants, ranges, and tensors made of Python's numbers.
+"""Creation: constants, ranges, and tensors filled after another's likeness.
 
-Room: ops.
+Room: ops. A tensor of one number takes no memory until something needs it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-
-from bital.base.dtype import default, dtype
+from bital.base import dtype as dtypes
+from bital.base.device import usable
+from bital.base.dtype import default, dtype, of_python
+from bital.base.errors import Unsupported
+from bital.base.stride import preserved_strides
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import Value
-from bital.ops.api import method, public
+from bital.ir.trace import Value, local
+from bital.ops.api import method, public, type_error
 from bital.ops.view import sizes
 from bital.tensor.dispatch import check_writable
-from bital.tensor.tensor import Tensor, local, write, wrap
+from bital.tensor.node import hooks as nodes
+from bital.tensor.storage import Storage, View
+from bital.tensor.tensor import Tensor, from_array, strides_of, window, wrap, write
+
+
+def constant_value(meta: Meta, number: Any) -> Value:
+    """A ready value of one number, without memory of its own."""
+    return Value(meta, None, np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape))
 
 
 def constant(meta: Meta, number: Any) -> Tensor:
-    """A tensor of one number, which takes no memory until it is needed."""
-    array = np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape)
-    return wrap(Value(meta, None, array), meta)
+    """A tensor of one number."""
+    return wrap(constant_value(meta, number), meta)
 
 
-def full_like_meta(meta: Meta, number: Any) -> Value:
-    """A ready value of one number."""
-    return Value(meta, None, np.broadcast_to(np.asarray(number, meta.np), meta.shape))
+_ones: dict[Meta, Value] = {}
 
 
-_ONES: dict[Meta, Value] = {}
-
-
-def _ones(meta: Meta) -> Tensor:
-    value = _ONES.get(meta)
+def ones_of(meta: Meta) -> Tensor:
+    """Ones like `meta`; the value is kept, since every backward pass begins with it."""
+    value = _ones.get(meta)
     if value is None:
-        value = _ONES[meta] = full_like_meta(meta, 1)
+        if len(_ones) > 256:
+            _ones.clear()
+        value = _ones[meta] = constant_value(meta, 1)
     return wrap(value, meta)
 
 
-@public(method=False)
-def zeros(*size: Any, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros."""
-    out = constant(meta_of(sizes(size), dtype or default.dtype), 0)
-    out.requires_grad = requires_grad
+nodes.zeros = lambda meta: constant(meta, 0)
+
+
+def _checked_sizes(fn: str, size: tuple) -> tuple[int, ...]:
+    shape = tuple([_dimension(fn, n) for n in sizes(size)])
+    if any(n < 0 for n in shape):
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
+    return shape
+
+
+def _dimension(fn: str, n: Any) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(
+            f"{fn}(): argument 'size' (position 1) must be tuple of ints, but found element of "
+            f"type {type(n).__name__} at pos 0"
+        )
+    return n.__index__()
+
+
+def _finish(out: Tensor, requires_grad: bool) -> Tensor:
+    if requires_grad:
+        out.requires_grad = True
     return out
+
+
+def options(
+    d: dtype | None, layout: Any, device: Any, fallback: dtype | None = None
+) -> tuple[dtype, Any]:
+    """The dtype and device of a tensor to be made; layouts but strided are refused."""
+    if layout is not None and repr(layout) != "torch.strided":
+        raise Unsupported(f"bital has no {layout} tensors, only torch.strided ones")
+    return d or fallback or default.dtype, usable(device)
+
+
+def _filled(fn: str, number: Any) -> Any:
+    def make(
+        *size: Any,
+        out: Tensor | None = None,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
+        d, where = options(dtype, layout, device)
+        meta = meta_of(_checked_sizes(fn, size), d, where)
+        if out is not None:
+            if out._meta.shape != meta.shape:
+                out.resize_(meta.shape)  # type: ignore[attr-defined]
+            return out.fill_(number)  # type: ignore[attr-defined]
+        return _finish(constant(meta, number), requires_grad)
+
+    make.__doc__ = f"A tensor of the given size filled with {number} (`torch.{fn}`)."
+    make.__name__ = fn
+    return make
+
+
+zeros = public(method=False)(_filled("zeros", 0))
+ones = public(method=False)(_filled("ones", 1))
+#: uninitialised memory holds zeros here: what it holds is unspecified in PyTorch
+empty = public(method=False)(_filled("empty", 0))
+
+
+@public(method=False)
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of the given size filled with a number, whose kind decides the dtype."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()  # type: ignore[attr-defined]
+    d, where = options(dtype, layout, device, of_python(fill_value))
+    check_representable(fill_value, d)
+    meta = meta_of(_checked_sizes("full", (size,)), d, where)
+    made = _finish(constant(meta, fill_value), requires_grad)
+    if out is None:
+        return made
+    out.resize_(meta.shape)  # type: ignore[attr-defined]
+    return out.copy_(made)  # type: ignore[attr-defined]
+
+
+def check_representable(number: Any, d: dtype) -> None:
+    """PyTorch's error for a number outside the range of an integer type."""
+    if d.category == dtypes.INT and isinstance(number, (int, float)) and math.isfinite(number):
+        info = np.iinfo(d.np)
+        low = -int(info.max) - 1 if d.is_signed else -int(info.max)
+        if not low <= int(number) <= info.max:
+            word = {"int64": "int64_t", "int32": "int"}.get(d.name, f"{d.name}_t")
+            raise RuntimeError(f"value cannot be converted to type {word} without overflow")
+
+
+def _like_meta(t: Tensor, d: dtype | None, device: Any, layout: Any) -> Meta:
+    kind, where = options(d, layout, device, t._meta.dtype)
+    return meta_of(t._meta.shape, kind, where)
+
+
+def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
+    """`made` (contiguous, of t's shape) as a tensor whose strides are those t's copy would have."""
+    keep = memory_format is None or repr(memory_format) == "torch.preserve_format"
+    if not keep or t._view is None:
+        return made
+    strides = preserved_strides(t._meta.shape, strides_of(t))
+    if tuple(strides) == made._meta.strides:
+        return made
+    return window(Storage(made._storage.value), made._meta, View(0, tuple(strides)))
+
+
+def _like(fn: str, number: Any) -> Any:
+    def make(
+        input: Tensor,
+        *,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise type_error(fn, "input", 1, input)
+        made = constant(_like_meta(input, dtype, device, layout), number)
+        return _finish(in_layout_of(input, made, memory_format), requires_grad)
+
+    make.__doc__ = f"A tensor like `input` filled with {number} (`torch.{fn}`)."
+    make.__name__ = fn
+    return make
+
+
+zeros_like = public(method=False)(_like("zeros_like", 0))
+ones_like = public(method=False)(_like("ones_like", 1))
+empty_like = public(method=False)(_like("empty_like", 0))
+
+
+@public(method=False)
+def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
+    """A tensor like `input` filled with a number."""
+    made = _like("full_like", fill_value)(input, **kwargs)
+    check_representable(fill_value, made._meta.dtype)
+    return made
+
+
+def _new(fn: str, number: Any) -> Any:
+    def make(
+        self: Tensor,
+        *size: Any,
+        dtype: dtype | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        layout: Any = None,
+        pin_memory: bool = False,
+    ) -> Tensor:
+        kind, where = options(dtype, layout, device, self._meta.dtype)
+        meta = meta_of(_checked_sizes(fn, size), kind, where)
+        return _finish(constant(meta, number), requires_grad)
+
+    make.__doc__ = f"A tensor of this one's dtype filled with {number}."
+    make.__name__ = fn
+    return make
+
+
+Tensor.new_zeros = _new("new_zeros", 0)  # type: ignore[attr-defined]
+Tensor.new_ones = _new("new_ones", 1)  # type: ignore[attr-defined]
+Tensor.new_empty = _new("new_empty", 0)  # type: ignore[attr-defined]
+
+
+@method
+def new_full(self: Tensor, size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
+    """A tensor of this one's dtype filled with a number."""
+    return _new("new_full", fill_value)(self, size, **kwargs)
+
+
+@public(method=False)
+def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
+    """A tensor of zeros with given strides."""
+    d, where = options(kwargs.get("dtype"), kwargs.get("layout"), kwargs.get("device"))
+    shape, strides = tuple(size), tuple(stride)
+    last = sum((n - 1) * s for n, s in zip(shape, strides)) + 1 if 0 not in shape else 0
+    out = window(
+        Storage(constant_value(meta_of((last,), d, where), 0)),
+        meta_of(shape, d, where),
+        View(0, strides),
+    )
+    return _finish(out, kwargs.get("requires_grad", False))
+
+
+def number_of(value: Any) -> Any:
+    """A Python number of a number or a one-element tensor."""
+    return value.item() if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+
+
+@public(method=False)
+def arange(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`start`, `start + step`, … below `end`: int64 for integers, else the default float."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = number_of(start), number_of(end), number_of(step)
+    whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
+    d, _ = options(dtype, layout, device, dtypes.int64 if whole else default.dtype)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if whole:
+        count = max(0, -(-(end - start) // step))
+    else:
+        count = max(0, math.ceil((end - start) / step))
+    steps = np.arange(count, dtype=np.int64 if d.category <= dtypes.INT else np.float64)
+    if d.category <= dtypes.INT:
+        array = (int(start) + steps * int(step)).astype(d.np)
+    else:
+        array = (start + steps * step).astype(d.np)
+    return _given(array, d, out, requires_grad)
+
+
+def _given(array: np.ndarray, d: dtype, out: Tensor | None, requires_grad: bool) -> Tensor:
+    made = from_array(array, d)
+    if out is not None:
+        out.resize_(made._meta.shape)  # type: ignore[attr-defined]
+        return out.copy_(made)  # type: ignore[attr-defined]
+    return _finish(made, requires_grad)
+
+
+def _spaced(start: float, end: float, steps: int, d: dtype) -> np.ndarray:
+    """Evenly spaced numbers, the second half counted from the end as PyTorch does."""
+    if steps == 1:
+        return np.full(1, start).astype(d.np)
+    compute = np.float32 if d in (dtypes.float32, *dtypes.LOW_PRECISION) else np.float64
+    if d.is_complex:
+        compute = d.np  # type: ignore[assignment]
+    if d.category <= dtypes.INT:
+        compute = np.float32
+    step = compute((end - start) / (steps - 1))
+    k = np.arange(steps)
+    low = compute(start) + step * k.astype(compute)
+    high = compute(end) - step * (steps - 1 - k).astype(compute)
+    array = np.where(k < steps // 2, low, high)
+    return (np.trunc(array) if d.category <= dtypes.INT else array).astype(d.np)
+
+
+@public(method=False)
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    start, end = number_of(start), number_of(end)
+    either = isinstance(start, complex) or isinstance(end, complex)
+    d, _ = options(dtype, layout, device, default.dtype.to_complex() if either else None)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return _given(_spaced(start, end, steps, d), d, out, requires_grad)
+
+
+@public(method=False)
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`base` to the powers of evenly spaced numbers from `start` to `end`."""
+    d, _ = options(dtype, layout, device)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    powers = _spaced(number_of(start), number_of(end), steps, dtypes.float64)
+    return _given(np.power(float(base), powers).astype(d.np), d, out, requires_grad)
+
+
+@public(method=False)
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The n x m matrix with ones on the diagonal."""
+    d, _ = options(dtype, layout, device)
+    for value, name in ((n, "n"), (m, "m")):
+        if value is not None and value < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
+    return _given(np.eye(n, n if m is None else m).astype(d.np), d, out, requires_grad)
+
+
+@method
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Fill with one number, in place."""
+    if isinstance(value, Tensor):
+        if value._meta.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value._meta.ndim} dimensions."
+            )
+        return self.copy_(value)  # type: ignore[attr-defined]
+    check_representable(value, self._meta.dtype)
+    trace = local.trace
+    if trace.grad and (self._edge is not None or self._view is not None):
+        check_writable(self)
+        filled = constant(self._meta, value)
+        return self.copy_(filled)  # type: ignore[attr-defined]
+    write(self, constant_value(self._meta, value), trace)
+    return self
 
 
 @method
 def zero_(self: Tensor) -> Tensor:
-    """Fill with zeros in place."""
-    trace = local.trace
-    if trace.grad:
-        check_writable(self)
-    write(self, full_like_meta(self._meta, 0), trace)
-    return self
+    """Fill with zeros, in place."""
+    return fill_(self, 0)
+
+
+@public(method=False)
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64,
+                 device: Any = None, layout: Any = None) -> Tensor:  # fmt: skip
+    """The (2, N) indices of the lower triangle of a row x col matrix."""
+    return from_array(np.stack(np.tril_indices(row, offset, col)).astype(dtype.np))
+
+
+@public(method=False)
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64,
+                 device: Any = None, layout: Any = None) -> Tensor:  # fmt: skip
+    """The (2, N) indices of the upper triangle of a row x col matrix."""
+    return from_array(np.stack(np.triu_indices(row, offset, col)).astype(dtype.np))
+

@@ -23,6 +23,7 @@ from bital.ir.trace import (
     record_scalar,
 )
 from bital.tensor.node import AccumulateGrad, Node, Output, node_class
+from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
     Tensor,
@@ -193,6 +194,30 @@ def differentiable(
         out._edge = node
         if vjp.keeps_output:
             node.keep_output(0, out)
+    return out
+
+
+def composite(
+    op: Op, forward: Callable, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple = ()
+) -> Any:
+    """A result made of other operators that has a gradient rule, and a node, of its own.
+
+    `op` is declared without an implementation; its rule checks the operands, and `forward` gets
+    the tensors, the params, and the rule's attributes as keywords, with gradients off.
+    """
+    key = (tuple([t._meta for t in tensors]), attrs)
+    spec = op.memo.get(key) or op.resolve(*key)
+    trace = local.trace
+    grad = trace.grad
+    trace.grad = False
+    try:
+        out = forward(*tensors, *params, **spec.attrs)
+    finally:
+        trace.grad = grad
+    if grad:
+        for t in tensors:
+            if t._edge is not None or t._view is not None:
+                return differentiable(trace, spec, tensors, out, params)
     return out
 
 
@@ -389,3 +414,5 @@ class _Hooks:
 
 
 hooks = _Hooks()
+
+nodes.rebase = rebase

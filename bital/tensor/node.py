@@ -27,7 +27,7 @@ class Node:
     """
 
     __slots__ = ("edges", "number", "hooks", "pre_hooks", "metas", "outputs", "line",
-                 "_metadata", "__weakref__")  # fmt: skip
+                 "retained",                 "_metadata", "__weakref__")  # fmt: skip
     __module__ = "torch.autograd"
 
     def __init__(self, edges: tuple, metas: tuple) -> None:
@@ -37,6 +37,7 @@ class Node:
         self.outputs = 1
         self.hooks: dict | None = None
         self.pre_hooks: dict | None = None
+        self.retained: dict | None = None  # output index -> what keeps its gradient
         self.line: tuple | None = user_line() if hooks.keep_lines else None
 
     def apply(self, g: Any) -> list:
@@ -153,6 +154,7 @@ class OpNode(Node):
         self.outputs = 1
         self.hooks = None
         self.pre_hooks = None
+        self.retained = None
         self.line = user_line() if hooks.keep_lines else None
         self.spec = spec
         self.vjp = vjp
@@ -167,12 +169,12 @@ class OpNode(Node):
                 hooks.pack(tensors[i]) if kind is INPUT else None for kind, i in vjp.saves
             ]
 
-    def keep_output(self, k: int, tensor: Any, repack: bool = False) -> None:
+    def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
         for at, (kind, i) in enumerate(self.vjp.saves):
             if kind is OUTPUT and i == k:
                 self.saved[at] = (
-                    SavedOutput(tensor) if hooks.pack is None else hooks.pack(tensor.detach())
+                    SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
                 )
 
     def unpack(self) -> list:
@@ -185,7 +187,7 @@ class OpNode(Node):
             if kind is INPUT:
                 values.append(_unpack_tensor(kept, self))
             elif kind is OUTPUT:
-                values.append(kept.unpack(self, where))
+                values.append(kept.unpack(self))
             elif kind is PARAM:
                 values.append(self.params[where])
             elif kind is SHAPE:
@@ -221,7 +223,7 @@ class OpNode(Node):
 
 def _unpack_tensor(kept: Any, node: Node) -> Any:
     if type(kept) is not tuple:
-        return kept.unpack(node, 0)
+        return kept.unpack(node)
     tensor, version = kept
     if tensor._storage.version != version:
         raise_modified(tensor, node, tensor._storage.version, version)
@@ -231,17 +233,18 @@ def _unpack_tensor(kept: Any, node: Node) -> Any:
 class SavedOutput:
     """A result kept for its own node's rule: its storage and place, not the tensor itself."""
 
-    __slots__ = ("storage", "version", "meta", "view", "cls")
+    __slots__ = ("storage", "version", "meta", "view", "index")
 
-    def __init__(self, tensor: Any) -> None:
+    def __init__(self, tensor: Any, index: int) -> None:
+        self.index = index
         self.storage, self.version = tensor._storage, tensor._storage.version
-        self.meta, self.view, self.cls = tensor._meta, tensor._view, type(tensor)
+        self.meta, self.view = tensor._meta, tensor._view
 
-    def unpack(self, node: Node, index: int) -> Any:
+    def unpack(self, node: Node) -> Any:
         if self.storage.version != self.version:
             raise_modified(self, node, self.storage.version, self.version)
         tensor = hooks.rebuild(self.storage, self.meta, self.view)
-        tensor._edge = node if node.outputs == 1 else Output(node, index)
+        tensor._edge = node if node.outputs == 1 else Output(node, self.index)
         return tensor
 
 
@@ -268,8 +271,10 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
 class _Hooks:
     """What other modules give: saved-tensor hooks, and how a tensor is made of its parts."""
 
-    pack: Callable | None = None  # tensor -> object with unpack(node, index)
+    pack: Callable | None = None  # tensor -> object with unpack(node)
     rebuild: Callable
+    zeros: Callable  # meta -> tensor
+    rebase: Callable  # tensor, edge: the tensor was written in place
     keep_lines = False  # anomaly detection wants to name the user's line of every node
 
 

@@ -1,0 +1,169 @@
+"""Modes: whether operations are remembered for backward.
+
+Room: autograd. The mode lives on the thread's trace. The end of the outermost no_grad block in
+which a leaf was updated in place is the end of an iteration, and so a place where the trace is cut.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bital.ir.trace import end_iteration, local
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode:
+    """A gradient mode as context manager and decorator."""
+
+    _wanted: Any = False
+
+    def __enter__(self) -> None:
+        trace = local.trace
+        self.previous = trace.grad, trace.inference
+        trace.depth += 1
+        trace.grad = self._wanted
+
+    def __exit__(self, *exc: object) -> None:
+        _leave(self.previous)
+
+    def clone(self) -> _Mode:
+        return self.__class__()
+
+    def __call__(self, fn: F) -> F:
+        if inspect.isclass(fn):
+            fn.__init__ = self(fn.__init__)  # type: ignore[misc]
+            return fn
+        if inspect.isgeneratorfunction(fn):
+            return _around_generator(self.clone, fn)  # type: ignore[return-value]
+
+        @functools.wraps(fn)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return fn(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]
+
+
+def _leave(previous: tuple) -> None:
+    trace = local.trace
+    trace.grad, trace.inference = previous
+    trace.depth -= 1
+    if trace.updated and not trace.depth:
+        end_iteration("the no_grad block that updated a leaf ended")
+
+
+def _around_generator(make: Callable[[], _Mode], fn: Callable) -> Callable:
+    """The generator with the mode on while it runs, and off while its consumer does."""
+
+    @functools.wraps(fn)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        generator = fn(*args, **kwargs)
+        try:
+            with make():
+                item = generator.send(None)
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with make():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    with make():
+                        item = generator.throw(error)
+                else:
+                    with make():
+                        item = generator.send(sent)
+        except StopIteration as stop:
+            return stop.value
+
+    return inside
+
+
+class no_grad(_Mode):  # noqa: N801
+    """Operations inside are not remembered for backward (`torch.no_grad`)."""
+
+    def __new__(cls, fn: Callable | None = None) -> Any:
+        mode = object.__new__(cls)
+        return mode(fn) if fn is not None else mode
+
+    def __init__(self, fn: Callable | None = None) -> None:
+        pass
+
+
+class enable_grad(_Mode):  # noqa: N801
+    """Operations inside are remembered for backward, whatever the mode outside."""
+
+    _wanted = True
+
+    def __new__(cls, fn: Callable | None = None) -> Any:
+        mode = object.__new__(cls)
+        return mode(fn) if fn is not None else mode
+
+    def __init__(self, fn: Callable | None = None) -> None:
+        pass
+
+
+class set_grad_enabled(_Mode):  # noqa: N801
+    """Turn gradients on or off: at once when called, and back at the end of a `with` block."""
+
+    def __init__(self, mode: bool) -> None:
+        trace = local.trace
+        self.mode = mode
+        self.previous = trace.grad, trace.inference
+        trace.grad = mode
+
+    def __enter__(self) -> None:
+        trace = local.trace
+        trace.depth += 1
+        trace.grad = self.mode
+
+    def __call__(self, fn: F) -> F:
+        local.trace.grad = self.previous[0]  # as a decorator it changes nothing outside
+        return super().__call__(fn)
+
+    def clone(self) -> set_grad_enabled:
+        return set_grad_enabled(self.mode)
+
+    def __str__(self) -> str:
+        return f"torch.set_grad_enabled(mode={self.mode})"
+
+    __repr__ = __str__
+
+
+class inference_mode(_Mode):  # noqa: N801
+    """no_grad whose tensors promise never to take part in backward (`torch.inference_mode`)."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        new = object.__new__(cls)
+        if callable(mode):
+            new.__init__(True)  # type: ignore[misc]
+            return new(mode)
+        return new
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        trace = local.trace
+        self.previous = trace.grad, trace.inference
+        trace.depth += 1
+        trace.grad = trace.grad if not self.mode else False
+        trace.inference = self.mode
+
+    def clone(self) -> inference_mode:
+        return inference_mode(self.mode)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are remembered for backward on this thread."""
+    return bool(local.trace.grad)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside `inference_mode()`."""
+    return local.trace.inference

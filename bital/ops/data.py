@@ -1,0 +1,279 @@
+"""torch.tensor and its like: tensors made of Python data and of other libraries' arrays.
+
+Room: ops.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from bital.base import dtype as dtypes
+from bital.base.dtype import default, dtype, from_numpy, of_python, promote
+from bital.ir.meta import meta_of
+from bital.ops.api import public
+from bital.ops.create import check_representable, constant, options
+from bital.ops.view import sizes
+from bital.tensor.convert import from_dlpack, from_numpy_array
+from bital.tensor.dispatch import cast
+from bital.tensor.tensor import Tensor, array_of, from_array, window
+
+public(method=False, name="from_numpy")(from_numpy_array)
+public(method=False)(from_dlpack)
+
+
+@public(method=False)
+def tensor(
+    data: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A new tensor with a copy of `data`: numbers, nested sequences, arrays or a tensor."""
+    options(dtype, None, device)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach()"
+            ".clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
+            "torch.tensor(sourceTensor).",
+            UserWarning,
+            stacklevel=2,
+        )
+        out = from_array(np.array(array_of(data), order="C"), data._meta.dtype)
+        out = out if dtype is None else cast(out, dtype)
+    else:
+        out = from_array(*_array(data, dtype))
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def _array(data: Any, d: dtype | None) -> tuple[np.ndarray, dtype]:
+    """A fresh array of the data, and its dtype by PyTorch's inference."""
+    if isinstance(data, np.ndarray):
+        kind = d or from_numpy(data.dtype)
+        return np.array(data, kind.np, order="C", copy=True), kind
+    if isinstance(data, np.generic):
+        kind = d or from_numpy(data.dtype)
+        return np.array(data, kind.np), kind
+    if isinstance(data, (bool, int, float, complex)):
+        kind = d or of_python(data)
+        return _of_number(data, kind), kind
+    if hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
+        return _array(np.asarray(data), d)
+    if not isinstance(data, (list, tuple, range)) and not hasattr(data, "__getitem__"):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if isinstance(data, str):
+        raise TypeError("new(): invalid data type 'str'")
+    shape = _shape(data)
+    kind = d or _infer(data) or default.dtype
+    flat: list = []
+    _flatten(data, shape, 0, flat)
+    return _of_list(flat, kind).reshape(shape), kind
+
+
+def _of_number(number: Any, d: dtype) -> np.ndarray:
+    _check_number(number, d)
+    return np.asarray(number).astype(d.np)
+
+
+def _check_number(number: Any, d: dtype) -> None:
+    if d.category == dtypes.INT and isinstance(number, int) and not isinstance(number, bool):
+        if d is dtypes.int64 and not -(1 << 63) <= number < 1 << 63:
+            raise RuntimeError("Overflow when unpacking long long")
+        try:
+            check_representable(number, d)
+        except RuntimeError:
+            raise RuntimeError(
+                f"value cannot be converted to type {d.name} without overflow"
+            ) from None
+    if isinstance(number, complex) and not d.is_complex:
+        raise TypeError("must be real number, not complex")
+
+
+def _of_list(flat: list, d: dtype) -> np.ndarray:
+    try:
+        if d.category == dtypes.INT:
+            whole = [int(x) if isinstance(x, (float, np.floating)) else x for x in flat]
+            return np.array(whole, d.np) if whole else np.empty(0, d.np)
+        if d is dtypes.bool_:
+            return np.array([bool(x) for x in flat], np.bool_)
+        return np.array(flat, d.np) if flat else np.empty(0, d.np)
+    except OverflowError:
+        for x in flat:
+            _check_number(x, d)
+        raise
+
+
+def _shape(data: Any) -> tuple[int, ...]:
+    shape = []
+    while isinstance(data, (list, tuple, range, np.ndarray, Tensor)):
+        if isinstance(data, (np.ndarray, Tensor)):
+            return (*shape, *data.shape)
+        shape.append(len(data))
+        if not len(data):
+            break
+        data = data[0]
+    return tuple(shape)
+
+
+def _infer(data: Any) -> dtype | None:
+    """The dtype that holds every element; None for no elements."""
+    if isinstance(data, Tensor):
+        return data._meta.dtype
+    if isinstance(data, (np.ndarray, np.generic)):
+        return from_numpy(data.dtype)
+    if isinstance(data, (list, tuple, range)):
+        kinds = set(map(type, data))
+        if kinds <= {int, float, bool, complex}:
+            found = [of_python(k()) for k in kinds]
+        else:
+            found = [k for k in map(_infer, data) if k is not None]
+        best: dtype | None = None
+        for kind in found:
+            best = kind if best is None else promote(best, kind)
+        return best
+    if isinstance(data, (bool, int, float, complex)):
+        return of_python(data)
+    if isinstance(data, str):
+        raise ValueError("too many dimensions 'str'")
+    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def _flatten(data: Any, shape: tuple[int, ...], depth: int, out: list) -> None:
+    """Append the numbers of nested sequences, checking that they are of one shape."""
+    if isinstance(data, (Tensor, np.ndarray)) and data.ndim:
+        out.extend(np.asarray(array_of(data) if isinstance(data, Tensor) else data).ravel().tolist())
+        return
+    if isinstance(data, (Tensor, np.ndarray)):
+        out.append(data.item())
+        return
+    if depth == len(shape):
+        if isinstance(data, (list, tuple)):
+            raise TypeError(f"not a number: {type(data).__name__}")
+        out.append(data)
+        return
+    if not isinstance(data, (list, tuple, range)):
+        raise TypeError("not a sequence")
+    if len(data) != shape[depth]:
+        raise ValueError(
+            f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})"
+        )
+    if depth == len(shape) - 1 and not any(isinstance(x, (list, tuple, Tensor, np.ndarray)) for x in data):
+        out.extend(data)
+        return
+    for each in data:
+        _flatten(each, shape, depth + 1, out)
+
+
+@public(method=False)
+def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, sharing its memory where that is possible."""
+    options(dtype, None, device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else cast(data, dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or dtype.np == data.dtype):
+        return from_numpy_array(data)
+    return tensor(data, dtype=dtype)
+
+
+@public(method=False, aliases=("asarray",))
+def asarray(
+    obj: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`obj` as a tensor; `copy` forces (True) or forbids (False) a copy."""
+    if hasattr(obj, "__dlpack__") and not isinstance(obj, (Tensor, np.ndarray)):
+        made = from_dlpack(obj)
+    else:
+        made = as_tensor(obj, dtype=dtype, device=device)
+    if copy:
+        made = from_array(np.array(array_of(made), order="C"), made._meta.dtype)
+    elif copy is False and not isinstance(obj, (Tensor, np.ndarray)):
+        raise ValueError("can't alias arbitrary sequence")
+    if requires_grad:
+        made = made.detach() if made is obj else made  # type: ignore[attr-defined]
+        made.requires_grad = True
+    return made
+
+
+@public(method=False)
+def scalar_tensor(s: Any, *, dtype: dtype | None = None, **kwargs: Any) -> Tensor:
+    """A 0-d tensor of one number, of the default dtype unless another is given."""
+    return constant(meta_of((), dtype or default.dtype), s)
+
+
+@public(method=False)
+def frombuffer(
+    buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """A one-dimensional tensor on the memory of an object with the buffer protocol."""
+    array = np.frombuffer(buffer, dtype.np, count, offset)
+    if not array.flags.writeable:
+        array = array.copy()
+    made = from_numpy_array(array) if dtype is not dtypes.bfloat16 else from_array(array, dtype)
+    made.requires_grad = requires_grad
+    return made
+
+
+def new_tensor(self: Tensor, data: Any, *, dtype: dtype | None = None, **kwargs: Any) -> Tensor:
+    """A tensor of `data` in this one's dtype unless another is given."""
+    return tensor(data, dtype=dtype or self._meta.dtype, **kwargs)
+
+
+Tensor.new_tensor = new_tensor  # type: ignore[attr-defined]
+
+
+def construct(cls: type[Tensor], *args: Any, device: Any = None) -> Tensor:
+    """`torch.Tensor(2, 3)`, `torch.Tensor([1, 2])`: the legacy constructor, default dtype."""
+    options(None, None, device)
+    kind = getattr(cls, "_legacy_dtype", None) or default.dtype
+    if not args:
+        made = constant(meta_of((0,), kind), 0)
+    elif len(args) == 1 and isinstance(args[0], Tensor):
+        made = cast(args[0], kind) if cls is Tensor else args[0]
+        return window(made._storage, made._meta, made._view, cls)
+    elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
+        made = constant(meta_of(sizes(args), kind), 0)
+    elif len(args) == 1 and type(args[0]).__name__ == "Size":
+        made = constant(meta_of(tuple(args[0]), kind), 0)
+    elif len(args) == 1 and not isinstance(args[0], (int, float)):
+        made = tensor(args[0], dtype=kind)
+    else:
+        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+    return window(made._storage, made._meta, made._view, cls)
+
+
+def make_subclass(
+    cls: type[Tensor], data: Tensor, require_grad: bool = False, **kwargs: Any
+) -> Tensor:
+    """A tensor of class `cls` on data's storage, a leaf (`torch.Tensor._make_subclass`)."""
+    out = window(data._storage, data._meta, data._view, cls)
+    if require_grad:
+        out.requires_grad = True
+    return out
+
+
+def as_subclass(self: Tensor, cls: type[Tensor]) -> Tensor:
+    """This tensor as an instance of a subclass, its history kept."""
+    out = window(self._storage, self._meta, self._view, cls)
+    out._edge = self._edge
+    return out
+
+
+def _new(cls: type[Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    return construct(cls, *args, **kwargs)
+
+
+Tensor.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
+Tensor._make_subclass = classmethod(make_subclass)  # type: ignore[attr-defined]
+Tensor.as_subclass = as_subclass  # type: ignore[attr-defined]
+

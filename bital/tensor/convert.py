@@ -1,0 +1,255 @@
+"""Conversion: tensors to and from Python numbers, NumPy arrays, DLPack, copies and pickles.
+
+Room: tensor. Everything here looks at values, so it cuts the trace. Memory handed out is shared:
+from then on operations on it run at once, so that both sides see each other's writes.
+"""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from typing import Any
+
+import numpy as np
+
+from bital.base import dtype as dtypes
+from bital.base.dtype import dtype, from_numpy
+from bital.base.stride import extent
+from bital.ir.meta import meta_of
+from bital.ir.trace import Value
+from bital.tensor.format import tensor_text
+from bital.tensor.storage import Storage, View, export, strided
+from bital.tensor.tensor import Tensor, array_of, edge_of, strides_of, window, wrap
+
+
+def item(self: Tensor) -> Any:
+    """The only element as a Python number."""
+    if self._meta.numel != 1:
+        raise RuntimeError(
+            f"a Tensor with {self._meta.numel} elements cannot be converted to Scalar"
+        )
+    return array_of(self).item()
+
+
+def tolist(self: Tensor) -> Any:
+    """The elements as nested lists of Python numbers."""
+    return array_of(self).tolist()
+
+
+def shared_array(t: Tensor) -> np.ndarray:
+    """A NumPy window on the tensor's own memory."""
+    meta = t._meta
+    return strided(np, export(t._storage), t.storage_offset(), meta.shape, strides_of(t), meta.np)
+
+
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """A NumPy array on the same memory; `force` detaches and resolves first (`Tensor.numpy`)."""
+    if not force and edge_of(self) is not None:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    if self._meta.dtype is dtypes.bfloat16 and not force:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    return shared_array(self)
+
+
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: N807
+    array = numpy(self)
+    if dtype is not None and array.dtype != dtype:
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+def from_numpy_array(array: np.ndarray) -> Tensor:
+    """A tensor on a NumPy array's memory, as `torch.from_numpy`."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    d = from_numpy(array.dtype)
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array  with array.copy().) "
+        )
+    if any(s % d.itemsize for s in array.strides):
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array to reallocate the memory."
+        )
+    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte orders is currently not supported."
+        )
+    strides = tuple([s // d.itemsize for s in array.strides])
+    meta = meta_of(array.shape, d)
+    if array.flags.c_contiguous and array.flags.writeable:
+        value = Value(meta, None, array[...])
+        value.shared = True
+        return wrap(value, meta)
+    last = extent(array.shape, strides)[1] if array.size else -1
+    flat = np.lib.stride_tricks.as_strided(array, (last + 1,), (d.itemsize,))
+    value = Value(meta_of(flat.shape, d), None, flat)
+    value.shared = True
+    return window(Storage(value), meta, View(0, strides))
+
+
+def __dlpack__(self: Tensor, **kwargs: Any) -> Any:  # noqa: N807
+    """The tensor's memory as a DLPack capsule."""
+    if edge_of(self) is not None:
+        raise BufferError(
+            "Can't export tensors that require gradient, use tensor.detach()"
+        )
+    return shared_array(self).__dlpack__(**{k: v for k, v in kwargs.items() if k != "stream"})
+
+
+def __dlpack_device__(self: Tensor) -> tuple[int, int]:  # noqa: N807
+    return (1, 0)
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor on memory that another library offers through DLPack."""
+    return from_numpy_array(np.from_dlpack(source))
+
+
+def __bool__(self: Tensor) -> bool:  # noqa: N807
+    if self._meta.numel != 1:
+        if not self._meta.numel:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    return bool(array_of(self).item())
+
+
+def __float__(self: Tensor) -> float:  # noqa: N807
+    return float(item(self))
+
+
+def __int__(self: Tensor) -> int:  # noqa: N807
+    return int(item(self))
+
+
+def __complex__(self: Tensor) -> complex:  # noqa: N807
+    return complex(item(self))
+
+
+def __index__(self: Tensor) -> int:  # noqa: N807
+    if self._meta.dtype.category > dtypes.INT or self._meta.numel != 1:
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(item(self))
+
+
+def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
+    if self._meta.ndim == 0 and type(self) is Tensor:
+        return format(item(self), spec)
+    return object.__format__(self, spec)
+
+
+def __len__(self: Tensor) -> int:  # noqa: N807
+    if not self._meta.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self._meta.shape[0]
+
+
+def __copy__(self: Tensor) -> Tensor:  # noqa: N807
+    out = window(self._storage, self._meta, self._view, type(self))
+    out._edge = edge_of(self)
+    out.__dict__.update(self.__dict__)
+    return out
+
+
+def __deepcopy__(self: Tensor, memo: dict) -> Tensor:  # noqa: N807
+    """A copy with its own memory; tensors that shared a storage share the copy's."""
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+            "because of a torch.nn.utils.weight_norm usage, see "
+            "https://github.com/pytorch/pytorch/pull/103001"
+        )
+    view = self._view and View(self._view.offset, self._view.strides)
+    out = window(_copied_storage(self._storage, memo), self._meta, view, type(self))
+    memo[id(self)] = out
+    out.requires_grad = self.requires_grad
+    if self._grad is not None:
+        out._grad = copy.deepcopy(self._grad, memo)
+    for name, value in self.__dict__.items():
+        out.__dict__[name] = copy.deepcopy(value, memo)
+    return out
+
+
+def _copied_storage(storage: Storage, memo: dict) -> Storage:
+    """A storage of equal contents: values never change, so only shared memory is copied."""
+    found = memo.get(id(storage))
+    if found is None:
+        value = storage.value
+        if value.shared:
+            value = Value(value.meta, None, value.buf.copy())
+        found = memo[id(storage)] = Storage(value)
+        memo.setdefault(id(memo), []).append(storage)  # keeps the id from being used again
+    return found
+
+
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple:  # noqa: N807
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Cannot pickle a tensor that is not a graph leaf: detach() it first"
+        )
+    flat = np.array(array_of(self), order="C")
+    state = self.__dict__ or None
+    return rebuild, (flat, self._meta.dtype, self.requires_grad, self._grad, _kind(self), state)
+
+
+def _kind(t: Tensor) -> type | None:
+    return None if type(t) is Tensor else type(t)
+
+
+def rebuild(
+    array: np.ndarray,
+    d: dtype,
+    requires_grad: bool,
+    grad: Tensor | None,
+    kind: type[Tensor] | None,
+    state: dict | None,
+) -> Tensor:
+    """The tensor that was pickled."""
+    meta = meta_of(array.shape, d)
+    out = window(Storage(Value(meta, None, array)), meta, None, kind or Tensor)
+    out.requires_grad = requires_grad
+    out._grad = grad
+    if state:
+        out.__dict__.update(state)
+    return out
+
+
+def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noqa: N807
+    """PyTorch's text of the tensor: elements, and what is not evident from them."""
+    node = self.grad_fn
+    kind = type(self)
+    return tensor_text(
+        array_of(self),
+        dtype_name=self._meta.dtype.name,
+        default_float_name=dtypes.default.dtype.name,
+        requires_grad=self.requires_grad,
+        grad_fn_name=None if node is None else node.name(),
+        class_name="tensor" if kind is Tensor or kind.__name__ == "Parameter" else kind.__name__,
+    )
+
+
+def data_ptr(self: Tensor) -> int:
+    """The address of the first element; the memory counts as shared from now on."""
+    return shared_array(self).ctypes.data
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a Python or NumPy number."""
+    return isinstance(value, (numbers.Number, np.generic))
+
+
+for _method in (
+    item, tolist, numpy, __array__, __dlpack__, __dlpack_device__, __bool__, __float__, __int__,
+    __complex__, __index__, __format__, __len__, __copy__, __deepcopy__, __reduce_ex__, __repr__, data_ptr,
+):  # fmt: skip
+    setattr(Tensor, _method.__name__, _method)
+
