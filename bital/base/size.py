@@ -43,11 +43,11 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, index):
         item = tuple.__getitem__(self, index)
         return tuple.__new__(Size, item) if isinstance(index, slice) else item
 
-    def __add__(self, other: object) -> Size:  # type: ignore[override]
+    def __add__(self, other: object) -> Size:
         if not isinstance(other, tuple):
             name = type(other).__name__
             raise TypeError(f"can only concatenate tuple (not {name}) to torch.Size")
@@ -63,7 +63,7 @@ class Size(tuple):
 
     __rmul__ = __mul__
 
-    def __reduce__(self):  # type: ignore[no-untyped-def, override]
+    def __reduce__(self):
         # `torch.Size` is only a name that pickle can look up while `torch` means this library
         named = getattr(sys.modules.get("torch"), "Size", None) is Size
         return (Size if named else make_size), (tuple(self),)
