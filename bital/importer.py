@@ -36,7 +36,7 @@ class _AliasLoader(Loader):
         """The module's code, which is what `bital run -m torch...` asks for."""
         spec = importlib.util.find_spec(self.name)
         assert spec is not None and spec.loader is not None
-        return spec.loader.get_code(self.name)  # type: ignore[attr-defined, no-any-return]
+        return spec.loader.get_code(self.name)  # type: ignore[attr-defined]
 
 
 class _TorchFinder(MetaPathFinder):
@@ -75,10 +75,8 @@ class _TorchFinder(MetaPathFinder):
 def install_as_torch() -> None:
     """Make `import torch` mean `bital.torch` in this process, from now on.
 
-    A second call does nothing. RuntimeError when the real torch has been imported already.
-
-    >>> import bital
-    >>> bital.install_as_torch()    # before the program's first `import torch`
+    Call it before the program's first `import torch`; a second call does nothing. RuntimeError
+    when the real torch has been imported already.
     """
     if any(isinstance(finder, _TorchFinder) for finder in sys.meta_path):
         return

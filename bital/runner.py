@@ -79,10 +79,13 @@ def _run(program: Callable[[], object]) -> None:
 
 
 def _fresh_main() -> ModuleType:
-    """A new module in the place of `__main__`, so that pickle finds the program's classes in it."""
+    """A new module in the place of `__main__`, so that pickle finds the program's classes in it.
+
+    multiprocessing calls the main module `__mp_main__`, in objects that a child sends back.
+    """
     main = ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
-    sys.modules["__main__"] = main
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
     return main
 
 
@@ -119,7 +122,7 @@ def run_script(script: str, arguments: list[str]) -> None:
     """
     main = _fresh_main()
     sys.argv = [script, *arguments]
-    path = os.path.abspath(script)
+    path = os.path.join(os.getcwd(), script)
     if script == "-":
         _set_first_path("")
         main.__file__ = "<stdin>"

@@ -1,0 +1,1 @@
+"""Tests of `bital run` and of what `import torch` means under it."""
