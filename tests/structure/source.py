@@ -25,12 +25,15 @@ def python_files(*folders: str) -> list[Path]:
 
 
 def _modules(node: ast.AST) -> list[str]:
-    """The modules an import statement names: `from bital import torch` is `bital.torch`."""
+    """The modules an import statement names: `from bital import torch` is `bital.torch`.
+
+    `from bital import __version__` names none: the package itself stands under every room.
+    """
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         if node.module == "bital":
-            return [f"bital.{alias.name}" for alias in node.names]
+            return [f"bital.{alias.name}" for alias in node.names if alias.name != "__version__"]
         return [node.module or ""]
     return []
 
