@@ -65,7 +65,8 @@ class Run:
         self.finish_leaves()
 
     def step(self, node: Node, g: Any) -> None:
-        g = self.before_node(node, g)
+        if node.pre_hooks or node.retained or self.captures:
+            g = self.before_node(node, g)
         if self.needed is not None and not self.leads_on(node):
             return
         grads = node.apply(g if node.outputs == 1 else tuple(g))
@@ -75,14 +76,10 @@ class Run:
             grads = _node_hooks(node, grads, g)
         if not self.keep_graph:
             node.release()
-        metas = node.metas
-        for i, edge in enumerate(node.edges):
-            if edge is None:
-                continue
-            each = grads[i]
-            if each is not None:
-                if each._meta is not metas[i]:
-                    each = fit(each, metas[i], node, i)
+        for edge, each, meta in zip(node.edges, grads, node.metas):
+            if edge is not None and each is not None:
+                if each._meta is not meta:
+                    each = fit(each, meta, node)
                 self.send(edge, each)
 
     def leads_on(self, node: Node) -> bool:
@@ -94,9 +91,8 @@ class Run:
         )
 
     def before_node(self, node: Node, g: Any) -> Any:
-        """Tensor hooks, retained gradients and captures of the node's results, then pre-hooks."""
-        pre = node.pre_hooks
-        if pre:
+        """Tensor hooks, pre-hooks, retained gradients and captures, in this order."""
+        if node.pre_hooks:
             g = _pre_hooks(node, g)
         if node.retained:
             grads = (g,) if node.outputs == 1 else tuple(g)
@@ -135,8 +131,12 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
             variable._grad = _own(g)
     elif create_graph:
         variable._grad = old + g
+    elif old._view is None and old._meta is g._meta and not old._storage.value.shared:
+        storage = old._storage  # old.add_(g), by the short way
+        storage.value = (old + g)._storage.value  # type: ignore[operator]
+        storage.version += 1
     else:
-        old.add_(g)
+        old.add_(g)  # type: ignore[attr-defined]
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(variable)
@@ -152,12 +152,13 @@ def _own(g: Tensor) -> Tensor:
     return wrap(value, g._meta)
 
 
-def fit(g: Tensor, meta: Meta, node: Node, index: int) -> Tensor:
+def fit(g: Tensor, meta: Meta, node: Node) -> Tensor:
     """A gradient in the shape and dtype of the input it is for: broadcast axes are summed."""
     if g._meta.shape != meta.shape:
         if not _sums_to(g._meta.shape, meta.shape):
             raise RuntimeError(
-                f"Function {node.name()} returned an invalid gradient at index {index} - got "
+                f"Function {node.name()} returned an invalid gradient at index "
+                f"{_index(node, meta)} - got "
                 f"{list(g._meta.shape)} but expected shape compatible with {list(meta.shape)}"
             )
         g = g.sum_to_size(meta.shape)
@@ -166,6 +167,10 @@ def fit(g: Tensor, meta: Meta, node: Node, index: int) -> Tensor:
             g = g.real
         g = cast(g, meta.dtype)
     return g
+
+
+def _index(node: Node, meta: Meta) -> int:
+    return next((k for k, m in enumerate(node.metas) if m is meta), 0)
 
 
 def _sums_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

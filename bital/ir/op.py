@@ -56,34 +56,58 @@ class Spec:
         return f"{self.op.name}({', '.join(map(repr, self.metas))}){attrs} -> {self.out!r}"
 
 
+#: where a name that a vjp asks for comes from
+INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
+
+
 class Vjp:
     """The gradient rule of an Op for one choice of inputs that need gradients.
 
-    `saves` names what the node keeps alive; `parts` holds, per wanted input, its index, the rule
-    and where each of the rule's arguments stands in the saved values.
+    `saves` lists the tensors a node keeps for it: (INPUT, i) or (OUTPUT, k). `run(node, g)` gives
+    the list of the inputs' gradients; it is written out as one Python function, since it is where
+    backward spends its time.
     """
 
-    __slots__ = ("saves", "parts", "keeps_output")
+    __slots__ = ("saves", "parts", "keeps_output", "run")
 
     def __init__(self, op: Op, wanted: tuple[int, ...]) -> None:
-        saves: list[str] = []
+        saves: list[tuple[int, Any]] = []
         parts = []
         for i in wanted:
             rule = op.vjp[i] if i < len(op.vjp) else op.vjp[-1]
             if rule is None:
                 continue
-            names = list(inspect.signature(rule).parameters)[1:]
-            for name in names:
-                if name not in saves:
-                    saves.append(name)
-            parts.append((i, rule, tuple(saves.index(name) for name in names)))
-        self.saves = tuple(op.locate(name) for name in saves)
+            places = [op.locate(n) for n in list(inspect.signature(rule).parameters)[1:]]
+            saves += [p for p in places if p[0] <= OUTPUT and p not in saves]
+            parts.append((i, rule, places))
+        self.saves = tuple(saves)
         self.parts = tuple(parts)
-        self.keeps_output = any(kind == OUTPUT for kind, _ in self.saves)
+        self.keeps_output = any(kind == OUTPUT for kind, _ in saves)
+        self.run = self._written_out()
 
+    def _written_out(self) -> Callable[[Any, Any], list]:
+        names: dict[str, Any] = {}
+        lines = ["def run(node, g):", "    grads = [None] * len(node.edges)"]
+        if self.saves:
+            kept = [f"s{k}" for k in range(len(self.saves))]
+            lines.append(f"    {', '.join(kept)}, = node.unpack()")
+        for i, rule, places in self.parts:
+            names[f"rule{i}"] = rule
+            args = ["g"] + [self._place(kind, where) for kind, where in places]
+            lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
+        lines.append("    return grads")
+        exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)  # noqa: S102 (our own text)
+        return names["run"]
 
-#: where a saved name comes from
-INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
+    def _place(self, kind: int, where: Any) -> str:
+        if kind <= OUTPUT:
+            return f"s{self.saves.index((kind, where))}"
+        return {
+            ATTR: f"node.spec.attrs[{where!r}]",
+            PARAM: f"node.params[{where}]",
+            SHAPE: f"node.spec.metas[{where}].shape",
+            META: f"node.spec.metas[{where}]",
+        }[kind]
 
 
 class Op:

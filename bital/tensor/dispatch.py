@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import can_cast, dtype
-from bital.base.stride import dense_permutation, may_overlap_internally
+from bital.base.dtype import INT, can_cast, dtype
+from bital.base.stride import elementwise_strides, may_overlap_internally
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, Spec
 from bital.ir.trace import (
@@ -85,9 +85,7 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
     `attrs` are the hashable arguments of op's rule, `params` the run-time scalars.
     """
     key = (tuple([t._meta for t in tensors]), attrs)
-    spec = op.memo.get(key)
-    if spec is None:
-        spec = op.resolve(*key)
+    spec = op.memo.get(key) or op.resolve(*key)
     trace = local.trace
     strided = False
     values = []
@@ -97,23 +95,19 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
         else:
             strided = True
             values.append(read(t, trace))
-    if strided and op.elementwise and type(spec.out) is Meta:
-        got = _in_memory_order(op, spec, tensors, values, attrs, params, trace)
+    if strided and op.elementwise:
+        got = _in_memory_order(op, spec, tensors, attrs, params, trace)
         if got is not None:
             return got
-    return _finish(trace, spec, tensors, values, params)
-
-
-def _finish(
-    trace: Trace, spec: Spec, tensors: tuple, values: list[Value], params: tuple
-) -> Any:
     if spec.compute is not None:
         values = [cast_value(trace, v, spec.compute) for v in values]
-    result = record_many(trace, spec, values, params)
-    if type(result) is tuple:
-        out: Any = tuple([wrap(v, v.meta) for v in result])
+    if type(spec.out) is tuple:
+        many = record_many(trace, spec, values, params)
+        out: Any = tuple([wrap(v, v.meta) for v in many])  # type: ignore[union-attr]
+    elif len(values) < 3 and values and not params and not op.fallible:
+        out = wrap(record(trace, spec, *values), spec.out)
     else:
-        out = wrap(result, spec.out)  # type: ignore[arg-type]
+        out = wrap(record_many(trace, spec, values, params), spec.out)  # type: ignore[arg-type]
     if trace.grad:
         for t in tensors:
             if t._edge is not None or t._view is not None:
@@ -121,24 +115,36 @@ def _finish(
     return out
 
 
+#: (spec, operands' strides) -> the result's strides, or None where they are the plain ones
+_result_strides: dict[tuple, tuple[int, ...] | None] = {}
+
+
 def _in_memory_order(
-    op: Op, spec: Spec, tensors: tuple, values: list, attrs: tuple, params: tuple, trace: Trace
+    op: Op, spec: Spec, tensors: tuple, attrs: tuple, params: tuple, trace: Trace
 ) -> Tensor | None:
     """An elementwise result laid out as its operands are, or None where that is the plain order.
 
     The operands are read with their axes permuted to the order of memory, so that the result is
     a contiguous value; the tensor returned is the window that undoes the permutation.
     """
-    out = spec.out
-    assert isinstance(out, Meta)
-    order = dense_permutation(out.shape, [_aligned_strides(t, out) for t in tensors])
-    if order is None or tuple(order) == tuple(range(out.ndim)):
+    key = (spec, *[strides_of(t) for t in tensors])
+    if key in _result_strides:
+        strides = _result_strides[key]
+    else:
+        if len(_result_strides) > 4096:
+            _result_strides.clear()
+        strides = _result_strides[key] = _strides_of_result(spec, tensors)
+    if strides is None:
         return None
+    out: Meta = spec.out  # type: ignore[assignment]
+    order = sorted(range(out.ndim), key=lambda k: (-strides[k], k))
     turned = []
     for t in tensors:
-        shape, strides = _aligned_shape(t, out), _aligned_strides(t, out)
+        lead = out.ndim - t._meta.ndim
+        shape = (1,) * lead + t._meta.shape
+        steps = (0,) * lead + strides_of(t)
         meta = meta_of(tuple([shape[k] for k in order]), t._meta.dtype, t._meta.device)
-        view = View(t.storage_offset(), tuple([strides[k] for k in order]))
+        view = View(t.storage_offset(), tuple([steps[k] for k in order]))
         turned.append(window(t._storage, meta, view))
     metas = tuple([t._meta for t in turned])
     inner = op.memo.get((metas, attrs)) or op.resolve(metas, attrs)
@@ -146,25 +152,18 @@ def _in_memory_order(
     if inner.compute is not None:
         values = [cast_value(trace, v, inner.compute) for v in values]
     value = record_many(trace, inner, values, params)
-    strides = [0] * out.ndim
-    for place, k in enumerate(order):
-        strides[k] = inner.out.strides[place]  # type: ignore[union-attr]
-    result = window(Storage(value), out, View(0, tuple(strides)))  # type: ignore[arg-type]
+    result = window(Storage(value), out, View(0, strides))  # type: ignore[arg-type]
     if trace.grad:
         return differentiable(trace, spec, tensors, result, params)
     return result
 
 
-def _aligned_shape(t: Tensor, out: Meta) -> tuple[int, ...]:
-    return (1,) * (out.ndim - t._meta.ndim) + t._meta.shape
-
-
-def _aligned_strides(t: Tensor, out: Meta) -> tuple[int, ...]:
-    """Strides against the result's axes, 0 where the operand is broadcast."""
-    lead = out.ndim - t._meta.ndim
-    return (0,) * lead + tuple(
-        [0 if n == 1 != m else s for n, m, s in zip(t._meta.shape, out.shape[lead:], strides_of(t))]
-    )
+def _strides_of_result(spec: Spec, tensors: tuple) -> tuple[int, ...] | None:
+    if type(spec.out) is not Meta:
+        return None
+    operands = [(tuple(t._meta.shape), strides_of(t)) for t in tensors]
+    strides = tuple(elementwise_strides(tuple(spec.out.shape), operands))
+    return None if strides == spec.out.strides else strides
 
 
 def differentiable(
@@ -178,22 +177,21 @@ def differentiable(
         return out
     if trace.grad is not True:
         _cut_after_data_update(trace)
-    vjp = op.vjp_for(wanted)
+    vjp = op._vjps.get(wanted) or op.vjp_for(wanted)
     if not vjp.parts:
         return out
     node = (op.node_class or node_class(op))(edges, spec, vjp, tensors, params)
-    if type(out) is tuple:
-        node.outputs = len(out)
-        for k, o in enumerate(out):
-            if o._meta.dtype.category > 1:
-                o._edge = Output(node, k)
-                node.keep_output(k, o)
-            else:
-                node.keep_output(k, o)
-    else:
-        out._edge = node
-        if vjp.keeps_output:
-            node.keep_output(0, out)
+    if out.__class__ is not tuple:
+        if out._meta.dtype.category > INT:
+            out._edge = node
+            if vjp.keeps_output:
+                node.keep_output(0, out)
+        return out
+    node.outputs = len(out)
+    for k, each in enumerate(out):
+        if each._meta.dtype.category > INT:
+            each._edge = Output(node, k)
+        node.keep_output(k, each)
     return out
 
 

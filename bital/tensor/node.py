@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.errors import Unsupported
-from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, Op, Spec, Vjp
+from bital.ir.op import INPUT, OUTPUT, PARAM, Op, Spec, Vjp
 from bital.ir.trace import user_line
 
 _next_number = itertools.count().__next__
@@ -159,52 +159,40 @@ class OpNode(Node):
         self.spec = spec
         self.vjp = vjp
         self.params = params
-        if hooks.pack is None:
+        pack = hooks.pack
+        if pack is None:
             self.saved: Any = [
                 (tensors[i], tensors[i]._storage.version) if kind is INPUT else None
                 for kind, i in vjp.saves
             ]
         else:
-            self.saved = [
-                hooks.pack(tensors[i]) if kind is INPUT else None for kind, i in vjp.saves
-            ]
+            self.saved = [pack(tensors[i]) if kind is INPUT else None for kind, i in vjp.saves]
 
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
-        for at, (kind, i) in enumerate(self.vjp.saves):
-            if kind is OUTPUT and i == k:
-                self.saved[at] = (
-                    SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
-                )
+        if (OUTPUT, k) in self.vjp.saves:
+            self.saved[self.vjp.saves.index((OUTPUT, k))] = (
+                SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
+            )
 
     def unpack(self) -> list:
-        """What the rule's arguments are, after checking that nothing was overwritten."""
+        """The kept tensors, after checking that nothing was overwritten."""
         saved = self.saved
         if saved is None:
             raise RuntimeError(SECOND_TIME)
-        values = []
-        for (kind, where), kept in zip(self.vjp.saves, saved):
-            if kind is INPUT:
-                values.append(_unpack_tensor(kept, self))
-            elif kind is OUTPUT:
-                values.append(kept.unpack(self))
-            elif kind is PARAM:
-                values.append(self.params[where])
-            elif kind is SHAPE:
-                values.append(self.spec.metas[where].shape)
-            elif kind is META:
-                values.append(self.spec.metas[where])
+        tensors = []
+        for kept in saved:
+            if kept.__class__ is tuple:
+                tensor, version = kept
+                if tensor._storage.version != version:
+                    raise_modified(tensor, self, tensor._storage.version, version)
+                tensors.append(tensor)
             else:
-                assert kind is ATTR
-                values.append(self.spec.attrs[where])
-        return values
+                tensors.append(kept.unpack(self))
+        return tensors
 
     def apply(self, g: Any) -> list:
-        values = self.unpack()
-        grads = [None] * len(self.edges)
-        for i, rule, at in self.vjp.parts:
-            grads[i] = rule(g, *[values[k] for k in at])
-        return grads
+        return self.vjp.run(self, g)
 
     def release(self) -> None:
         if self.vjp.saves:
@@ -215,19 +203,14 @@ class OpNode(Node):
         if not name.startswith("_saved_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         wanted = {"self": self.spec.op.inputs[0], "result": "out"}.get(name[7:], name[7:])
-        for place, value in zip(self.vjp.saves, self.unpack()):
-            if place == self.spec.op.locate(wanted):
-                return value
+        place = self.spec.op.locate(wanted)
+        if place in self.vjp.saves:
+            return self.unpack()[self.vjp.saves.index(place)]
+        if place[0] is PARAM:
+            return self.params[place[1]]
+        if place[1] in self.spec.attrs:
+            return self.spec.attrs[place[1]]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
-
-def _unpack_tensor(kept: Any, node: Node) -> Any:
-    if type(kept) is not tuple:
-        return kept.unpack(node)
-    tensor, version = kept
-    if tensor._storage.version != version:
-        raise_modified(tensor, node, tensor._storage.version, version)
-    return tensor
 
 
 class SavedOutput:
