@@ -98,7 +98,8 @@ def test_a_missing_submodule_can_be_caught(decoy):
 def test_a_missing_attribute_is_named(decoy):
     decoy.write("program.py", "import torch\nprint(hasattr(torch, 'surely_missing'))\n")
     assert decoy.bital("run", "program.py").stdout == "False\n"
-    for owner in ("torch", "torch.nn", "torch.nn.functional", "torch.optim"):
+    owners = ["torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.autograd"]
+    for owner in [*owners, "torch.linalg", "torch.utils", "torch.utils.data"]:
         decoy.write("program.py", f"import {owner}\n{owner}.surely_missing\n")
         error = decoy.bital("run", "program.py").stderr.splitlines()[-1]
         assert error.startswith(
