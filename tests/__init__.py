@@ -1,0 +1,1 @@
+"""Tests of bital; a folder per room, and `parity/` against the real PyTorch."""

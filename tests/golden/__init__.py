@@ -1,0 +1,1 @@
+"""Results of the real PyTorch, stored small, and the scripts that made them."""

@@ -1,0 +1,1 @@
+"""What PyTorch does, as tables of cases, and the harness that runs them under any namespace."""

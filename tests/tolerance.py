@@ -1,0 +1,62 @@
+"""How far a number may lie from PyTorch's: the only place that says so.
+
+A difference passes when `|ours - theirs| <= atol + rtol * |theirs|`; NaN and infinities must agree
+in place and sign. Integers and booleans must be equal.
+"""
+
+import numpy as np
+
+# dtype -> (rtol, atol)
+BY_DTYPE = {
+    "float64": (1e-11, 1e-11),
+    "complex128": (1e-11, 1e-11),
+    "float32": (2e-6, 4e-6),
+    "complex64": (2e-6, 4e-6),
+    "float16": (1.5e-3, 1e-4),
+    "bfloat16": (1.2e-2, 1e-3),
+}
+
+# Gradients pass through several roundings, second derivatives through more.
+ORDER_FACTOR = {0: 1, 1: 4, 2: 16}
+
+# case name -> (factor, reason)
+EXCEPTIONS = {
+    "unary/lgamma": (8, "float32 series of different length near the roots at 1 and 2"),
+    "unary/digamma": (8, "recurrence and asymptotic series are summed in another order"),
+    "unary/erfinv": (8, "inverse found by rational approximation and Newton steps"),
+    "unary/tan": (4, "ill-conditioned near pi/2"),
+}
+
+# Central differences in float64: order -> (step, rtol, atol)
+DIFFERENCES = {1: (1e-6, 1e-5, 1e-6), 2: (1e-5, 1e-4, 1e-5)}
+
+
+def limits(dtype: str, name: str = "", order: int = 0) -> tuple[float, float]:
+    """The (rtol, atol) for values (`order` 0) or derivatives of the case `name`."""
+    if dtype not in BY_DTYPE:
+        return 0.0, 0.0
+    rtol, atol = BY_DTYPE[dtype]
+    factor = ORDER_FACTOR[order] * EXCEPTIONS.get(name, (1, ""))[0]
+    return rtol * factor, atol * factor
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray, rtol: float, atol: float) -> str | None:
+    """What is wrong with `ours`, in one line, or None where it is close enough.
+
+    `ours` and `theirs` have the same shape; NaN equals NaN.
+    """
+    if theirs.dtype.kind not in "fc":
+        wrong = ours != theirs
+    else:
+        wrong = ~np.isclose(ours, theirs, rtol=rtol, atol=atol, equal_nan=True)
+    if not wrong.any():
+        return None
+    where = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(wrong)))
+    at = where if np.ndim(theirs) else ()
+    with np.errstate(all="ignore"):
+        if theirs.dtype.kind in "fc":
+            gap = np.nanmax(np.abs(np.asarray(ours - theirs)[wrong])) if wrong.any() else 0.0
+        else:
+            gap = "-"
+    count = f"{int(wrong.sum())} of {wrong.size} differ"
+    return f"{count}, first at {at}: {ours[at]!r} for {theirs[at]!r} (largest gap {gap})"
