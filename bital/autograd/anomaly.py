@@ -32,7 +32,7 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 def _switch(enabled: bool, check_nan: bool) -> None:
     _state["enabled"], _state["check_nan"] = enabled, check_nan
-    hooks.keep_lines = enabled
+    hooks.set(keep_lines=enabled)
     engine.hooks.check = _check if enabled else None
 
 
@@ -73,7 +73,7 @@ def _check(node: Node, grads: list) -> None:
         return
     for k, g in enumerate(grads):
         if isinstance(g, Tensor) and g._meta.dtype.category > 1 and _any(np.isnan, g):
-            where = _place(node.line)
+            where = _place(_line(node))
             forward = first_non_finite(node)
             print(
                 f"bital: error detected in {node.name()}, recorded at {where}.{forward}",
@@ -86,6 +86,10 @@ def _check(node: Node, grads: list) -> None:
 
 def _any(test: Any, t: Tensor) -> bool:
     return bool(test(array_of(t)).any())
+
+
+def _line(node: Node) -> tuple | None:
+    return None if node.extra is None else node.extra.line
 
 
 def _place(line: tuple | None) -> str:
@@ -111,7 +115,7 @@ def first_non_finite(node: Node) -> str:
         return ""
     return (
         " The first non-finite value in the forward pass was met by "
-        f"{oldest.name().removesuffix('Backward0')} at {_place(oldest.line)}."
+        f"{oldest.name().removesuffix('Backward0')} at {_place(_line(oldest))}."
     )
 
 

@@ -309,9 +309,7 @@ def retain_grad(self: Tensor) -> None:
     if isinstance(edge, AccumulateGrad) or _retains_grad(self):
         return
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
-    if node.retained is None:
-        node.retained = {}
-    node.retained[index] = _Retain(self, index)
+    node.more().retained[index] = _Retain(self, index)
 
 
 def _retains_grad(self: Tensor) -> bool:
@@ -319,7 +317,7 @@ def _retains_grad(self: Tensor) -> bool:
     if edge is None or isinstance(edge, AccumulateGrad):
         return False
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
-    return node.retained is not None and index in node.retained
+    return node.extra is not None and index in node.extra.retained
 
 
 Tensor.retains_grad = property(_retains_grad)  # type: ignore[attr-defined]

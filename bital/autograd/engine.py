@@ -32,28 +32,33 @@ class Run:
 
     def send(self, edge: Any, g: Tensor) -> None:
         """Add a gradient to what waits for `edge`."""
-        if isinstance(edge, AccumulateGrad):
+        if edge.__class__ is AccumulateGrad:
             if self.needed is not None and edge not in self.needed:
                 return
             before = self.leaves.pop(edge, None)
-            self.leaves[edge] = g if before is None else before + g
+            self.leaves[edge] = g if before is None else before + g  # type: ignore[operator]
             return
-        node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
+        if edge.__class__ is Output:
+            self.send_output(edge.node, edge.index, g)
+            return
+        if self.needed is not None and edge not in self.needed:
+            return
+        before = self.waiting.get(edge)
+        if before is None:
+            heappush(self.queue, (-edge.number, edge))
+            self.waiting[edge] = g
+        else:
+            self.waiting[edge] = before + g
+
+    def send_output(self, node: Node, index: int, g: Tensor) -> None:
+        """The same for one result of a node with several."""
         if self.needed is not None and node not in self.needed:
             return
-        waiting = self.waiting
-        before = waiting.get(node)
-        if before is None:
+        slots = self.waiting.get(node)
+        if slots is None:
             heappush(self.queue, (-node.number, node))
-            if node.outputs == 1:
-                waiting[node] = g
-            else:
-                waiting[node] = slots = [None] * node.outputs
-                slots[index] = g
-        elif node.outputs == 1:
-            waiting[node] = before + g
-        else:
-            before[index] = g if before[index] is None else before[index] + g
+            self.waiting[node] = slots = [None] * node.outputs
+        slots[index] = g if slots[index] is None else slots[index] + g
 
     def go(self) -> None:
         """Process every waiting node."""
@@ -65,14 +70,15 @@ class Run:
         self.finish_leaves()
 
     def step(self, node: Node, g: Any) -> None:
-        if node.pre_hooks or node.retained or self.captures:
+        extra = node.extra
+        if extra is not None or self.captures:
             g = self.before_node(node, g)
         if self.needed is not None and not self.leads_on(node):
             return
-        grads = node.apply(g if node.outputs == 1 else tuple(g))
+        grads = node.apply(g if extra is None or extra.outputs == 1 else tuple(g))
         if hooks.check is not None:
             hooks.check(node, grads)
-        if node.hooks:
+        if extra is not None and extra.hooks:
             grads = _node_hooks(node, grads, g)
         if not self.keep_graph:
             node.release()
@@ -92,12 +98,14 @@ class Run:
 
     def before_node(self, node: Node, g: Any) -> Any:
         """Tensor hooks, pre-hooks, retained gradients and captures, in this order."""
-        if node.pre_hooks:
-            g = _pre_hooks(node, g)
-        if node.retained:
-            grads = (g,) if node.outputs == 1 else tuple(g)
-            for keep in node.retained.values():
-                keep(grads)
+        extra = node.extra
+        if extra is not None:
+            if extra.pre_hooks:
+                g = _pre_hooks(node, g)
+            if extra.retained:
+                grads = (g,) if node.outputs == 1 else tuple(g)
+                for keep in extra.retained.values():
+                    keep(grads)
         if self.captures:
             for k in range(node.outputs):
                 which = self.captures.get((node, k))
@@ -180,7 +188,7 @@ def _sums_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 def _pre_hooks(node: Node, g: Any) -> Any:
     grads = [g] if node.outputs == 1 else list(g)
-    for hook in list(node.pre_hooks.values()):  # type: ignore[union-attr]
+    for hook in list(node.more().pre_hooks.values()):
         got = hook(tuple(grads))
         if got is not None:
             grads = list(got) if isinstance(got, (tuple, list)) else [got]
@@ -189,7 +197,7 @@ def _pre_hooks(node: Node, g: Any) -> Any:
 
 def _node_hooks(node: Node, grads: list, g: Any) -> list:
     outputs = (g,) if node.outputs == 1 else tuple(g)
-    for hook in list(node.hooks.values()):  # type: ignore[union-attr]
+    for hook in list(node.more().hooks.values()):
         got = hook(tuple(grads), outputs)
         if got is not None:
             grads = list(got) if isinstance(got, (tuple, list)) else [got]

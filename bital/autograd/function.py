@@ -207,7 +207,7 @@ def _attach(ctx: FunctionCtx, inputs: list, result: Any) -> Any:
             outputs[k] = _own_output(ctx, out, inputs, differentiable)
     made = [o for o in outputs if isinstance(o, Tensor)]
     if differentiable:
-        ctx.outputs = len(outputs)
+        ctx.more().outputs = len(outputs)
         ctx.output_metas = tuple(
             [_OutputMeta(o) if isinstance(o, Tensor) else None for o in outputs]
         )

@@ -58,11 +58,11 @@ class saved_tensors_hooks:  # noqa: N801
         if _disabled:
             raise RuntimeError(_disabled[-1])
         _stack.append((self.pack_hook, self.unpack_hook))
-        hooks.pack = Packed
+        hooks.set(pack=Packed)
 
     def __exit__(self, *exc: object) -> None:
         _stack.pop()
-        hooks.pack = Packed if _stack else None
+        hooks.set(pack=Packed if _stack else None)
 
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801

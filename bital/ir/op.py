@@ -68,9 +68,9 @@ class Vjp:
     backward spends its time.
     """
 
-    __slots__ = ("saves", "parts", "keeps_output", "run")
+    __slots__ = ("saves", "parts", "keeps_output", "keep", "run")
 
-    def __init__(self, op: Op, wanted: tuple[int, ...]) -> None:
+    def __init__(self, op: Op, wanted: list[int]) -> None:
         saves: list[tuple[int, Any]] = []
         parts = []
         for i in wanted:
@@ -83,21 +83,25 @@ class Vjp:
         self.saves = tuple(saves)
         self.parts = tuple(parts)
         self.keeps_output = any(kind == OUTPUT for kind, _ in saves)
-        self.run = self._written_out()
+        self.keep, self.run = self._written_out()
 
-    def _written_out(self) -> Callable[[Any, Any], list]:
-        names: dict[str, Any] = {}
-        lines = ["def run(node, g):", "    grads = [None] * len(node.edges)"]
+    def _written_out(self) -> tuple[Callable, Callable[[Any, Any], list]]:
+        names: dict[str, Any] = {"__name__": "bital.vjp"}  # no line of the user's
+        kept = [
+            f"(tensors[{i}], tensors[{i}]._storage.version)" if kind == INPUT else "None"
+            for kind, i in self.saves
+        ]
+        lines = ["def keep(tensors):", f"    return [{', '.join(kept)}]"]
+        lines += ["def run(node, g):", "    grads = [None] * len(node.edges)"]
         if self.saves:
-            kept = [f"s{k}" for k in range(len(self.saves))]
-            lines.append(f"    {', '.join(kept)}, = node.unpack()")
+            lines.append(f"    {''.join(f's{k}, ' for k in range(len(self.saves)))}= node.unpack()")
         for i, rule, places in self.parts:
             names[f"rule{i}"] = rule
             args = ["g"] + [self._place(kind, where) for kind, where in places]
             lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
         lines.append("    return grads")
         exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)  # noqa: S102 (our own text)
-        return names["run"]
+        return names["keep"], names["run"]
 
     def _place(self, kind: int, where: Any) -> str:
         if kind <= OUTPUT:
@@ -132,7 +136,7 @@ class Op:
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "memo", "_vjps", "node_class",
+        "alias", "fresh", "fallible", "memo", "vjps", "node_class",
     )  # fmt: skip
 
     def __init__(
@@ -156,7 +160,7 @@ class Op:
         self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}
-        self._vjps: dict[tuple[int, ...], Vjp] = {}
+        self.vjps: dict[int, Vjp] = {}
         self.node_class: type | None = None  # made by the tensor room when first needed
         if name in REGISTRY:
             raise ValueError(f"operator {name!r} is declared twice")
@@ -189,11 +193,12 @@ class Op:
             return functools.partial(_in_float32, fn, out.np)
         return fn
 
-    def vjp_for(self, wanted: tuple[int, ...]) -> Vjp:
-        """The gradient rule when the inputs `wanted` need gradients."""
-        found = self._vjps.get(wanted)
+    def vjp_for(self, wanted: int) -> Vjp:
+        """The gradient rule when the inputs whose bits are set in `wanted` need gradients."""
+        found = self.vjps.get(wanted)
         if found is None:
-            found = self._vjps[wanted] = Vjp(self, wanted)
+            inputs = [i for i in range(wanted.bit_length()) if wanted >> i & 1]
+            found = self.vjps[wanted] = Vjp(self, inputs)
         return found
 
     def locate(self, name: str) -> tuple[int, Any]:

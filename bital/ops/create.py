@@ -25,9 +25,20 @@ from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import Tensor, from_array, strides_of, window, wrap, write
 
 
+#: (meta, number's type, number) -> value: loops fill with the same few numbers again and again
+_constants: dict[tuple, Value] = {}
+
+
 def constant_value(meta: Meta, number: Any) -> Value:
     """A ready value of one number, without memory of its own."""
-    return Value(meta, None, np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape))
+    key = (meta, number.__class__, number)
+    value = _constants.get(key)
+    if value is None:
+        if len(_constants) >= 256:
+            _constants.clear()
+        array = np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape)
+        value = _constants[key] = Value(meta, None, array)
+    return value
 
 
 def constant(meta: Meta, number: Any) -> Tensor:
@@ -35,17 +46,9 @@ def constant(meta: Meta, number: Any) -> Tensor:
     return wrap(constant_value(meta, number), meta)
 
 
-_ones: dict[Meta, Value] = {}
-
-
 def ones_of(meta: Meta) -> Tensor:
-    """Ones like `meta`; the value is kept, since every backward pass begins with it."""
-    value = _ones.get(meta)
-    if value is None:
-        if len(_ones) > 256:
-            _ones.clear()
-        value = _ones[meta] = constant_value(meta, 1)
-    return wrap(value, meta)
+    """Ones like `meta`."""
+    return wrap(constant_value(meta, 1), meta)
 
 
 nodes.zeros = lambda meta: constant(meta, 0)
@@ -392,7 +395,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 @method
 def zero_(self: Tensor) -> Tensor:
     """Fill with zeros, in place."""
-    return fill_(self, 0)
+    trace = local.trace
+    if trace.grad and (self._edge is not None or self._view is not None):
+        return fill_(self, 0)
+    write(self, constant_value(self._meta, 0), trace)
+    return self
 
 
 @public(method=False)

@@ -13,7 +13,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
 from bital.ops.family import conj
-from bital.tensor.dispatch import apply
+from bital.tensor.dispatch import binary_with
 from bital.tensor.tensor import Tensor
 
 
@@ -48,19 +48,20 @@ def _mm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool) -> Any:
 def _mm_vjp_a(g: Tensor, b: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
     # out = A B with A, B perhaps turned: dA = g B^T, and the transpose of that where A is turned
     if turn_a:
-        return apply(_MM, (conj(b), g), (turn_b, True))
-    return apply(_MM, (g, conj(b)), (False, not turn_b))
+        return _product(conj(b), g, (turn_b, True))
+    return _product(g, conj(b), (False, not turn_b))
 
 
 def _mm_vjp_b(g: Tensor, a: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
     if turn_b:
-        return apply(_MM, (g, conj(a)), (True, turn_a))
-    return apply(_MM, (conj(a), g), (not turn_a, False))
+        return _product(g, conj(a), (True, turn_a))
+    return _product(conj(a), g, (not turn_a, False))
 
 
 _MM = Op(
     "mm", _mm_rule, _mm_impl, inputs=("a", "b"), vjp=(_mm_vjp_a, _mm_vjp_b), grad_fn="MmBackward0"
 )
+_product = binary_with(_MM)
 _PLAIN = (False, False)
 
 
@@ -69,4 +70,4 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of matrices (M, K) and (K, N), as `torch.mm`."""
     if not isinstance(mat2, Tensor):
         check_tensor(mat2, "mm", "mat2", 2)
-    return apply(_MM, (input, mat2), _PLAIN)
+    return _product(input, mat2, _PLAIN)

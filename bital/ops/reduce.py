@@ -12,6 +12,7 @@ from bital.base.size import normalize_dims, reduced_shape
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import method, public
+from bital.ops.broadcast import repeat_over
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -38,9 +39,7 @@ def _sum_impl(xp: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 def spread(g: Tensor, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Tensor:
     """The gradient of a reduction, repeated over the axes that were reduced."""
-    if not keepdims and g._meta.ndim != len(shape):
-        g = g.reshape([1 if k in axis else n for k, n in enumerate(shape)])  # type: ignore[attr-defined]
-    return g.expand(shape)  # type: ignore[attr-defined]
+    return repeat_over(g, shape, axis)
 
 
 _SUM = Op(

@@ -108,11 +108,7 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
         out = wrap(record(trace, spec, *values), spec.out)
     else:
         out = wrap(record_many(trace, spec, values, params), spec.out)  # type: ignore[arg-type]
-    if trace.grad:
-        for t in tensors:
-            if t._edge is not None or t._view is not None:
-                return differentiable(trace, spec, tensors, out, params)
-    return out
+    return differentiable(trace, spec, tensors, out, params) if trace.grad else out
 
 
 #: (spec, operands' strides) -> the result's strides, or None where they are the plain ones
@@ -171,23 +167,30 @@ def differentiable(
 ) -> Any:
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
     op = spec.op
-    edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
-    wanted = tuple([i for i, e in enumerate(edges) if e is not None])
+    edges = []
+    wanted = 0
+    bit = 1
+    for t in tensors:
+        edge = t._edge if t._view is None else edge_of(t)
+        edges.append(edge)
+        if edge is not None:
+            wanted |= bit
+        bit <<= 1
     if not wanted or not op.vjp:
         return out
     if trace.grad is not True:
         _cut_after_data_update(trace)
-    vjp = op._vjps.get(wanted) or op.vjp_for(wanted)
+    vjp = op.vjps.get(wanted) or op.vjp_for(wanted)
     if not vjp.parts:
         return out
-    node = (op.node_class or node_class(op))(edges, spec, vjp, tensors, params)
+    node = (op.node_class or node_class(op))(tuple(edges), spec, vjp, tensors, params)
     if out.__class__ is not tuple:
         if out._meta.dtype.category > INT:
             out._edge = node
             if vjp.keeps_output:
                 node.keep_output(0, out)
         return out
-    node.outputs = len(out)
+    node.more().outputs = len(out)
     for k, each in enumerate(out):
         if each._meta.dtype.category > INT:
             each._edge = Output(node, k)
@@ -212,11 +215,7 @@ def composite(
         out = forward(*tensors, *params, **spec.attrs)
     finally:
         trace.grad = grad
-    if grad:
-        for t in tensors:
-            if t._edge is not None or t._view is not None:
-                return differentiable(trace, spec, tensors, out, params)
-    return out
+    return differentiable(trace, spec, tensors, out, params) if grad else out
 
 
 def _cut_after_data_update(trace: Trace) -> None:
@@ -267,6 +266,24 @@ def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
         if trace.grad and (a._edge is not None or b._edge is not None):
             return differentiable(trace, spec, (a, b), out)
         return out
+
+    return call
+
+
+def binary_with(op: Op) -> Callable[[Tensor, Tensor, tuple], Tensor]:
+    """`apply` for an operator of two tensors and attributes that is not elementwise."""
+    memo = op.memo
+
+    def call(a: Tensor, b: Tensor, attrs: tuple) -> Tensor:
+        key = ((a._meta, b._meta), attrs)
+        spec = memo.get(key)
+        if spec is None:
+            spec = op.resolve(*key)
+        trace = local.trace
+        x = a._storage.value if a._view is None else read(a, trace)
+        y = b._storage.value if b._view is None else read(b, trace)
+        out = wrap(record(trace, spec, x, y), spec.out)  # type: ignore[arg-type]
+        return differentiable(trace, spec, (a, b), out) if trace.grad else out
 
     return call
 

@@ -19,26 +19,49 @@ from bital.ir.trace import user_line
 _next_number = itertools.count().__next__
 
 
+class Extra:
+    """What few nodes have: hooks, several results, a kept line, the user's metadata."""
+
+    __slots__ = ("outputs", "hooks", "pre_hooks", "retained", "line", "metadata")
+
+    def __init__(self) -> None:
+        self.outputs = 1
+        self.hooks: dict = {}
+        self.pre_hooks: dict = {}
+        self.retained: dict = {}  # output index -> what keeps its gradient
+        self.line: tuple | None = None
+        self.metadata: dict = {}
+
+
 class Node:
     """One step of the backward graph, `tensor.grad_fn`.
 
-    `edges` holds per input the node its gradient goes to, an Output of it, or None; `number` grows
-    with creation, so that consumers have larger numbers than what they consume.
+    `edges` holds per input the node its gradient goes to, an Output of it, or None, and `metas`
+    what that gradient must look like; `number` grows with creation, so that consumers have larger
+    numbers than what they consume. `extra` is None for most nodes.
     """
 
-    __slots__ = ("edges", "number", "hooks", "pre_hooks", "metas", "outputs", "line",
-                 "retained",                 "_metadata", "__weakref__")  # fmt: skip
+    __slots__ = ("edges", "metas", "number", "extra", "__weakref__")
     __module__ = "torch.autograd"
 
     def __init__(self, edges: tuple, metas: tuple) -> None:
         self.edges = edges
-        self.metas = metas  # per edge: the meta its gradient must have
+        self.metas = metas
         self.number = _next_number()
-        self.outputs = 1
-        self.hooks: dict | None = None
-        self.pre_hooks: dict | None = None
-        self.retained: dict | None = None  # output index -> what keeps its gradient
-        self.line: tuple | None = user_line() if hooks.keep_lines else None
+        self.extra: Extra | None = None
+        if hooks.keep_lines:
+            self.more().line = user_line()
+
+    def more(self) -> Extra:
+        """The node's Extra, made when first asked for."""
+        if self.extra is None:
+            self.extra = Extra()
+        return self.extra
+
+    @property
+    def outputs(self) -> int:
+        """How many results the operation has."""
+        return 1 if self.extra is None else self.extra.outputs
 
     def apply(self, g: Any) -> list:
         """The gradients of the inputs, aligned with `edges`, from those of the results."""
@@ -60,23 +83,15 @@ class Node:
     @property
     def metadata(self) -> dict:
         """A dictionary for the user's own use."""
-        try:
-            return self._metadata
-        except AttributeError:
-            self._metadata: dict = {}
-            return self._metadata
+        return self.more().metadata
 
     def register_hook(self, fn: Callable) -> Handle:
         """Call `fn(grad_inputs, grad_outputs)` after the node has run; it may return new ones."""
-        if self.hooks is None:
-            self.hooks = {}
-        return Handle(self.hooks, fn)
+        return Handle(self.more().hooks, fn)
 
     def register_prehook(self, fn: Callable) -> Handle:
         """Call `fn(grad_outputs)` before the node runs; it may return new ones."""
-        if self.pre_hooks is None:
-            self.pre_hooks = {}
-        return Handle(self.pre_hooks, fn)
+        return Handle(self.more().pre_hooks, fn)
 
     def _sequence_nr(self) -> int:
         return self.number
@@ -151,22 +166,26 @@ class OpNode(Node):
         self.edges = edges
         self.metas = spec.metas
         self.number = _next_number()
-        self.outputs = 1
-        self.hooks = None
-        self.pre_hooks = None
-        self.retained = None
-        self.line = user_line() if hooks.keep_lines else None
+        self.extra = None
         self.spec = spec
         self.vjp = vjp
         self.params = params
+        if hooks.active:
+            self._keep_by_hooks(tensors)
+        else:
+            self.saved: Any = vjp.keep(tensors)
+
+    def _keep_by_hooks(self, tensors: tuple) -> None:
+        """Off the hot path: pack hooks are on, or lines are wanted."""
+        if hooks.keep_lines:
+            self.more().line = user_line()
         pack = hooks.pack
         if pack is None:
-            self.saved: Any = [
-                (tensors[i], tensors[i]._storage.version) if kind is INPUT else None
-                for kind, i in vjp.saves
-            ]
+            self.saved = self.vjp.keep(tensors)
         else:
-            self.saved = [pack(tensors[i]) if kind is INPUT else None for kind, i in vjp.saves]
+            self.saved = [
+                pack(tensors[i]) if kind is INPUT else None for kind, i in self.vjp.saves
+            ]
 
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
@@ -255,10 +274,16 @@ class _Hooks:
     """What other modules give: saved-tensor hooks, and how a tensor is made of its parts."""
 
     pack: Callable | None = None  # tensor -> object with unpack(node)
+    keep_lines = False  # anomaly detection wants to name the user's line of every node
+    active = False  # either of the two
     rebuild: Callable
     zeros: Callable  # meta -> tensor
     rebase: Callable  # tensor, edge: the tensor was written in place
-    keep_lines = False  # anomaly detection wants to name the user's line of every node
+
+    def set(self, **changes: Any) -> None:
+        """Change `pack` or `keep_lines`."""
+        self.__dict__.update(changes)
+        self.active = self.pack is not None or self.keep_lines
 
 
 hooks = _Hooks()

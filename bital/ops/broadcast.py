@@ -1,0 +1,35 @@
+"""Broadcasting as a recorded operation: the gradient of reductions.
+
+Room: ops. `Tensor.expand` makes a window; a gradient is no view of anything, so one instruction
+that repeats a value, without taking memory for it, is cheaper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bital.ir.meta import Meta
+from bital.ir.op import Op, like
+from bital.tensor.dispatch import apply
+from bital.tensor.tensor import Tensor
+
+
+def _rule(x: Meta, shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[Meta, dict]:
+    kept = tuple([1 if k in axis else n for k, n in enumerate(shape)])
+    return like(x, shape), {"shape": shape, "kept": kept, "axis": axis}
+
+
+def _impl(xp: Any, x: Any, *, shape: tuple, kept: tuple, axis: tuple) -> Any:
+    return xp.broadcast_to(x.reshape(kept), shape)
+
+
+def _gather(g: Tensor, x_shape: tuple, axis: tuple) -> Tensor:
+    return g.sum(axis).reshape(x_shape) if axis else g  # type: ignore[attr-defined]
+
+
+_REPEAT = Op("repeat_over", _rule, _impl, vjp=(_gather,), grad_fn="ExpandBackward0", alias=True)
+
+
+def repeat_over(g: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
+    """g, which lacks (or has as 1) the axes `axis` of `shape`, repeated over them."""
+    return apply(_REPEAT, (g,), (shape, axis))
