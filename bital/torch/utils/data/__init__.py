@@ -1,5 +1,6 @@
 """`torch.utils.data`: datasets, samplers, and the loader that makes batches of them."""
 
+from bital.base.errors import missing_attribute
 from bital.torch.utils.data._utils.collate import default_collate, default_convert
 from bital.torch.utils.data._utils.worker import get_worker_info
 from bital.torch.utils.data.dataloader import DataLoader, _DatasetKind
@@ -43,3 +44,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+__getattr__ = missing_attribute("torch.utils.data")
