@@ -1,0 +1,410 @@
+"""Optimizer: groups of parameters, their state, saving it, and the hooks around `step`.
+
+The end of `step` is where an iteration ends, so what was recorded since the last one is run there.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+import bital.torch as torch
+from bital.ir.trace import end_iteration
+from bital.torch.utils.hooks import RemovableHandle
+
+ParamsT = Iterable[Any]
+
+_global_optimizer_pre_hooks: dict[int, Callable] = OrderedDict()
+_global_optimizer_post_hooks: dict[int, Callable] = OrderedDict()
+
+_HOOK_TABLES = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
+
+
+class _RequiredParameter:
+    """The default of an option that has none."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _RequiredParameter()
+
+
+def _use_grad_for_differentiable(step: Callable) -> Callable:
+    """Let `step` record gradients where the option `differentiable` asks for it, else not."""
+
+    @functools.wraps(step)
+    def with_mode(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        before = torch.is_grad_enabled()
+        torch.set_grad_enabled(self.defaults["differentiable"])
+        try:
+            return step(self, *args, **kwargs)
+        finally:
+            torch.set_grad_enabled(before)
+
+    return with_mode
+
+
+def _add(registry: Any, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    handle = RemovableHandle(registry)
+    registry[handle.id] = hook
+    if prepend:
+        registry.move_to_end(handle.id, last=False)
+    return handle
+
+
+def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(optimizer, args, kwargs)` before every step of every optimizer."""
+    return _add(_global_optimizer_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(optimizer, args, kwargs)` after every step of every optimizer."""
+    return _add(_global_optimizer_post_hooks, hook)
+
+
+class StepCounts:
+    """What the `step` tensors of a state hold, known without looking at them.
+
+    To look at a tensor would end the trace that is being recorded. A count is kept beside each
+    tensor and trusted while it is the same tensor at the same version; when somebody else wrote
+    to it, or put another in its place, the tensor is read.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, int, float]] = {}  # id -> tensor, its version, its value
+
+    def advance(self, step: Any) -> float:
+        """Add one to the tensor `step` and return what it is then."""
+        known = self._known.get(id(step))
+        if known is not None and known[1] == step._version:
+            count = known[2] + 1.0
+        else:
+            count = step.item() + 1.0
+        step.add_(1)
+        # holding the tensor keeps its id from being given to another
+        self._known[id(step)] = (step, step._version, count)
+        return count
+
+
+class Optimizer:
+    """The base of all optimizers.
+
+    `params` is an iterable of tensors, of (name, tensor) pairs, or of dictionaries with the key
+    "params" and options of their own; `defaults` are the options of those that have none.
+    """
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        for table in _HOOK_TABLES:
+            setattr(self, table, OrderedDict())
+        self._patch_step_function()
+        if isinstance(params, torch.Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or "
+                f"dicts, but got {torch.typename(params)}"
+            )
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._step_counts = StepCounts()
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "defaults": self.defaults,
+            "state": self.state,
+            "param_groups": self.param_groups,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for table in _HOOK_TABLES:
+            self.__dict__.setdefault(table, OrderedDict())
+        self._step_counts = StepCounts()
+        self._patch_step_function()
+        self.defaults.setdefault("differentiable", False)
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"\nParameter Group {i}\n")
+            lines += [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+        return f"{type(self).__name__} ({''.join(lines)})"
+
+    # ---- step and its hooks
+
+    @staticmethod
+    def profile_hook_step(func: Callable) -> Callable:
+        """`func`, a step, with the hooks around it and the end of the iteration after it."""
+
+        @functools.wraps(func)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self = args[0]
+            if _global_optimizer_pre_hooks or self._optimizer_step_pre_hooks:
+                args, kwargs = self._run_step_pre_hooks(func, args, kwargs)
+            result = func(*args, **kwargs)
+            end_iteration("optimizer.step")
+            for hooks in (self._optimizer_step_post_hooks, _global_optimizer_post_hooks):
+                for hook in hooks.values():
+                    hook(self, args, kwargs)
+            return result
+
+        wrapper.hooked = True  # type: ignore[attr-defined]
+        return wrapper
+
+    def _run_step_pre_hooks(self, func: Callable, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        for hooks in (_global_optimizer_pre_hooks, self._optimizer_step_pre_hooks):
+            for hook in hooks.values():
+                changed = hook(self, args, kwargs)
+                if changed is None:
+                    continue
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"{func} must return None or a tuple of (new_args, new_kwargs), but got "
+                        f"{changed}."
+                    )
+                args, kwargs = changed
+        return args, kwargs
+
+    def _patch_step_function(self) -> None:
+        """Wrap the step of this optimizer's class, once: subclasses write a bare `step`."""
+        step = type(self).step
+        if not getattr(step, "hooked", False):
+            type(self).step = self.profile_hook_step(step)  # type: ignore[method-assign]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters once; `closure` computes the loss anew and returns it."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _closure_loss(closure: Callable[[], Any] | None) -> Any:
+        """What `closure` returns, called with gradients on; None without one."""
+        if closure is None:
+            return None
+        with torch.enable_grad():
+            return closure()
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return new ones."""
+        return _add(self._optimizer_step_pre_hooks, hook)  # type: ignore[attr-defined]
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return _add(self._optimizer_step_post_hooks, hook)  # type: ignore[attr-defined]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Take the gradients away, or with `set_to_none=False` fill them with zeros."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                elif param.grad is not None:
+                    grad = param.grad
+                    if grad.grad_fn is not None:
+                        grad.detach_()
+                    else:
+                        grad.requires_grad_(False)
+                    grad.zero_()
+
+    # ---- groups of parameters
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: a dictionary with "params" and options.
+
+        Raises TypeError for what is no tensor, ValueError for a tensor that is no leaf or that
+        another group has.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        self._take_params(param_group)
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{name}"
+                )
+            param_group.setdefault(name, default)
+        params = param_group["params"]
+        if len(params) != len(set(params)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this "
+                "will cause an error",
+                stacklevel=3,
+            )
+        named = "param_names" in param_group
+        for group in self.param_groups:
+            if named != ("param_names" in group):
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. cannot add param "
+                    f"group {'with' if named else 'without'} names to the optimizer"
+                )
+            if not set(params).isdisjoint(group["params"]):
+                raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
+
+    def _take_params(self, param_group: dict[str, Any]) -> None:
+        """Make `param_group["params"]` a list of tensors, and a list of names if they have any."""
+        params = param_group["params"]
+        if isinstance(params, torch.Tensor):
+            params = [params]
+        elif isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        params = list(params)
+        names = [item[0] for item in params if isinstance(item, tuple)]
+        if names:
+            if len(names) != len(params):
+                raise ValueError(
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
+                )
+            params = [item[1] for item in params]
+        for param in params:
+            if not isinstance(param, torch.Tensor):
+                raise TypeError(
+                    "optimizer can only optimize Tensors, but one of the params is "
+                    + torch.typename(param)
+                )
+            leaf = param.is_leaf or param.retains_grad
+            if not (leaf or self.defaults.get("differentiable")):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
+
+    # ---- saving and loading
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and the groups, parameters replaced by their numbers; tensors are shared."""
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+            pre_hook(self)
+        numbers: dict[int, int] = {}
+        groups = []
+        start = 0
+        for group in self.param_groups:
+            for i, param in enumerate(group["params"], start):
+                numbers.setdefault(id(param), i)
+            packed = {key: value for key, value in group.items() if key != "params"}
+            packed["params"] = [numbers[id(param)] for param in group["params"]]
+            start += len(packed["params"])
+            groups.append(packed)
+        state = {
+            numbers[id(key)] if isinstance(key, torch.Tensor) else key: value
+            for key, value in self.state.items()
+        }
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for post_hook in self._optimizer_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+            changed = post_hook(self, result)
+            result = result if changed is None else changed
+        return result
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state and the options of `state_dict`; floating point state takes its
+        parameter's dtype.
+
+        Raises ValueError where the number of groups or of their parameters differs.
+        """
+        state_dict = state_dict.copy()
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+            changed = pre_hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        saved_groups = deepcopy(state_dict["param_groups"])
+        if len(self.param_groups) != len(saved_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        by_number: dict[int, tuple[Any, dict]] = {}
+        for group, saved in zip(self.param_groups, saved_groups, strict=True):
+            if len(group["params"]) != len(saved["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of "
+                    "optimizer's group"
+                )
+            for number, param in zip(saved["params"], group["params"], strict=True):
+                by_number[number] = (param, saved)
+            saved["params"] = group["params"]
+            if "param_names" in group:
+                saved.setdefault("param_names", group["param_names"])
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for number, value in state_dict["state"].items():
+            if number in by_number:
+                param, saved = by_number[number]
+                state[param] = _fit(value, param, saved, None)
+            else:
+                state[number] = value  # not of a parameter: kept as it is
+        self.__setstate__({"state": state, "param_groups": saved_groups})
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+            post_hook(self)
+
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
+        """Call `hook(optimizer)` before `state_dict` collects the state."""
+        return _add(self._optimizer_state_dict_pre_hooks, hook, prepend)  # type: ignore[attr-defined]
+
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
+        """Call `hook(optimizer, state_dict)` after; what it returns is used instead."""
+        return _add(self._optimizer_state_dict_post_hooks, hook, prepend)  # type: ignore[attr-defined]
+
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
+        """Call `hook(optimizer, state_dict)` before loading; what it returns is loaded instead."""
+        return _add(self._optimizer_load_state_dict_pre_hooks, hook, prepend)  # type: ignore[attr-defined]
+
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
+        """Call `hook(optimizer)` after the state was loaded."""
+        return _add(self._optimizer_load_state_dict_post_hooks, hook, prepend)  # type: ignore[attr-defined]
+
+
+def _fit(value: Any, param: Any, group: dict[str, Any], key: Any) -> Any:
+    """Loaded state, its tensors in the dtype of their parameter (a `step` keeps its own)."""
+    if isinstance(value, torch.Tensor):
+        if key == "step":
+            if group.get("capturable") or group.get("fused"):
+                return value.to(dtype=torch.float32, device=param.device)
+            return value
+        if param.is_floating_point():
+            return value.to(dtype=param.dtype, device=param.device)
+        return value.to(device=param.device)
+    if isinstance(value, dict):
+        return {k: _fit(v, param, group, k) for k, v in value.items()}
+    if isinstance(value, Iterable):
+        return type(value)(_fit(v, param, group, None) for v in value)  # type: ignore[call-arg]
+    return value
+
+
+def _check_lr(lr: Any, foreach: bool | None, capturable: bool) -> None:
+    """The errors of a learning rate, a number or a tensor of one element."""
+    if isinstance(lr, torch.Tensor):
+        if foreach and not capturable:
+            raise ValueError(
+                "lr as a Tensor is not supported for capturable=False and foreach=True"
+            )
+        if lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+    if not lr >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def _check_fused(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:
+    """The errors of options that exclude each other; what they choose is the same here."""
+    if not fused:
+        return
+    if differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
