@@ -2,10 +2,15 @@
 
 from bital.ops import activation  # noqa: F401
 from bital.ops import arithmetic  # noqa: F401
+from bital.ops import binary  # noqa: F401
+from bital.ops import blend  # noqa: F401
 from bital.ops import cast  # noqa: F401
 from bital.ops import create  # noqa: F401
 from bital.ops import data  # noqa: F401
+from bital.ops import division  # noqa: F401
+from bital.ops import extremes  # noqa: F401
 from bital.ops import matmul  # noqa: F401
+from bital.ops import power  # noqa: F401
 from bital.ops import random  # noqa: F401
 from bital.ops import reduce  # noqa: F401
 from bital.ops import view  # noqa: F401

@@ -1,4 +1,4 @@
-"""Arithmetic: add, sub, mul, div, neg, pow and their kin.
+"""Arithmetic: add, sub, mul, neg, and what Python's operators + - * have in common.
 
 Room: ops. Formulas of gradients are those of calculus; for complex numbers they are the conjugate
 Wirtinger derivatives, as PyTorch's documentation "Autograd mechanics" defines them.
@@ -6,36 +6,81 @@ Wirtinger derivatives, as PyTorch's documentation "Autograd mechanics" defines t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import BOOL, COMPLEX, INT
+import numpy as np
+
+from bital.base.dtype import BOOL, COMPLEX, INT, of_python
+from bital.ir.meta import Meta
+from bital.ir.op import Op
 from bital.ir.trace import local
-from bital.ops.api import method, public, type_error
-from bital.ops.family import binary_op, conj, scalar_op, unary_op
-from bital.tensor.dispatch import assign, binary, check_writable, inplace, unary, with_scalar
+from bital.ops.api import check_tensor, method, public
+from bital.ops.family import (
+    UNSIGNED,
+    binary_op,
+    conj,
+    elementwise_rule,
+    number_maker,
+    number_of,
+    scalar_op,
+    unary_op,
+)
+from bital.tensor.dispatch import apply, assign, binary, inplace, unary, with_scalar
 from bital.tensor.tensor import Tensor
 
-_Number = (int, float, complex)
+_TWO_BOOLS = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+    "`logical_xor()` operator instead."
+)
+_ONE_BOOL = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+    "invert a mask, use the `~` or `logical_not()` operator instead."
+)
+_NEGATED_BOOL = (
+    "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
+    "mask, use the `~` or `logical_not()` operator instead."
+)
 
-_add = binary(binary_op("add", "add", (lambda g: g, lambda g: g)))
-_add_number = with_scalar(scalar_op("add_scalar", "add", lambda g: g, grad_fn="AddBackward0"))
+
+def _no_bools(*operands: Meta | type) -> None:
+    """PyTorch's error for subtracting bools."""
+    kinds = [(o.dtype if isinstance(o, Meta) else of_python(o())).category for o in operands]
+    if BOOL in kinds:
+        raise RuntimeError(_ONE_BOOL if any(kinds) else _TWO_BOOLS)
+
+
+_SUB_REFUSES = (_no_bools, UNSIGNED)
+
+_add = binary(
+    binary_op("add", "add", (lambda g: g, lambda g: g), refuse=(UNSIGNED,), kernel="add_stub")
+)
+_add_number = with_scalar(
+    scalar_op(
+        "add_scalar", "add", lambda g: g, grad_fn="AddBackward0", refuse=(UNSIGNED,),
+        kernel="add_stub",
+    )
+)  # fmt: skip
 _sub = binary(
-    binary_op("sub", "subtract", (lambda g: g, lambda g: -g), refuse=(BOOL,), kernel="sub")
+    binary_op(
+        "sub", "subtract", (lambda g: g, lambda g: -g), refuse=_SUB_REFUSES, kernel="add_stub"
+    )
 )
 _sub_number = with_scalar(
-    scalar_op("sub_scalar", "subtract", lambda g: g, grad_fn="SubBackward0", refuse=(BOOL,))
-)
+    scalar_op(
+        "sub_scalar", "subtract", lambda g: g, grad_fn="SubBackward0", refuse=_SUB_REFUSES,
+        kernel="add_stub",
+    )
+)  # fmt: skip
 _rsub_number = with_scalar(
     scalar_op(
         "rsub_scalar", "subtract", lambda g: -g, grad_fn="RsubBackward1", reverse=True,
-        refuse=(BOOL,),
+        refuse=_SUB_REFUSES, kernel="add_stub",
     )
 )  # fmt: skip
 _mul = binary(
     binary_op(
-        "mul",
-        "multiply",
-        (lambda g, other: g * conj(other), lambda g, self: g * conj(self)),
+        "mul", "multiply", (lambda g, other: g * conj(other), lambda g, self: g * conj(self))
     )
 )
 _mul_number = with_scalar(
@@ -43,155 +88,192 @@ _mul_number = with_scalar(
         "mul_scalar", "multiply", lambda g, scalar: g * conj(scalar), grad_fn="MulBackward0"
     )
 )
-_div = binary(
-    binary_op(
-        "div",
-        "true_divide",
-        (
-            lambda g, other: g / conj(other),
-            lambda g, self, other: -g * conj((self / other) / other),
-        ),
-        kind="float",
-    )
-)
-_div_number = with_scalar(
-    scalar_op(
-        "div_scalar", "true_divide", lambda g, scalar: g / conj(scalar), kind="float",
-        grad_fn="DivBackward0",
+_neg = unary(
+    unary_op(
+        "neg", "negative", lambda g: -g, kind="promote",
+        refuse=((BOOL, RuntimeError, _NEGATED_BOOL), UNSIGNED),
     )
 )  # fmt: skip
-_neg = unary(unary_op("neg", "negative", lambda g: -g, kind="promote", refuse=(BOOL,)))
+
+
+def _scaled(name: str, fn: str, sign: int, refuse: tuple, grad_fn: str, turned: bool) -> Op:
+    """`self ± alpha * other` in one instruction (or `other ± alpha * self` where turned)."""
+    plain = elementwise_rule("promote", refuse, "add_stub")
+
+    def rule(x: Meta, y: Meta) -> tuple:
+        out, _, compute = plain(x, y)
+        return out, {"number": number_maker(compute)}, compute
+
+    def impl(xp: Any, x: Any, y: Any, alpha: Any, *, number: Any, out: Any = None) -> Any:
+        if turned:
+            x, y = y, x
+        scaled = xp.multiply(y, alpha if number is None else number(alpha))
+        return getattr(xp, fn)(x, scaled, out=out)
+
+    def scale(g: Tensor, alpha: Any) -> Tensor:
+        return g * (conj(alpha) * sign)
+
+    vjp = (scale, lambda g: g) if turned else (lambda g: g, scale)
+    return Op(
+        name, rule, impl, inputs=("self", "other"), params=("alpha",), vjp=vjp, grad_fn=grad_fn,
+        elementwise=True, out="any",
+    )  # fmt: skip
+
+
+_ADD_SCALED = _scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False)
+_SUB_SCALED = _scaled("sub_scaled", "subtract", -1, _SUB_REFUSES, "SubBackward0", False)
+_RSUB_SCALED = _scaled("rsub_scaled", "subtract", -1, _SUB_REFUSES, "RsubBackward0", True)
+
+
+def _check_alpha(alpha: Any, input: Tensor, other: Any) -> Any:
+    """`alpha` as a Python number, or PyTorch's error where it does not fit the operands."""
+    alpha = number_of(alpha, "add", "alpha", 3)
+    kind = other._meta.dtype if isinstance(other, Tensor) else of_python(other)
+    category = max(input._meta.dtype.category, kind.category)
+    if isinstance(alpha, bool):
+        if category != BOOL:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    elif isinstance(alpha, float) and category <= INT:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    elif isinstance(alpha, complex) and category != COMPLEX:
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
+    return alpha
 
 
 @public(inplace=True, out=True)
-def add(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """`input + alpha * other`, broadcast and promoted as `torch.add`."""
+    if not isinstance(input, Tensor):
+        input, other = _number_first(input, other, "add")
     if isinstance(other, Tensor):
-        if alpha != 1:
-            other = _mul_number(other, alpha)
-        return _add(input, other)
-    if isinstance(other, _Number):
-        return _add_number(input, other if alpha == 1 else other * alpha)
-    raise type_error("add", "other", 2, other)
+        if alpha == 1 and alpha is not True:
+            return _add(input, other)
+        return apply(_ADD_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
+    other = number_of(other, "add")
+    return _add_number(input, other if alpha == 1 else other * _check_alpha(alpha, input, other))
 
 
 @public(inplace=True, out=True, aliases=("subtract",))
-def sub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """`input - alpha * other`, as `torch.sub`."""
+    if not isinstance(input, Tensor):
+        return rsub(check_tensor(other, "sub", "other", 2), number_of(input, "sub", "input", 1))
     if isinstance(other, Tensor):
-        if alpha != 1:
-            other = _mul_number(other, alpha)
-        return _sub(input, other)
-    if isinstance(other, _Number):
-        return _sub_number(input, other if alpha == 1 else other * alpha)
-    raise type_error("sub", "other", 2, other)
+        if alpha == 1 and alpha is not True:
+            return _sub(input, other)
+        return apply(_SUB_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
+    other = number_of(other, "sub")
+    return _sub_number(input, other if alpha == 1 else other * _check_alpha(alpha, input, other))
+
+
+@public(method=False)
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`other - alpha * input`, as `torch.rsub`."""
+    if isinstance(other, Tensor):
+        return apply(_RSUB_SCALED, (input, other), (), (alpha,))
+    return _rsub_number(input if alpha == 1 else input * alpha, number_of(other, "rsub"))
 
 
 @public(inplace=True, out=True, aliases=("multiply",))
-def mul(input: Tensor, other: Any) -> Tensor:
+def mul(input: Any, other: Any) -> Tensor:
     """`input * other`, as `torch.mul`."""
+    if not isinstance(input, Tensor):
+        input, other = _number_first(input, other, "mul")
     if isinstance(other, Tensor):
         return _mul(input, other)
-    if isinstance(other, _Number):
-        return _mul_number(input, other)
-    raise type_error("mul", "other", 2, other)
+    return _mul_number(input, number_of(other, "mul"))
+
+
+def _number_first(input: Any, other: Any, fn: str) -> tuple[Tensor, Any]:
+    """The operands of `fn(2, tensor)`, which PyTorch takes for what commutes, tensor first."""
+    number = number_of(input, fn, "input", 1)
+    return check_tensor(other, fn, "other", 2), number
 
 
 @public(inplace=True, out=True, aliases=("negative",))
 def neg(input: Tensor) -> Tensor:
     """`-input`, as `torch.neg`."""
+    if not isinstance(input, Tensor):
+        check_tensor(input, "neg")
     return _neg(input)
 
 
-@public(inplace=True, out=True, aliases=("divide",))
-def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """`input / other`; `rounding_mode` "trunc" or "floor" rounds the quotient (`torch.div`)."""
-    if isinstance(other, Tensor):
-        return _div(input, other)
-    if isinstance(other, _Number):
-        return _div_number(input, other)
-    raise type_error("div", "other", 2, other)
-
-
-def _operator(fn: Any, on_tensor: Any, on_number: Any) -> Any:
+def operator(fn: Callable, on_tensor: Callable, on_number: Callable) -> Callable:
     """A Python operator's method: what is neither tensor nor number is left to the other side."""
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def method(self: Tensor, other: Any) -> Any:
         kind = other.__class__
         if kind is Tensor:
             return on_tensor(self, other)
         if kind is float or kind is int:
             return on_number(self, other)
-        if isinstance(other, (Tensor, *_Number)):
+        if isinstance(other, OPERANDS):
             return fn(self, other)
         return NotImplemented
 
-    return operator
+    return method
 
 
-Tensor.__add__ = Tensor.__radd__ = _operator(add, _add, _add_number)  # type: ignore[attr-defined]
-Tensor.__sub__ = _operator(sub, _sub, _sub_number)  # type: ignore[attr-defined]
-Tensor.__mul__ = Tensor.__rmul__ = _operator(mul, _mul, _mul_number)  # type: ignore[attr-defined]
-Tensor.__truediv__ = _operator(div, _div, _div_number)  # type: ignore[attr-defined]
-Tensor.__neg__ = neg  # type: ignore[attr-defined]
+#: what an operator takes on its other side
+OPERANDS = (Tensor, int, float, complex, np.number, np.bool_)
 
 
-@method
-def __rsub__(self: Tensor, other: Any) -> Any:
-    return _rsub_number(self, other) if isinstance(other, _Number) else NotImplemented
-
-
-def in_place_operator(fn: Any, operator: Any) -> Any:
+def in_place_operator(fn: Callable, plain: Callable) -> Callable:
     """`a += b` and its like: the plain operator's result written into a's memory."""
 
     def writing(self: Tensor, other: Any) -> Any:
         trace = local.trace
         if not trace.grad:
-            out = operator(self, other)
+            out = plain(self, other)
             return out if out is NotImplemented else assign(self, out, trace)
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
         return inplace(self, fn, other)
 
     return writing
 
 
-Tensor.__iadd__ = in_place_operator(add, Tensor.__add__)  # type: ignore[attr-defined]
-Tensor.__isub__ = in_place_operator(sub, Tensor.__sub__)  # type: ignore[attr-defined]
-Tensor.__imul__ = in_place_operator(mul, Tensor.__mul__)  # type: ignore[attr-defined]
-Tensor.__itruediv__ = in_place_operator(div, Tensor.__truediv__)  # type: ignore[attr-defined]
-
-#: exponents that PyTorch computes without a general power
-_SPECIAL_POWERS = {
-    2: lambda xp, x: xp.multiply(x, x),
-    3: lambda xp, x: x * x * x,
-    0.5: lambda xp, x: xp.sqrt(x),
-    -0.5: lambda xp, x: 1 / xp.sqrt(x),
-    -1: lambda xp, x: 1 / x,
-    -2: lambda xp, x: 1 / (x * x),
-}
-
-
-def _pow_number_vjp(g: Tensor, self: Tensor, scalar: Any) -> Tensor:
-    if scalar == 0:
-        return g.new_zeros(g._meta.shape)  # type: ignore[attr-defined]
-    if scalar == 2:
-        return g * (conj(self) * 2 if self._meta.dtype.category == COMPLEX else self * 2)
-    return g * conj(scalar * self ** (scalar - 1))  # type: ignore[operator]
+def install(
+    name: str,
+    fn: Callable,
+    on_tensor: Callable,
+    on_number: Callable,
+    *,
+    reflected: Callable | None = None,
+    writes: bool = True,
+) -> None:
+    """Give Tensor the operator `__name__`, its reflected form and `__iname__`."""
+    plain = operator(fn, on_tensor, on_number)
+    setattr(Tensor, f"__{name}__", plain)
+    if reflected is not None:
+        setattr(Tensor, f"__r{name}__", plain if reflected is fn else with_number_left(reflected))
+    if writes:
+        setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
 
 
-_square = unary(
-    unary_op("pow_2", lambda xp, x: xp.multiply(x, x), lambda g, x: _pow_number_vjp(g, x, 2),
-             kind="promote", grad_fn="PowBackward0")
-)  # fmt: skip
+def with_number_left(fn: Callable) -> Callable:
+    """A reflected operator: fn(number, self)."""
 
-_ = (INT, check_writable, _SPECIAL_POWERS)
+    def method(self: Tensor, other: Any) -> Any:
+        return fn(other, self) if isinstance(other, OPERANDS) else NotImplemented
 
-
-@public(inplace=True, out=True)
-def pow(input: Any, exponent: Any) -> Tensor:  # noqa: A001
-    """`input ** exponent`, as `torch.pow`."""
-    if exponent == 2:
-        return _square(input)
-    raise NotImplementedError
+    return method
 
 
-Tensor.__pow__ = pow  # type: ignore[attr-defined]
+install("add", add, _add, _add_number, reflected=add)
+install("sub", sub, _sub, _sub_number, reflected=sub)
+install("mul", mul, _mul, _mul_number, reflected=mul)
+
+
+@method
+def __neg__(self: Tensor) -> Tensor:
+    return _neg(self)
+
+
+@method
+def __hash__(self: Tensor) -> int:
+    return id(self)

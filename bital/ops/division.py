@@ -1,0 +1,211 @@
+"""Division: div with its rounding modes, floor_divide, remainder, fmod and their operators.
+
+Room: ops. Integers divided by zero raise RuntimeError when the value is computed, with the line
+that asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bital.base.dtype import BOOL, COMPLEX
+from bital.ir.op import Op
+from bital.ops.api import check_tensor, public
+from bital.ops.arithmetic import install
+from bital.ops.family import (
+    UNSIGNED,
+    binary_op,
+    conj,
+    not_implemented,
+    number_of,
+    scalar_op,
+    zeros_for,
+)
+from bital.tensor.dispatch import binary, with_scalar
+from bital.tensor.tensor import Tensor
+
+
+def _of_integers(x: Any, y: Any) -> bool:
+    """Whether operands, one of which may be a Python float, are integers; then y has no zero."""
+    if isinstance(x, float) or isinstance(y, float) or y.dtype.kind not in "iu":
+        return False
+    if not y.all():
+        raise RuntimeError("ZeroDivisionError")
+    return True
+
+
+def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
+    if _of_integers(x, y):
+        return xp.floor_divide(x, y)
+    # the quotient of what fmod leaves is whole but for rounding; where y is 0 it is x / y
+    rest = xp.fmod(x, y)
+    whole = xp.divide(xp.subtract(x, rest), y)
+    whole = whole - ((rest != 0) & ((y < 0) != (rest < 0)))
+    floor = xp.floor(whole)
+    floor = floor + (whole - floor > 0.5)
+    ratio = xp.divide(x, y)
+    floor = xp.where(whole != 0, floor, xp.copysign(floor.dtype.type(0), ratio))
+    return xp.where(xp.equal(y, 0), ratio, floor)
+
+
+def _trunc_divide(xp: Any, x: Any, y: Any) -> Any:
+    if _of_integers(x, y):
+        return xp.floor_divide(xp.subtract(x, xp.fmod(x, y)), y)
+    return xp.trunc(xp.divide(x, y))
+
+
+def _remainder(xp: Any, x: Any, y: Any) -> Any:
+    if _of_integers(x, y):
+        return xp.remainder(x, y)
+    rest = xp.fmod(x, y)
+    return xp.where((rest != 0) & ((y < 0) != (rest < 0)), rest + y, rest)
+
+
+def _fmod(xp: Any, x: Any, y: Any) -> Any:
+    _of_integers(x, y)
+    return xp.fmod(x, y)
+
+
+def _times_minus_quotient(mode: str) -> Callable:
+    """The gradient of a remainder by its divisor: minus the whole quotient."""
+    return lambda g, self, other: -g * div(self, other, rounding_mode=mode)
+
+
+_div = binary(
+    binary_op(
+        "div",
+        "true_divide",
+        (
+            lambda g, other: g / conj(other),
+            lambda g, self, other: -g * conj((self / other) / other),
+        ),
+        kind="float",
+    )
+)
+_div_number = with_scalar(
+    scalar_op(
+        "div_scalar", "true_divide", lambda g, scalar: g / conj(scalar), kind="float",
+        grad_fn="DivBackward0",
+    )
+)  # fmt: skip
+
+
+def _whole(
+    name: str,
+    impl: Callable,
+    kernel: str,
+    vjp: tuple[Callable, Callable],
+    grad_fns: tuple[str, str],
+    scalar_vjp: Callable,
+) -> tuple[Callable, Callable]:
+    """The operator on two tensors and on a tensor and a number, for one kind of whole division."""
+    refuse = (BOOL, COMPLEX, UNSIGNED)
+    both = binary_op(
+        name, impl, vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[0], fallible=True
+    )
+    number = scalar_op(
+        f"{name}_scalar", impl, scalar_vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[1],
+        fallible=True,
+    )  # fmt: skip
+    return binary(both), with_scalar(number)
+
+
+def _from_number(name: str, impl: Callable, kernel: str) -> Callable:
+    """The same with the number first, of which PyTorch has no derivative."""
+    op: Op = scalar_op(
+        f"{name}_from_scalar", impl, not_implemented(name), refuse=(BOOL, COMPLEX, UNSIGNED),
+        kernel=kernel, grad_fn="NotImplemented", reverse=True, fallible=True,
+    )  # fmt: skip
+    return with_scalar(op)
+
+
+_STEPS = (zeros_for, zeros_for)
+_ROUNDED = {
+    mode: _whole(
+        f"div_{mode}", impl, f"div_{mode}_cpu", _STEPS, ("DivBackward2", "DivBackward2"), zeros_for
+    )
+    for mode, impl in (("trunc", _trunc_divide), ("floor", _floor_divide))
+}
+_unknown = not_implemented("floor_divide")
+_floor, _floor_number = _whole(
+    "floor_divide", _floor_divide, "div_floor_cpu", (_unknown, _unknown),
+    ("NotImplemented", "NotImplemented"), _unknown,
+)  # fmt: skip
+_remainder_of, _remainder_number = _whole(
+    "remainder", _remainder, "remainder_cpu", (lambda g: g, _times_minus_quotient("floor")),
+    ("RemainderBackward1", "RemainderBackward0"), lambda g: g,
+)  # fmt: skip
+_fmod_of, _fmod_number = _whole(
+    "fmod", _fmod, "fmod_cpu", (lambda g: g, _times_minus_quotient("trunc")),
+    ("FmodBackward1", "FmodBackward0"), lambda g: g,
+)  # fmt: skip
+_floor_from = _from_number("floor_divide", _floor_divide, "div_floor_cpu")
+_remainder_from = _from_number("remainder", _remainder, "remainder_cpu")
+
+
+@public(inplace=True, out=True, aliases=("divide",))
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other`; `rounding_mode` "trunc" or "floor" rounds the quotient (`torch.div`)."""
+    if not isinstance(input, Tensor):
+        return _number_divided(number_of(input, "div", "input", 1), other)
+    if rounding_mode is None:
+        if isinstance(other, Tensor):
+            return _div(input, other)
+        return _div_number(input, number_of(other, "div"))
+    if rounding_mode not in _ROUNDED:
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    on_tensor, on_number = _ROUNDED[rounding_mode]
+    if isinstance(other, Tensor):
+        return on_tensor(input, other)
+    return on_number(input, number_of(other, "div"))
+
+
+@public(inplace=True, out=True)
+def true_divide(input: Any, other: Any) -> Tensor:
+    """`input / other`, as `torch.true_divide`."""
+    return div(input, other)
+
+
+def _number_divided(number: Any, other: Tensor) -> Tensor:
+    """`number / tensor`, by way of the reciprocal as PyTorch computes it."""
+    return check_tensor(other, "div", "other", 2).reciprocal() * number  # type: ignore[attr-defined]
+
+
+@public(inplace=True, out=True)
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """`floor(input / other)`, as `torch.floor_divide`."""
+    if not isinstance(input, Tensor):
+        return _floor_from(other, number_of(input, "floor_divide", "input", 1))
+    if isinstance(other, Tensor):
+        return _floor(input, other)
+    return _floor_number(input, number_of(other, "floor_divide"))
+
+
+@public(inplace=True, out=True)
+def remainder(input: Any, other: Any) -> Tensor:
+    """Python's `input % other`: the result has the sign of `other` (`torch.remainder`)."""
+    if not isinstance(input, Tensor):
+        return _remainder_from(other, number_of(input, "remainder", "input", 1))
+    if isinstance(other, Tensor):
+        return _remainder_of(input, other)
+    return _remainder_number(input, number_of(other, "remainder"))
+
+
+@public(inplace=True, out=True)
+def fmod(input: Tensor, other: Any) -> Tensor:
+    """C's remainder: the result has the sign of `input` (`torch.fmod`)."""
+    if not isinstance(input, Tensor):
+        check_tensor(input, "fmod")
+    if isinstance(other, Tensor):
+        return _fmod_of(input, other)
+    return _fmod_number(input, number_of(other, "fmod"))
+
+
+install("truediv", div, _div, _div_number, reflected=div)
+install("floordiv", floor_divide, _floor, _floor_number, reflected=floor_divide)
+install("mod", remainder, _remainder_of, _remainder_number, reflected=remainder)
+Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__  # type: ignore[attr-defined]
