@@ -121,7 +121,7 @@ class DataLoader(Generic[_T_co]):
         _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers)
         if num_workers > 0 and prefetch_factor is None:
             prefetch_factor = 2
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.pin_memory = pin_memory
@@ -404,10 +404,12 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def __init__(self, loader: DataLoader) -> None:
         super().__init__(loader)
-        if loader.prefetch_factor <= 0:
+        self._ahead = (loader.prefetch_factor or 0) * self._num_workers
+        if self._ahead <= 0:
             raise AssertionError("prefetch_factor must be greater than 0 with num_workers > 0")
         self._epoch = 0
-        self._workers, self._pipes = [], []
+        self._workers: list[Any] = []
+        self._pipes: list[Any] = []
         context = loader.multiprocessing_context or multiprocessing.get_context()
         self._stop = context.Event()
         self._owner_pid = os.getpid()
@@ -442,7 +444,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._active = [True] * self._num_workers
         self._load = [0] * self._num_workers
         self._turn = itertools.cycle(range(self._num_workers))
-        for _ in range(self._loader.prefetch_factor * self._num_workers):
+        for _ in range(self._ahead):
             self._send_task()
 
     def _reset(self, loader: DataLoader) -> None:
@@ -471,7 +473,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _pick_worker(self) -> int | None:
         """The next worker in turn that still has data (and, out of order, is not busy)."""
-        share = self._loader.prefetch_factor * self._num_workers // max(1, sum(self._active))
+        share = self._ahead // max(1, sum(self._active))
         for worker_id in itertools.islice(self._turn, self._num_workers):
             if self._active[worker_id] and (self._loader.in_order or self._load[worker_id] < share):
                 return worker_id

@@ -40,7 +40,7 @@ class Dataset(Generic[_T_co]):
     def __getitem__(self, index: Any) -> _T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Dataset) -> Dataset:
         return ConcatDataset([self, other])
 
 
@@ -54,7 +54,7 @@ class IterableDataset(Dataset[_T_co], Iterable[_T_co], metaclass=ABCMeta):
     @abstractmethod
     def __iter__(self) -> Iterator[_T_co]: ...
 
-    def __add__(self, other: Dataset) -> ChainDataset:
+    def __add__(self, other: Dataset) -> Dataset:
         return ChainDataset([self, other])
 
 
@@ -172,7 +172,7 @@ class ChainDataset(IterableDataset):
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self.datasets = datasets
 
-    def _members(self) -> Iterator[IterableDataset]:
+    def _members(self) -> Iterator[Any]:
         for member in self.datasets:
             if not isinstance(member, IterableDataset):
                 raise AssertionError("ChainDataset only supports IterableDataset")
@@ -194,7 +194,7 @@ class Subset(Dataset[_T_co]):
     """
 
     def __init__(self, dataset: Dataset[_T_co], indices: Sequence[int]) -> None:
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.indices = indices
         kind = type(self)
         own_item = kind.__getitem__ is not Subset.__getitem__
@@ -222,10 +222,10 @@ class Subset(Dataset[_T_co]):
 
 
 def random_split(
-    dataset: Dataset[_T_co],
+    dataset: Any,
     lengths: Sequence[int | float],
     generator: torch.Generator | None = None,
-) -> list[Subset[_T_co]]:
+) -> list[Subset]:
     """Split `dataset` at random into parts that do not overlap.
 
     Args:

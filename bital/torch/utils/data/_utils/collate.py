@@ -87,9 +87,10 @@ def collate(
 
 def _like_mapping(model: Mapping, items: dict) -> Mapping:
     """`items` in a mapping of `model`'s type, if that can be made; else the dict itself."""
+    kind: Any = type(model)
     try:
         if not isinstance(model, MutableMapping):
-            return type(model)(items)
+            return kind(items)
         # A copy keeps what the type has besides its items (a default factory, say).
         clone = copy.copy(model)
         clone.update(items)
@@ -100,12 +101,13 @@ def _like_mapping(model: Mapping, items: dict) -> Mapping:
 
 def _like_sequence(model: Sequence, items: list) -> Sequence:
     """`items` in a sequence of `model`'s type, if that can be made; else the list itself."""
+    kind: Any = type(model)
     if isinstance(model, tuple):
         # Plain tuples have always become lists in PyTorch; programs rely on it.
-        return type(model)(*items) if hasattr(model, "_fields") else items
+        return kind(*items) if hasattr(model, "_fields") else items
     try:
         if not isinstance(model, MutableSequence):
-            return type(model)(items)
+            return kind(items)
         clone = copy.copy(model)
         for i, item in enumerate(items):
             clone[i] = item

@@ -171,7 +171,8 @@ def _send_all(outbox: queue.SimpleQueue, pipe: Connection, stop: Event) -> None:
 
 def _serve(job: WorkerJob, pipe: Connection, outbox: queue.SimpleQueue) -> None:
     where = f"in DataLoader worker process {job.worker_id}"
-    alive = [pipe, parent_process().sentinel]
+    parent: Any = parent_process()
+    alive = [pipe, parent.sentinel]
     fetcher, failure, ended = None, None, False
     try:
         if job.init_fn is not None:
