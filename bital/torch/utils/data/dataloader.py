@@ -563,7 +563,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         # A worker may be sending a batch that nobody wants any more: let it finish.
         talking = set(self._pipes)
         while talking and (left := deadline - time.monotonic()) > 0:
-            for pipe in multiprocessing.connection.wait(list(talking), left):
+            heard: list[Any] = multiprocessing.connection.wait(list(talking), left)
+            for pipe in heard:
                 try:
                     pipe.recv_bytes()
                 except (EOFError, OSError):
