@@ -1,0 +1,212 @@
+"""Random programs: lines of Python that make, view, write, read and differentiate tensors.
+
+A program is drawn line by line; what a line may be depends on the sizes of the tensors alive so
+far, read from one of the sides that run it. Lines may be mistakes: the sides must then refuse in
+the same way. Every line is ordinary Python, so that a failing program can be printed and run.
+"""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+PRELUDE = "import numpy as np\nimport torch\n"
+SHAPES = [(), (3,), (4,), (2, 3), (3, 2), (1, 3), (2, 2, 2), (4, 1), (3, 3), (0, 2)]
+NUMBERS = ["2", "-1", "0.5", "3", "1.5"]
+UNARY = ["neg", "abs", "relu", "square", "sin", "tanh", "sigmoid", "clone", "detach", "contiguous",
+         "sum", "mean", "max", "flatten", "floor"]  # fmt: skip
+IN_PLACE = ["zero_()", "neg_()", "relu_()", "tanh_()", "sin_()", "abs_()", "clamp_(-1, 1)"]
+
+
+class Side:
+    """One namespace running the program: its variables and how the last line ended."""
+
+    def __init__(self, torch, **more: Any) -> None:
+        self.torch = torch
+        self.names: dict[str, Any] = {"torch": torch, "np": np, **more}
+
+    def run(self, line: str) -> str | None:
+        """Run one line; return the builtin class of what it raised, or None."""
+        try:
+            exec(compile(line, "<program>", "exec"), self.names)
+        except Exception as error:
+            builtin = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
+            self.error = error
+            return builtin.__name__
+        self.error = None
+        return None
+
+    def tensors(self) -> list[str]:
+        """The names of the tensors alive, in the order they were made."""
+        return [n for n, v in self.names.items() if isinstance(v, self.torch.Tensor)]
+
+    def arrays(self) -> list[str]:
+        """The names of the NumPy arrays alive."""
+        return [n for n, v in self.names.items() if isinstance(v, np.ndarray)]
+
+    def look(self, name: str) -> dict[str, Any]:
+        """Everything of a tensor that does not need its values."""
+        t = self.names[name]
+        node = t.grad_fn
+        return {
+            "dtype": str(t.dtype), "shape": tuple(t.shape), "stride": strides(t),
+            "offset": t.storage_offset(), "contiguous": t.is_contiguous(), "version": t._version,
+            "requires_grad": t.requires_grad, "is_leaf": t.is_leaf,
+            "grad_fn": None if node is None else type(node).__name__,
+            "has grad": t.is_leaf and t.grad is not None,
+        }  # fmt: skip
+
+    def values(self, name: str) -> list[np.ndarray]:
+        """The numbers of a tensor and of its gradient, as lists of Python numbers read them."""
+        t = self.names[name]
+        found = [t] if not (t.is_leaf and t.grad is not None) else [t, t.grad]
+        return [np.array(v.detach().tolist()).reshape(tuple(v.shape)) for v in found]
+
+
+def strides(t) -> tuple[int, ...]:
+    """The strides of the axes that have more than one element."""
+    if t.numel() == 0:
+        return ()
+    return tuple(s for s, n in zip(t.stride(), t.shape, strict=True) if n > 1)
+
+
+class Program:
+    """Draws lines; `side` is where sizes are read from."""
+
+    def __init__(self, data: st.DataObject, side: Side, numpy: bool = True) -> None:
+        self.data, self.side, self.numpy = data, side, numpy
+        self.lines: list[str] = []
+        self.made = 0
+
+    def text(self) -> str:
+        """The program so far, as Python that can be run."""
+        return PRELUDE + "\n".join(self.lines)
+
+    def pick(self, choices: list) -> Any:
+        return self.data.draw(st.sampled_from(choices))
+
+    def name(self) -> str:
+        self.made += 1
+        return f"t{self.made}"
+
+    def line(self) -> str:
+        """Draw the next line and keep it."""
+        tensors = self.side.tensors()
+        if not tensors or len(tensors) < 2:
+            line = self.create()
+        else:
+            kinds = [self.create, self.view, self.view, self.view, self.compute, self.compute,
+                     self.write, self.write, self.write, self.assign, self.assign, self.read,
+                     self.backward, self.flags, self.forget]  # fmt: skip
+            if self.numpy:
+                kinds += [self.share, self.share]
+            line = self.pick(kinds)()
+        self.lines.append(line)
+        return line
+
+    def some(self) -> str:
+        return self.pick(self.side.tensors())
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.side.names[name].shape)
+
+    def axis(self, name: str) -> int:
+        return self.pick(list(range(max(len(self.shape(name)), 1))))
+
+    def index(self, name: str) -> str:
+        """What may stand between [ and ]."""
+        shape = self.shape(name)
+        if not shape or shape[0] == 0:
+            return self.pick(["...", "None"])
+        n = shape[0]
+        choices = ["0", "-1", "1:", ":-1", "::2", "None", "...", f"{n // 2}:{n}", "[0]",
+                   f"[0, {n - 1}]", f"torch.tensor([{n - 1}, 0])", f"{name} > 0"]  # fmt: skip
+        if len(shape) > 1:
+            choices += [":, 0", ":, 1:", "..., -1", f"{n - 1}, ::2", ":, None", ":, [0]"]
+        return self.pick(choices)
+
+    def create(self) -> str:
+        shape = self.pick(SHAPES)
+        count = int(np.prod(shape))
+        start = self.pick([-3, 0, 2])
+        dtype = self.pick(["float64", "float64", "float64", "float32", "int64"])
+        end = ".requires_grad_()" if dtype != "int64" and self.pick([True, False]) else ""
+        make = f"torch.arange({start}, {start + count}, dtype=torch.{dtype}).reshape({shape})"
+        return f"{self.name()} = {make}{end}"
+
+    def view(self) -> str:
+        name = self.some()
+        shape, d = self.shape(name), self.axis(name)
+        e = self.axis(name)
+        n = shape[d] if shape else 1
+        count, backwards = int(np.prod(shape)), tuple(reversed(range(len(shape))))
+        choices = [f"[{self.index(name)}]", f".transpose({d}, {e})", ".reshape(-1)", ".view(-1)",
+                   f".unsqueeze({d})", ".squeeze()", f".expand(2, *{shape})", ".flatten()",
+                   f".narrow({d}, 0, {max(n - 1, 0)})", f".select({d}, {max(n - 1, 0)})",
+                   f".reshape({count}, 1)", f".view(1, {count})", f".unfold({d}, 2, 1)",
+                   ".diagonal()", ".detach()", ".t()", f".permute({backwards})",
+                   f".flip({d})", f".movedim({d}, {e})", f".chunk(2, {d})[0]",
+                   f".as_strided(({min(count, 2)},), (1,))", ".unbind()[0]", ".data"]  # fmt: skip
+        return f"{self.name()} = {name}{self.pick(choices)}"
+
+    def compute(self) -> str:
+        a, b = self.some(), self.some()
+        number = self.pick(NUMBERS)
+        choices = [f"{a} + {b}", f"{a} * {b}", f"{a} - {number}", f"{number} * {a}", f"{a} / 2",
+                   f"{a}.{self.pick(UNARY)}()", f"{a}.sum({self.axis(a)})", f"{a} @ {b}",
+                   f"torch.where({a} > 0, {a}, {number})", f"{a}.max({self.axis(a)})[0]",
+                   f"torch.cat([{a}, {b}])", f"torch.stack([{a}, {a}], {self.axis(a)})",
+                   f"{a}.masked_fill({a} > 1, {number})", f"{a}.to(torch.float32)"]  # fmt: skip
+        return f"{self.name()} = {self.pick(choices)}"
+
+    def write(self) -> str:
+        a, b = self.some(), self.some()
+        number = self.pick(NUMBERS)
+        choices = [f"{a}.add_({b})", f"{a}.mul_({number})", f"{a}.copy_({b})", f"{a} += {number}",
+                   f"{a}.fill_({number})", f"{a}.{self.pick(IN_PLACE)}", f"{a} *= {b}",
+                   f"{a}.masked_fill_({a} > 0, {number})", f"{a}.sub_({b}, alpha=2)"]  # fmt: skip
+        line = self.pick(choices)
+        if self.pick([True, False, False]):
+            return f"with torch.no_grad(): {line}"
+        return line
+
+    def assign(self) -> str:
+        a, b = self.some(), self.some()
+        index = self.index(a)
+        value = self.pick([*NUMBERS, b, f"{b}[0]", f"{a}[{index}] * 2"])
+        line = self.pick([f"{a}[{index}] = {value}", f"{a}[{index}] += {self.pick(NUMBERS)}",
+                          f"{a}[{index}].mul_(2)"])  # fmt: skip
+        if self.pick([True, False, False]):
+            return f"with torch.no_grad(): {line}"
+        return line
+
+    def read(self) -> str:
+        a = self.some()
+        return self.pick([f"{a}.tolist()", f"{a}.sum().item()", f"bool(({a} > 0).any())",
+                          f"str({a})", f"float({a})"])  # fmt: skip
+
+    def share(self) -> str:
+        """Memory that NumPy sees too: held, written through, read for a moment."""
+        a, arrays = self.some(), self.side.arrays()
+        self.made += 1
+        choices = [f"n{self.made} = {a}.detach().numpy()", f"{a}.detach().numpy().sum()",
+                   f"n{self.made} = {a}.detach().numpy().copy()"]  # fmt: skip
+        if arrays:
+            n = self.pick(arrays)
+            choices += [f"{n}[...] = 7", f"{n} *= 2", f"{n}[:1] = -1", f"{n}[0] = 5", f"del {n}",
+                        f"t{self.made} = torch.from_numpy({n})"]  # fmt: skip
+        return self.pick(choices)
+
+    def backward(self) -> str:
+        a = self.some()
+        return self.pick([f"{a}.sum().backward()", f"({a} * {a}).sum().backward()",
+                          f"{a}.backward(torch.ones_like({a}))",
+                          f"{a}.sum().backward(retain_graph=True)"])  # fmt: skip
+
+    def flags(self) -> str:
+        a = self.some()
+        return self.pick([f"{a}.requires_grad_()", f"{a}.grad = None", f"{a}.detach_()",
+                          f"{self.name()} = {a}.grad", f"{a}.retain_grad()"])  # fmt: skip
+
+    def forget(self) -> str:
+        return f"del {self.pick([*self.side.tensors(), *self.side.arrays()])}"

@@ -1,0 +1,1 @@
+"""Short tests of memory: nothing may grow."""
