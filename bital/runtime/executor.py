@@ -7,25 +7,51 @@ values that live on. It installs itself as the way a trace is run.
 
 from __future__ import annotations
 
-import signal
+import _signal  # the signal module wraps these in enums, at 10 µs a cut
 import threading
 from collections import OrderedDict
 from sys import getrefcount
-from typing import Any
 
 import numpy as np
 
 from bital.base import config
+from bital.base.dtype import float32
 from bital.ir import trace as ir
+from bital.ir.meta import meta_of
 from bital.ir.trace import Trace, Value
 from bital.runtime import log
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan
 
-#: references to a value that only a trace knows: the key of refs, the loop variable, the argument
-_UNHELD = 3
-#: references to a buffer that only its value knows: the attribute, the local name, the argument
-_UNSHARED_BUFFER = 3
+
+def _holders(refs: dict[Value, int]) -> list[int]:
+    """For every value of a trace, how many references there are to it."""
+    return [getrefcount(value) for value in refs]
+
+
+def _owners(buf: np.ndarray) -> int:
+    """How many references there are to a buffer that the caller holds by one name."""
+    return getrefcount(buf)
+
+
+def _alone() -> tuple[int, int]:
+    """What the two count for a value that only its trace knows."""
+    refs = {Value(meta_of((), float32), None, np.zeros(())): 0}
+    holders = _holders(refs)[0]
+    (value,) = refs
+    buf = value.buf
+    return holders, _owners(buf)
+
+
+_UNHELD, _UNSHARED = _alone()
+
+
+def _writable(buf: np.ndarray) -> bool:
+    """Whether a value's buffer (known to the value, the caller and us) is whole and its own."""
+    if getrefcount(buf) != _UNSHARED + 1 or buf.base is not None:
+        return False
+    flags = buf.flags
+    return flags.c_contiguous or flags.f_contiguous
 
 
 class PlanCache:
@@ -90,29 +116,20 @@ def _run_foreign(trace: Trace, reason: str) -> None:
 def _execute(
     code: list, refs: dict[Value, int], params: list, lines: dict, reason: str, own: bool
 ) -> None:
+    holders = _holders(refs)
     held = []
     values = []
     arrays = []
     donated = []
-    value: Any = None
-    buf: Any = None
-    for value, number in refs.items():
+    for value, number, count in zip(refs, refs.values(), holders):
         if number < 0:
             buf = value.buf
             arrays.append(buf)
             # nobody but this trace knows the value, and nobody but the value its memory
-            donated.append(
-                own
-                and getrefcount(value) == _UNHELD
-                and getrefcount(buf) == _UNSHARED_BUFFER + 1
-                and buf.base is None
-                and buf.flags.carray
-                and not value.shared
-            )
-        elif not own or getrefcount(value) > _UNHELD:
+            donated.append(own and count == _UNHELD and _writable(buf) and not value.shared)
+        elif count > _UNHELD or not own:
             held.append(number)
             values.append(value)
-    del value, buf
     plan, known = cache.find(code, tuple(held), tuple(donated))
     if log.enabled:
         log.cut(code, refs, held, lines, reason, known)
@@ -152,16 +169,16 @@ class _Interrupts:
         self.previous = None
         if (
             threading.get_ident() == _MAIN
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
         ):
-            self.previous = signal.signal(signal.SIGINT, self._note)
+            self.previous = _signal.signal(_signal.SIGINT, self._note)
 
     def _note(self, *_: object) -> None:
         self.pending = True
 
     def deliver(self) -> None:
         if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
+            _signal.signal(_signal.SIGINT, self.previous)
             if self.pending:
                 raise KeyboardInterrupt
 
