@@ -14,7 +14,7 @@ import numpy as np
 
 from bital.base.device import device
 from bital.base.dtype import dtype, from_numpy
-from bital.base.size import Size
+from bital.base.size import Size, normalize_dim
 from bital.base.stride import is_contiguous as strides_contiguous
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Trace, Value, local, ready
@@ -95,16 +95,28 @@ class Tensor:
         strides = strides_of(self)
         if dim is None:
             return strides
-        if not -max(len(strides), 1) <= dim < max(len(strides), 1) or not strides:
-            low, high = -max(len(strides), 1), max(len(strides), 1) - 1
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})"
-            )
-        return strides[dim]
+        return strides[normalize_dim(dim, len(strides))] if strides else _no_axis(dim)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The sizes of all axes, or of axis `dim`."""
+        shape = self._meta.shape
+        if dim is None:
+            return shape
+        return shape[normalize_dim(dim, len(shape))] if shape else _no_axis(dim)
+
+    def dim(self) -> int:
+        """How many axes the tensor has."""
+        return self._meta.ndim
+
+    ndimension = dim
 
     def storage_offset(self) -> int:
         """Where the first element lies in the storage, in elements."""
         return 0 if self._view is None else self._view.offset
+
+
+def _no_axis(dim: int) -> int:
+    raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
 
 
 def wrap(value: Value, meta: Meta) -> Tensor:
