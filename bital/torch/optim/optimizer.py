@@ -105,6 +105,13 @@ class Optimizer:
     "params" and options of their own; `defaults` are the options of those that have none.
     """
 
+    _optimizer_step_pre_hooks: dict[int, Callable]
+    _optimizer_step_post_hooks: dict[int, Callable]
+    _optimizer_state_dict_pre_hooks: dict[int, Callable]
+    _optimizer_state_dict_post_hooks: dict[int, Callable]
+    _optimizer_load_state_dict_pre_hooks: dict[int, Callable]
+    _optimizer_load_state_dict_post_hooks: dict[int, Callable]
+
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         for table in _HOOK_TABLES:
@@ -203,11 +210,11 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new ones."""
-        return _add(self._optimizer_step_pre_hooks, hook)  # type: ignore[attr-defined]
+        return _add(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return _add(self._optimizer_step_post_hooks, hook)  # type: ignore[attr-defined]
+        return _add(self._optimizer_step_post_hooks, hook)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Take the gradients away, or with `set_to_none=False` fill them with zeros."""
@@ -295,7 +302,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, parameters replaced by their numbers; tensors are shared."""
-        for pre_hook in self._optimizer_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
             pre_hook(self)
         numbers: dict[int, int] = {}
         groups = []
@@ -312,7 +319,7 @@ class Optimizer:
             for key, value in self.state.items()
         }
         result: dict[str, Any] = {"state": state, "param_groups": groups}
-        for post_hook in self._optimizer_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+        for post_hook in self._optimizer_state_dict_post_hooks.values():
             changed = post_hook(self, result)
             result = result if changed is None else changed
         return result
@@ -324,7 +331,7 @@ class Optimizer:
         Raises ValueError where the number of groups or of their parameters differs.
         """
         state_dict = state_dict.copy()
-        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = pre_hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         saved_groups = deepcopy(state_dict["param_groups"])
@@ -350,24 +357,24 @@ class Optimizer:
             else:
                 state[number] = value  # not of a parameter: kept as it is
         self.__setstate__({"state": state, "param_groups": saved_groups})
-        for post_hook in self._optimizer_load_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Call `hook(optimizer)` before `state_dict` collects the state."""
-        return _add(self._optimizer_state_dict_pre_hooks, hook, prepend)  # type: ignore[attr-defined]
+        return _add(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Call `hook(optimizer, state_dict)` after; what it returns is used instead."""
-        return _add(self._optimizer_state_dict_post_hooks, hook, prepend)  # type: ignore[attr-defined]
+        return _add(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Call `hook(optimizer, state_dict)` before loading; what it returns is loaded instead."""
-        return _add(self._optimizer_load_state_dict_pre_hooks, hook, prepend)  # type: ignore[attr-defined]
+        return _add(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Call `hook(optimizer)` after the state was loaded."""
-        return _add(self._optimizer_load_state_dict_post_hooks, hook, prepend)  # type: ignore[attr-defined]
+        return _add(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
 def _fit(value: Any, param: Any, group: dict[str, Any], key: Any) -> Any:

@@ -25,46 +25,25 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits dimension `dim` (a position, or a name with named sizes) into `unflattened_size`."""
+    """Splits dimension `dim` into dimensions of the sizes `unflattened_size`."""
 
     __constants__ = ["dim", "unflattened_size"]
 
-    def __init__(self, dim: int | str, unflattened_size: Any) -> None:
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()
-        if isinstance(dim, int):
-            self._require_ints(unflattened_size)
-        elif isinstance(dim, str):
-            self._require_pairs(unflattened_size)
-        else:
-            raise TypeError("invalid argument type for dim parameter")
-        self.dim = dim
-        self.unflattened_size = unflattened_size
-
-    @staticmethod
-    def _require_pairs(sizes: Any) -> None:
-        if not isinstance(sizes, tuple):
+        if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(
-                f"unflattened_size must be a tuple of tuples, but found type {type(sizes).__name__}"
+                "unflattened_size must be a tuple of ints, but found type "
+                f"{type(unflattened_size).__name__}"
             )
-        for index, element in enumerate(sizes):
-            if not isinstance(element, tuple):
-                raise TypeError(
-                    "unflattened_size must be tuple of tuples, but found element of type "
-                    f"{type(element).__name__} at pos {index}"
-                )
-
-    @staticmethod
-    def _require_ints(sizes: Any) -> None:
-        if not isinstance(sizes, (tuple, list)):
-            raise TypeError(
-                f"unflattened_size must be a tuple of ints, but found type {type(sizes).__name__}"
-            )
-        for index, element in enumerate(sizes):
-            if not isinstance(element, int):
+        for index, size in enumerate(unflattened_size):
+            if not isinstance(size, int):
                 raise TypeError(
                     "unflattened_size must be tuple of ints, but found element of type "
-                    f"{type(element).__name__} at pos {index}"
+                    f"{type(size).__name__} at pos {index}"
                 )
+        self.dim = dim
+        self.unflattened_size = unflattened_size
 
     def forward(self, input: Any) -> Any:
         return input.unflatten(self.dim, self.unflattened_size)
