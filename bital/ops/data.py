@@ -274,6 +274,6 @@ def _new(cls: type[Tensor], *args: Any, **kwargs: Any) -> Tensor:
 
 
 Tensor.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
-Tensor._make_subclass = classmethod(make_subclass)  # type: ignore[attr-defined]
+Tensor._make_subclass = staticmethod(make_subclass)  # type: ignore[attr-defined]
 Tensor.as_subclass = as_subclass  # type: ignore[attr-defined]
 
