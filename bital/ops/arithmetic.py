@@ -154,7 +154,9 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
             return _add(input, other)
         return apply(_ADD_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
     other = number_of(other, "add")
-    return _add_number(input, other if alpha == 1 else other * _check_alpha(alpha, input, other))
+    if alpha != 1 or alpha is True:
+        other = other * _check_alpha(alpha, input, other)
+    return _add_number(input, other)
 
 
 @public(inplace=True, out=True, aliases=("subtract",))
@@ -167,7 +169,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
             return _sub(input, other)
         return apply(_SUB_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
     other = number_of(other, "sub")
-    return _sub_number(input, other if alpha == 1 else other * _check_alpha(alpha, input, other))
+    if alpha != 1 or alpha is True:
+        other = other * _check_alpha(alpha, input, other)
+    return _sub_number(input, other)
 
 
 @public(method=False)
@@ -243,16 +247,13 @@ def install(
     on_tensor: Callable,
     on_number: Callable,
     *,
-    reflected: Callable | None = None,
-    writes: bool = True,
+    commutes: bool = False,
 ) -> None:
     """Give Tensor the operator `__name__`, its reflected form and `__iname__`."""
     plain = operator(fn, on_tensor, on_number)
     setattr(Tensor, f"__{name}__", plain)
-    if reflected is not None:
-        setattr(Tensor, f"__r{name}__", plain if reflected is fn else with_number_left(reflected))
-    if writes:
-        setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
+    setattr(Tensor, f"__r{name}__", plain if commutes else with_number_left(fn))
+    setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
 
 
 def with_number_left(fn: Callable) -> Callable:
@@ -264,9 +265,9 @@ def with_number_left(fn: Callable) -> Callable:
     return method
 
 
-install("add", add, _add, _add_number, reflected=add)
-install("sub", sub, _sub, _sub_number, reflected=sub)
-install("mul", mul, _mul, _mul_number, reflected=mul)
+install("add", add, _add, _add_number, commutes=True)
+install("sub", sub, _sub, _sub_number)
+install("mul", mul, _mul, _mul_number, commutes=True)
 
 
 @method

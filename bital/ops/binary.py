@@ -50,12 +50,19 @@ def of_two_tensors(
     return public(*places, name=name, **({"inplace": True, "out": True} | spelling))(fn)
 
 
+_where_not_origin = masked_op(
+    "atan2_backward", lambda xp, y, x: xp.not_equal(y * y + x * x, 0), ("self", "other")
+)
+
+
 def _atan2_vjp_self(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
-    return g * (other / (self * self + other * other))
+    slope = other / (self * self + other * other)
+    return apply(_where_not_origin, (g * slope, self, other))
 
 
 def _atan2_vjp_other(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
-    return g * (-self / (self * self + other * other))
+    slope = -self / (self * self + other * other)
+    return apply(_where_not_origin, (g * slope, self, other))
 
 
 hypot = of_two_tensors(
@@ -207,19 +214,32 @@ logaddexp2 = of_two_tensors(
 )
 
 
-def _x_times_log(name: str, log: str, grad_fn: str, log_of: Callable) -> tuple[Callable, ...]:
-    """x * log(y), 0 where x is 0 unless y is NaN: for two tensors, and with a number on a side.
-
-    `log_of` turns y into what the gradient by y divides by.
-    """
+def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
+    """x * log(y + shift), 0 where x is 0 unless y is NaN: either may be a number."""
+    gate = masked_op(
+        f"{name}_backward", lambda xp, x, y: (x != 0) | (y > -shift), ("self", "other")
+    )
+    gate_number = masked_op(
+        f"{name}_scalar_backward", lambda xp, x, y: (x != 0) | (y > -shift), ("self",), ("other",)
+    )
 
     def impl(xp: Any, x: Any, y: Any) -> Any:
         product = x * getattr(xp, log)(y)
         return xp.where(xp.equal(x, 0) & ~xp.isnan(y), product.dtype.type(0), product)
 
-    options: dict = {"kind": "float", "refuse": (COMPLEX,), "kernel": f"{name}_cpu"}
-    by_x = lambda g, self, other: g * fn((self != 0).to(g.dtype), other)  # noqa: E731
-    by_y = lambda g, self, other: g * self / log_of(other)  # noqa: E731
+    options: dict = {"kind": "float", "refuse": (COMPLEX,), "kernel": f"{name.removeprefix('special_')}_cpu"}
+
+    def by_x(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
+        return apply(gate, (g * getattr(other, log)(), self, other))
+
+    def by_x_number(g: Tensor, self: Tensor, other: float) -> Tensor:
+        near = other + shift
+        slope = math.log(near) if near > 0 else -math.inf if near == 0 else math.nan
+        return apply(gate_number, (g * slope, self), (), (other,))
+
+    def by_y(g: Tensor, self: Any, other: Tensor) -> Tensor:
+        return g * self / (other + shift if shift else other)
+
     both = binary(binary_op(name, impl, (by_x, by_y), grad_fn=f"{grad_fn}0", **options))
     first = with_scalar(
         scalar_op(
@@ -228,7 +248,9 @@ def _x_times_log(name: str, log: str, grad_fn: str, log_of: Callable) -> tuple[C
         )
     )  # fmt: skip
     second = with_scalar(
-        scalar_op(f"{name}_scalar", impl, by_x, scalar="other", grad_fn=f"{grad_fn}2", **options)
+        scalar_op(
+            f"{name}_scalar", impl, by_x_number, scalar="other", grad_fn=f"{grad_fn}2", **options
+        )
     )
 
     def fn(input: Any, other: Any) -> Tensor:
@@ -242,11 +264,11 @@ def _x_times_log(name: str, log: str, grad_fn: str, log_of: Callable) -> tuple[C
     return fn
 
 
-_xlogy = _x_times_log("xlogy", "log", "XlogyBackward", lambda y: y)
+_xlogy = _x_times_log("xlogy", "log", "XlogyBackward", 0)
 _xlogy.__doc__ = "`input * log(other)`, 0 where `input` is 0; either may be a number."
 xlogy = public(name="xlogy", inplace=True, out=True)(_xlogy)
 public("special", name="xlogy", method=False, out=True)(_xlogy)
-_xlog1py = _x_times_log("special_xlog1py", "log1p", "SpecialXlog1PyBackward", lambda y: y + 1)
+_xlog1py = _x_times_log("special_xlog1py", "log1p", "SpecialXlog1PyBackward", 1)
 _xlog1py.__doc__ = "`input * log1p(other)`, 0 where `input` is 0; either may be a number."
 xlog1py = public("special", name="xlog1py", method=False, out=True)(_xlog1py)
 

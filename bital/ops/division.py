@@ -205,7 +205,7 @@ def fmod(input: Tensor, other: Any) -> Tensor:
     return _fmod_number(input, number_of(other, "fmod"))
 
 
-install("truediv", div, _div, _div_number, reflected=div)
-install("floordiv", floor_divide, _floor, _floor_number, reflected=floor_divide)
-install("mod", remainder, _remainder_of, _remainder_number, reflected=remainder)
+install("truediv", div, _div, _div_number)
+install("floordiv", floor_divide, _floor, _floor_number)
+install("mod", remainder, _remainder_of, _remainder_number)
 Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__  # type: ignore[attr-defined]

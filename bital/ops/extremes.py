@@ -14,6 +14,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
 from bital.ops.family import (
     UNSIGNED,
+    Refusals,
     binary_op,
     elementwise_rule,
     masked_op,
@@ -189,9 +190,11 @@ def _clamp_op_of_tensors(
             lambda g, x, max: apply(gates[1], (g, x, max)),
         )
     kernel = "minimum_cpu" if inputs[1] == "max" else "maximum_cpu"
-    refuse = (UNSIGNED, _CLAMPED_COMPLEX)
+    refuse: Refusals = (UNSIGNED, _CLAMPED_COMPLEX)
     if name.startswith("clamp_m"):
         refuse = (UNSIGNED, COMPLEX)
+    elif len(inputs) == 3:
+        kernel, refuse = "clamp_cpu", (BOOL, UNSIGNED, _CLAMPED_COMPLEX)
     return Op(
         name, elementwise_rule("promote", refuse, kernel), impl, inputs=inputs, vjp=vjp,
         grad_fn=grad_fn, elementwise=True,
@@ -209,12 +212,22 @@ _CLAMP_BETWEEN = _clamp_op_of_tensors(
         lambda xp, x, lo, hi: (x > hi) | (hi < lo),
     ),
 )  # fmt: skip
+
+
+def _at_least(xp: Any, x: Any, low: Any) -> Any:
+    return xp.maximum(x, low)
+
+
+def _at_most(xp: Any, x: Any, high: Any) -> Any:
+    return xp.minimum(x, high)
+
+
 _ONE_SIDED = {
     (fn, bound): _clamp_op_of_tensors(
         f"{fn}_tensor_{bound}",
         grad_fn,
         ("x", bound),
-        (lambda xp, x, lo: xp.maximum(x, lo)) if bound == "min" else (lambda xp, x, hi: xp.minimum(x, hi)),
+        _at_least if bound == "min" else _at_most,
         _FROM_BELOW if bound == "min" else _FROM_ABOVE,
     )
     for fn, bound, grad_fn in (

@@ -92,7 +92,7 @@ def elementwise_rule(kind: str, refuse: Refusals = (), kernel: str = "") -> Call
 
     `kind` says what the dtype of the result is: "promote" as the operands promote; "float"
     likewise, integers becoming the default float; "bool" for comparisons, whose operands promote;
-    "real" as "float", for the real result of complex numbers.
+    "real" as "float", and "size" as "promote", for the real result of complex numbers.
     """
 
     def rule(*operands: Meta | type) -> tuple[Meta, dict, dtype]:
@@ -110,7 +110,9 @@ def elementwise_rule(kind: str, refuse: Refusals = (), kernel: str = "") -> Call
                 if callable(each):
                     each(*operands)
             check_dtype(compute, refuse, kernel)
-        out = bool_ if kind == "bool" else compute.to_real() if kind == "real" else compute
+        out = bool_ if kind == "bool" else compute
+        if kind in ("real", "size"):
+            out = compute.to_real()
         return meta_of(shape, out, first.device), {}, compute
 
     return rule
@@ -201,7 +203,7 @@ def scalar_op(
 
     def rule(x: Meta, scalar_type: type) -> tuple[Meta, dict, dtype]:
         out, _, compute = inner(x, scalar_type)
-        return out, {"number": number_maker(compute)}, compute
+        return out, {"number": number_maker(compute, scalar_type)}, compute
 
     fn = getattr(np, impl) if isinstance(impl, str) else functools.partial(impl, np)
     return Op(
@@ -234,11 +236,11 @@ def _with_number(
     return fn(*args) if out is None else fn(*args, out=out)
 
 
-def number_maker(compute: dtype) -> Callable | None:
-    """How a Python number becomes an operand: integers wrap to the tensor's width."""
-    if compute.category in (INT, BOOL):
+def number_maker(compute: dtype, kind: type = float) -> Callable | None:
+    """How a number of type `kind` becomes an operand: integers wrap to the tensor's width."""
+    if compute.category <= INT:
         return functools.partial(_wrap_integer, compute)
-    return None
+    return float if compute.category == FLOAT and kind is not float else None
 
 
 def _wrap_integer(compute: dtype, scalar: Any) -> Any:
@@ -324,7 +326,7 @@ def masked(xp: Any, g: Any, mask: Any) -> Any:
 def masked_op(
     name: str, condition: Callable, inputs: tuple[str, ...] = ("x",), params: tuple[str, ...] = ()
 ) -> Op:
-    """The gradient rule of a function that passes gradients on in places, and blocks them in others.
+    """The gradient rule of a function that passes gradients on in some places only.
 
     `condition(xp, *inputs, *params)` says where. The Op takes g before the inputs.
     """
@@ -339,7 +341,8 @@ def masked_op(
         n = len(inputs)
         return apply(op, (g, *saved[:n]), (), saved[n:])
 
-    named = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("g", *inputs, *params)]
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    named = [inspect.Parameter(n, kind) for n in ("g", *inputs, *params)]
     vjp.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     op = Op(
         name, rule, impl, inputs=("g", *inputs), params=params, vjp=(vjp, *[None] * len(inputs)),

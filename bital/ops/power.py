@@ -58,10 +58,8 @@ def _pow_vjp(g: Tensor, x: Tensor, exponent: Any) -> Tensor:
     """The gradient of x ** exponent by x, for a number: 0 for exponent 0, also where x is 0."""
     if exponent == 0:
         return zeros_for(g)
-    if exponent == 1:
-        return g
     slope = x if exponent == 2 else pow(x, exponent - 1)
-    return g * conj(slope * exponent)
+    return g * conj(slope if exponent == 1 else slope * exponent)
 
 
 def _special(name: str, exponent: float, impl: str | Callable) -> Callable:
@@ -86,7 +84,7 @@ def _inverse_square(xp: Any, x: Any) -> Any:
 
 _SPECIAL = {
     0: _special("0", 0, lambda xp, x: xp.ones_like(x)),
-    1: _special("1", 1, "positive"),
+    1: _special("1", 1, lambda xp, x: x.copy()),
     2: _special("2", 2, "square"),
     3: _special("3", 3, _cube),
     0.5: _special("half", 0.5, "sqrt"),
@@ -133,7 +131,7 @@ def _by_base(g: Tensor, self: Tensor, exponent: Tensor) -> Tensor:
 
 
 def _by_exponent(g: Tensor, self: Tensor, exponent: Tensor, out: Tensor) -> Tensor:
-    slope = conj(out * self.log())  # type: ignore[attr-defined]
+    slope = conj(out * cast(self, out._meta.dtype).log())  # type: ignore[attr-defined]
     return apply(_where_base, (g * slope, self, exponent))
 
 
@@ -153,14 +151,9 @@ _pow = binary(
 def _pow_from_vjp(g: Tensor, exponent: Tensor, base: Any, out: Tensor) -> Tensor:
     if base == 0:
         return apply(_where_negative, (zeros_for(g) + g * float("-inf") * out, exponent))
-    return g * conj(out * _log(base))
-
-
-def _log(number: Any) -> Any:
-    """The logarithm of a Python number; NaN for a negative real one."""
-    if isinstance(number, complex):
-        return cmath.log(number)
-    return math.log(number) if number > 0 else math.nan
+    if isinstance(base, complex) or out._meta.dtype.is_complex:
+        return g * conj(out * cmath.log(base))
+    return g * (out * (math.log(base) if base > 0 else math.nan))
 
 
 _pow_from = with_scalar(
