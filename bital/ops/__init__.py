@@ -14,8 +14,10 @@ from bital.ops import extremes  # noqa: F401
 from bital.ops import index  # noqa: F401
 from bital.ops import indexing  # noqa: F401
 from bital.ops import join  # noqa: F401
+from bital.ops import loss  # noqa: F401
 from bital.ops import matmul  # noqa: F401
 from bital.ops import part  # noqa: F401
+from bital.ops import peaks  # noqa: F401
 from bital.ops import polynomials  # noqa: F401
 from bital.ops import power  # noqa: F401
 from bital.ops import random  # noqa: F401

@@ -1,0 +1,355 @@
+"""Windows and gradients: how the gradient of a part becomes that of the whole, and back.
+
+Room: ops. Every view's gradient is one strided write into zeros; a write in place through a view
+splits the gradient of what it is a view of at the window. Offsets are run-time scalars, so that
+another row or another step of a loop is the same program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bital.base.stride import extent, is_contiguous, is_dense_nonoverlapping
+from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op
+from bital.ir.trace import local
+from bital.tensor import dispatch, tensor
+from bital.tensor.dispatch import apply
+from bital.tensor.node import Node, Output
+from bital.tensor.storage import View, strided
+from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
+
+Ints = tuple[int, ...]
+
+
+def never_shares(shape: Ints, strides: Ints) -> bool:
+    """Whether no two elements of a window lie in one place (a sufficient condition)."""
+    reach = 0
+    for step, n in sorted(zip(strides, shape)):
+        if n > 1:
+            if step <= reach:
+                return False
+            reach += step * (n - 1)
+    return True
+
+
+def _spread_rule(g: Meta, shape: Ints, strides: Ints) -> tuple[Meta, dict]:
+    slots: tuple[int, ...] | None = None
+    if not never_shares(g.shape, strides):
+        slots = _axes_to_walk(g.shape, strides)
+    return meta_of(shape, g.dtype, g.device), {"shape": shape, "strides": strides, "walk": slots}
+
+
+def _axes_to_walk(shape: Ints, strides: Ints) -> Ints:
+    """Axes to step along one by one so that each step writes to every place once at most.
+
+    The shortest axes go first; for the windows of `unfold` that is the window's own axis.
+    """
+    left = sorted(range(len(shape)), key=lambda k: (strides[k] != 0, shape[k]))
+    walked: list[int] = []
+    while left:
+        kept = [k for k in range(len(shape)) if k not in walked]
+        if never_shares(tuple(shape[k] for k in kept), tuple(strides[k] for k in kept)):
+            break
+        walked.append(left.pop(0))
+    return tuple(sorted(walked))
+
+
+def _spread_impl(
+    xp: Any, g: Any, offset: int, *, shape: Ints, strides: Ints, walk: Ints | None
+) -> Any:
+    out = xp.zeros(shape, g.dtype)
+    place = strided(xp, out, offset, g.shape, strides, g.dtype)
+    if walk is None:
+        place[...] = g
+        return out
+    index: list[Any] = [slice(None)] * g.ndim
+    for at in np.ndindex(*[g.shape[k] for k in walk]):
+        for k, i in zip(walk, at):
+            index[k] = i
+        place[tuple(index)] += g[tuple(index)]
+    return out
+
+
+#: zeros of `shape`, contiguous, with g added where its elements lie (strides, offset)
+SPREAD = Op(
+    "window_spread",
+    _spread_rule,
+    _spread_impl,
+    inputs=("g",),
+    params=("offset",),
+    vjp=(lambda g, g_shape, strides, offset: part(g, g_shape, strides, offset),),
+)
+
+
+def _clear_impl(
+    xp: Any, g: Any, offset: int, *, window: Ints, strides: Ints, out: Any = None
+) -> Any:
+    if out is None:
+        out = xp.array(g, order="C", copy=True)
+    strided(xp, out, offset, window, strides, out.dtype)[...] = 0
+    return out
+
+
+#: g with zeros in a window of it
+CLEAR = Op(
+    "window_clear",
+    lambda g, window, strides: (g, {"window": window, "strides": strides}),
+    _clear_impl,
+    inputs=("g",),
+    params=("offset",),
+    vjp=(lambda g, window, strides, offset: apply(CLEAR, (g,), (window, strides), (offset,)),),
+    out="first",
+)
+
+
+def spread(g: Tensor, shape: Ints, strides: Ints, offset: int) -> Tensor:
+    """Zeros of `shape` with g added in the window (g's shape, strides, offset) of it."""
+    return apply(SPREAD, (g,), (shape, strides), (offset,))
+
+
+def part(g: Tensor, shape: Ints, strides: Ints, offset: int) -> Tensor:
+    """The window (shape, strides, offset) of g, whose elements are taken in plain order."""
+    if g._view is not None and not is_contiguous(g._meta.shape, g._view.strides):
+        g = packed(g)
+    whole = g._meta.shape
+    return attach(
+        bare_view(g, meta_of(shape, g._meta.dtype), strides, offset + g.storage_offset()),
+        g,
+        "AsStridedBackward0",
+        lambda gg: spread(gg, whole, strides, offset),
+    )
+
+
+_PACK = Op(
+    "contiguous",
+    lambda x: (x, {}),
+    lambda xp, x: xp.array(x, order="C", copy=True),
+    vjp=(lambda g: g,),
+    grad_fn="CloneBackward0",
+)
+
+
+def packed(t: Tensor) -> Tensor:
+    """A contiguous copy, differentiably."""
+    return apply(_PACK, (t,))
+
+
+def laid_out(t: Tensor, strides: Ints) -> Tensor:
+    """A differentiable copy of t that lies in memory as `strides` say (dense ones)."""
+    order = sorted(range(t._meta.ndim), key=lambda k: -strides[k])
+    if not is_dense_nonoverlapping(t._meta.shape, strides) or order == list(range(len(order))):
+        return packed(t)
+    return dispatch.composite(_LAID_OUT, _lay_out, (t,), (tuple(order), strides))
+
+
+def _lay_out(t: Tensor, *, order: Ints, strides: Ints) -> Tensor:
+    shape = tuple([t._meta.shape[k] for k in order])
+    turned = bare_view(t, meta_of(shape, t._meta.dtype), permuted(strides_of(t), order))
+    copy = packed(turned)
+    return window(copy._storage, t._meta, View(0, strides))
+
+
+_LAID_OUT = Op(
+    "laid_out",
+    lambda x, order, strides: (x, {"order": order, "strides": strides}),
+    None,
+    vjp=(lambda g: g,),
+    grad_fn="CloneBackward0",
+)
+
+
+def permuted(values: tuple, order: Any) -> tuple:
+    """values[k] for k in order."""
+    return tuple([values[k] for k in order])
+
+
+def bare_view(
+    t: Tensor, meta: Meta, strides: Ints, offset: int | None = None, made: str = "default"
+) -> Tensor:
+    """Another window on t's storage, knowing its base but not yet its gradient."""
+    old = t._view
+    how = made if made != "default" or local.trace.grad else "no_grad"
+    if old is None:
+        view = View(offset or 0, strides, t, t._storage.version, False, how)
+    else:
+        view = View(
+            old.offset if offset is None else offset, strides,
+            t if old.base is None else old.base, t._storage.version, old.quiet, how,
+        )  # fmt: skip
+    return window(t._storage, meta, view)
+
+
+def attach(out: Tensor, t: Tensor, name: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """Give a bare view of t its node, if gradients are recorded and t needs one."""
+    edge = t._edge if t._view is None else edge_of(t)
+    if edge is not None and local.trace.grad:
+        out._edge = view_node(name, edge, t._meta, rule)
+    return out
+
+
+class ManyNode(Node):
+    """The node of something with several inputs or results; `rule` gives all gradients at once."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, edges: tuple, metas: tuple, rule: Callable) -> None:
+        super().__init__(edges, metas)
+        self.rule = rule
+
+    def apply(self, g: Any) -> list:
+        return self.rule(g)
+
+
+_many_classes: dict[str, type[ManyNode]] = {}
+
+
+def many_node(name: str, edges: tuple, metas: tuple, rule: Callable) -> ManyNode:
+    """A ManyNode of a class named as PyTorch names it."""
+    cls = _many_classes.get(name)
+    if cls is None:
+        cls = _many_classes[name] = type(
+            name, (ManyNode,), {"__slots__": (), "__module__": "torch.autograd"}
+        )
+    return cls(edges, metas, rule)
+
+
+def give_outputs(outs: tuple[Tensor, ...], t: Tensor, name: str, rule: Callable) -> None:
+    """One node for several views of t; rule turns the tuple of their gradients into t's."""
+    edge = t._edge if t._view is None else edge_of(t)
+    if edge is None or not local.trace.grad or not outs:
+        return
+    node = many_node(name, (edge,), (t._meta,), lambda g: [rule(g if type(g) is tuple else (g,))])
+    node.more().outputs = len(outs)
+    for k, out in enumerate(outs):
+        out._edge = Output(node, k) if len(outs) > 1 else node
+
+
+class Geometry(NamedTuple):
+    """Where a tensor's elements lie: shape, strides and offset in elements of its dtype."""
+
+    shape: Ints
+    strides: Ints
+    offset: int
+
+    @classmethod
+    def of(cls, t: Tensor, real_parts: bool = False) -> Geometry:
+        """That of t; with `real_parts`, that of view_as_real(t)."""
+        shape, strides, offset = t._meta.shape, strides_of(t), t.storage_offset()
+        if real_parts:
+            return cls((*shape, 2), (*[2 * s for s in strides], 1), 2 * offset)
+        return cls(shape, strides, offset)
+
+    @property
+    def is_plain(self) -> bool:
+        return is_contiguous(self.shape, self.strides)
+
+    def ends(self) -> tuple[int, int]:
+        """The first and the last place that is used; (0, -1) for no elements."""
+        low, high = extent(self.shape, self.strides)
+        return (0, -1) if high < low else (self.offset + low, self.offset + high)
+
+
+class Flat:
+    """A stretch of memory that holds a base and a window of it, for carrying gradients over."""
+
+    def __init__(self, base: Geometry, part: Geometry) -> None:
+        self.base, self.part = base, part
+        low, high = base.ends()
+        first, last = part.ends()
+        if last >= first and (high < low or first < low or last > high):
+            low, high = (first, last) if high < low else (min(low, first), max(high, last))
+        self.start, self.size = low, high + 1 - low
+        self.whole = base.is_plain and self.size == math.prod(base.shape)
+
+    def lay(self, g: Tensor) -> Tensor:
+        """The base's gradient as it lies in memory, flat."""
+        if self.whole:
+            return g.reshape(self.size)  # type: ignore[attr-defined]
+        return spread(g, (self.size,), self.base.strides, self.base.offset - self.start)
+
+    def lift(self, flat: Tensor) -> Tensor:
+        """The base's gradient out of the flat one; places seen several times share it evenly."""
+        base = self.base
+        if self.whole:
+            return flat.reshape(base.shape)  # type: ignore[attr-defined]
+        if not never_shares(base.shape, base.strides):
+            ones = flat.new_ones(base.shape)  # type: ignore[attr-defined]
+            seen = spread(ones, (self.size,), base.strides, base.offset - self.start)
+            flat = flat / seen.clamp(min=1)  # type: ignore[attr-defined]
+        return part(flat, base.shape, base.strides, base.offset - self.start)
+
+    def put(self, g: Tensor) -> Tensor:
+        """Zeros with the window's gradient in its place, flat."""
+        return spread(g, (self.size,), self.part.strides, self.part.offset - self.start)
+
+    def take(self, flat: Tensor) -> Tensor:
+        """The window of a flat gradient."""
+        return part(flat, self.part.shape, self.part.strides, self.part.offset - self.start)
+
+    def clear(self, flat: Tensor) -> Tensor:
+        """A flat gradient with zeros in the window."""
+        window = (self.part.shape, self.part.strides)
+        return apply(CLEAR, (flat,), window, (self.part.offset - self.start,))
+
+
+def _between(base: Tensor, t: Tensor) -> tuple[Flat, Callable, Callable]:
+    """How gradients go between a base and a window of it that may be its real parts."""
+    halves = base._meta.dtype.is_complex and not t._meta.dtype.is_complex
+    flat = Flat(Geometry.of(base, halves), Geometry.of(t))
+    if not halves:
+        return flat, _same, _same
+    return flat, lambda g: g.view_as_real(), lambda g: g.view_as_complex()
+
+
+def _same(g: Tensor) -> Tensor:
+    return g
+
+
+def as_strided_rule(base: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
+    """The rule that turns the gradient of t, a window on base's memory, into base's."""
+    flat, _, back = _between(base, t)
+    return lambda g: back(flat.lift(flat.put(g)))
+
+
+def strided_view(t: Tensor, base_edge: Any) -> Node:
+    """The node of a view found anew, after what it is a view of was written to."""
+    assert t._view is not None
+    base = t._view.base
+    return view_node("AsStridedBackward0", base_edge, base._meta, as_strided_rule(base, t))
+
+
+class CopySlices(Node):
+    """A write in place through a view: the window's gradient goes to what was written there."""
+
+    __slots__ = ("flat", "into", "back")
+    __module__ = "torch.autograd"
+
+    def __init__(self, base: Tensor, t: Tensor, edge: Any, source: Meta) -> None:
+        super().__init__((edge_of(base), edge), (base._meta, source))
+        self.flat, self.into, self.back = _between(base, t)
+
+    def apply(self, g: Tensor) -> list:
+        flat = self.flat.lay(self.into(g))
+        old = new = None
+        if self.edges[1] is not None:
+            new = self.flat.take(flat)
+        if self.edges[0] is not None:
+            old = self.back(self.flat.lift(self.flat.clear(flat)))
+        return [old, new]
+
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
+
+
+def copy_slices(base: Tensor, t: Tensor, edge: Any) -> Node:
+    """The node of base after what `edge` leads to was written through t."""
+    return CopySlices(base, t, edge, t._meta)
+
+
+tensor.hooks.strided_view = strided_view
+dispatch.hooks.copy_slices = copy_slices
