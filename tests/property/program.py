@@ -63,6 +63,12 @@ class Side:
         return [np.array(v.detach().tolist()).reshape(tuple(v.shape)) for v in found]
 
 
+def memory(t) -> int:
+    """What two tensors on the same storage have in common."""
+    own = getattr(t, "_storage", None)
+    return t.untyped_storage().data_ptr() if own is None else id(own)
+
+
 def strides(t) -> tuple[int, ...]:
     """The strides of the axes that have more than one element."""
     if t.numel() == 0:
@@ -109,6 +115,16 @@ class Program:
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.side.names[name].shape)
+
+    def beside(self, name: str) -> str:
+        """A tensor to write into `name`; where memory is shared, a copy of it.
+
+        What a write gives that reads its own target through another window depends on the order
+        of the elements, and is not defined.
+        """
+        other = self.some()
+        here, there = self.side.names[name], self.side.names[other]
+        return f"{other}.clone()" if other != name and memory(here) == memory(there) else other
 
     def axis(self, name: str) -> int:
         return self.pick(list(range(max(len(self.shape(name)), 1))))
@@ -160,7 +176,8 @@ class Program:
         return f"{self.name()} = {self.pick(choices)}"
 
     def write(self) -> str:
-        a, b = self.some(), self.some()
+        a = self.some()
+        b = self.beside(a)
         number = self.pick(NUMBERS)
         choices = [f"{a}.add_({b})", f"{a}.mul_({number})", f"{a}.copy_({b})", f"{a} += {number}",
                    f"{a}.fill_({number})", f"{a}.{self.pick(IN_PLACE)}", f"{a} *= {b}",
@@ -171,9 +188,10 @@ class Program:
         return line
 
     def assign(self) -> str:
-        a, b = self.some(), self.some()
+        a = self.some()
+        b = self.beside(a)
         index = self.index(a)
-        value = self.pick([*NUMBERS, b, f"{b}[0]", f"{a}[{index}] * 2"])
+        value = self.pick([*NUMBERS, b, f"{b}[0] * 1", f"{a}[{index}] * 2"])
         line = self.pick([f"{a}[{index}] = {value}", f"{a}[{index}] += {self.pick(NUMBERS)}",
                           f"{a}[{index}].mul_(2)"])  # fmt: skip
         if self.pick([True, False, False]):

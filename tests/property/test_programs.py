@@ -13,6 +13,7 @@ from tests.property.program import Program, Side
 LINES = 14
 OPTIONS = settings(
     max_examples=120, deadline=None, derandomize=True, database=None,
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
                            HealthCheck.data_too_large, HealthCheck.large_base_example],
 )  # fmt: skip

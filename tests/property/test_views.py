@@ -11,6 +11,7 @@ from tests.property.program import Program, Side
 
 OPTIONS = settings(
     max_examples=150, deadline=None, derandomize=True, database=None,
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
                            HealthCheck.large_base_example],
 )  # fmt: skip
