@@ -61,32 +61,31 @@ class Run:
         slots[index] = g if slots[index] is None else slots[index] + g
 
     def go(self) -> None:
-        """Process every waiting node."""
-        queue, waiting = self.queue, self.waiting
+        """Process every waiting node, then the leaves. Hot."""
+        queue, waiting, needed = self.queue, self.waiting, self.needed
+        watched = bool(self.captures)
+        keep, send, check = self.keep_graph, self.send, hooks.check
         while queue:
             node = heappop(queue)[1]
             g = waiting.pop(node)
-            self.step(node, g)
+            extra = node.extra
+            if extra is not None or watched:
+                g = self.before_node(node, g)
+                if extra is not None and extra.outputs > 1:
+                    g = tuple(g)
+            if needed is not None and not self.leads_on(node):
+                continue
+            grads = node.apply(g)
+            if check is not None:
+                check(node, grads)
+            if extra is not None and extra.hooks:
+                grads = _node_hooks(node, grads, g)
+            if not keep:
+                node.release()
+            for edge, each, meta in zip(node.edges, grads, node.metas):
+                if edge is not None and each is not None:
+                    send(edge, each if each._meta is meta else fit(each, meta, node))
         self.finish_leaves()
-
-    def step(self, node: Node, g: Any) -> None:
-        extra = node.extra
-        if extra is not None or self.captures:
-            g = self.before_node(node, g)
-        if self.needed is not None and not self.leads_on(node):
-            return
-        grads = node.apply(g if extra is None or extra.outputs == 1 else tuple(g))
-        if hooks.check is not None:
-            hooks.check(node, grads)
-        if extra is not None and extra.hooks:
-            grads = _node_hooks(node, grads, g)
-        if not self.keep_graph:
-            node.release()
-        for edge, each, meta in zip(node.edges, grads, node.metas):
-            if edge is not None and each is not None:
-                if each._meta is not meta:
-                    each = fit(each, meta, node)
-                self.send(edge, each)
 
     def leads_on(self, node: Node) -> bool:
         """Whether any input of the node is needed (its own gradient may be all that is)."""

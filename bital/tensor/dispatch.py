@@ -166,7 +166,6 @@ def differentiable(
     trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()
 ) -> Any:
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
-    op = spec.op
     edges = []
     wanted = 0
     bit = 1
@@ -176,14 +175,22 @@ def differentiable(
         if edge is not None:
             wanted |= bit
         bit <<= 1
-    if not wanted or not op.vjp:
+    return attach(trace, spec, tuple(edges), wanted, tensors, out, params) if wanted else out
+
+
+def attach(
+    trace: Trace, spec: Spec, edges: tuple, wanted: int, tensors: tuple, out: Any, params: tuple = ()
+) -> Any:
+    """Give `out` the node of `spec`; the bits of `wanted` say which inputs need gradients. Hot."""
+    op = spec.op
+    if not op.vjp:
         return out
     if trace.grad is not True:
         _cut_after_data_update(trace)
     vjp = op.vjps.get(wanted) or op.vjp_for(wanted)
     if not vjp.parts:
         return out
-    node = (op.node_class or node_class(op))(tuple(edges), spec, vjp, tensors, params)
+    node = (op.node_class or node_class(op))(edges, spec, vjp, tensors, params)
     if out.__class__ is not tuple:
         if out._meta.dtype.category > INT:
             out._edge = node
@@ -241,7 +248,7 @@ def unary(op: Op) -> Callable[[Tensor], Tensor]:
             value = cast_value(trace, value, spec.compute)
         out = wrap(record(trace, spec, value), spec.out)  # type: ignore[arg-type]
         if trace.grad and x._edge is not None:
-            return differentiable(trace, spec, (x,), out)
+            return attach(trace, spec, (x._edge,), 1, (x,), out)
         return out
 
     return call
@@ -263,8 +270,11 @@ def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
         if spec.compute is not None:
             x, y = cast_value(trace, x, spec.compute), cast_value(trace, y, spec.compute)
         out = wrap(record(trace, spec, x, y), spec.out)  # type: ignore[arg-type]
-        if trace.grad and (a._edge is not None or b._edge is not None):
-            return differentiable(trace, spec, (a, b), out)
+        if trace.grad:
+            first, second = a._edge, b._edge
+            wanted = (first is not None) + 2 * (second is not None)
+            if wanted:
+                return attach(trace, spec, (first, second), wanted, (a, b), out)
         return out
 
     return call
@@ -309,7 +319,7 @@ def with_scalar(op: Op) -> Callable[[Tensor, Any], Tensor]:
             value = cast_value(trace, value, spec.compute)
         out = wrap(record_scalar(trace, spec, value, scalar), spec.out)  # type: ignore[arg-type]
         if trace.grad and x._edge is not None:
-            return differentiable(trace, spec, (x,), out, (scalar,))
+            return attach(trace, spec, (x._edge,), 1, (x,), out, (scalar,))
         return out
 
     return call

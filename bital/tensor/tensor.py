@@ -122,7 +122,9 @@ def _no_axis(dim: int) -> int:
 def wrap(value: Value, meta: Meta) -> Tensor:
     """A new tensor that is the whole of a new storage. Hot."""
     t = _new(Tensor)
-    t._storage = Storage(value)
+    t._storage = storage = _new(Storage)
+    storage.value = value
+    storage.version = 0
     t._meta = meta
     t._view = None
     t._edge = None
