@@ -10,7 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.dtype import INT, can_cast, dtype
-from bital.base.stride import elementwise_strides, may_overlap_internally
+from bital.base.stride import (
+    elementwise_strides,
+    is_dense_nonoverlapping,
+    may_overlap_internally,
+)
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, Spec
 from bital.ir.trace import (
@@ -29,6 +33,7 @@ from bital.tensor.tensor import (
     Tensor,
     edge_of,
     read,
+    refuse_part,
     strides_of,
     window,
     wrap,
@@ -334,8 +339,38 @@ def inplace(t: Tensor, fn: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
         source = _before_writing(t)
     else:
         source = t
+    for other in args:
+        if isinstance(other, Tensor) and other._storage is t._storage:
+            check_overlap(t, other)
     out = fn(source, *args, **kwargs)
     return assign(t, out, trace)
+
+
+def check_overlap(t: Tensor, other: Tensor, whole: bool = False) -> None:
+    """Refuse to write to t while reading a tensor that shares part of its memory.
+
+    As in PyTorch only tensors without gaps are compared; t itself may be read, unless `whole`.
+    """
+    if t._storage is not other._storage or not t._meta.numel or not other._meta.numel:
+        return
+    if t is other and not whole:
+        return
+    spans = []
+    for each in (t, other):
+        shape, strides = each._meta.shape, strides_of(each)
+        if not is_dense_nonoverlapping(shape, strides):
+            return
+        start = each.storage_offset() * each._meta.dtype.itemsize
+        spans.append((start, start + each._meta.nbytes))
+    (a, b), (c, d) = spans
+    if (a, b) == (c, d) and strides_of(t) == strides_of(other) and not whole:
+        return
+    if a < d and c < b:
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor "
+            "refer to a single memory location. Please clone() the tensor before performing the "
+            "operation."
+        )
 
 
 def _before_writing(t: Tensor) -> Tensor:
@@ -386,19 +421,20 @@ def rebase(t: Tensor, edge: Any) -> None:
 def check_writable(t: Tensor) -> None:
     """PyTorch's errors for writing in place to a leaf, to a view of one, or where forbidden."""
     view = t._view
-    base = None if view is None else view.base
+    if view is not None and view.base is not None:
+        base_edge = edge_of(view.base)
+        if base_edge is not None:
+            if view.made != "default":
+                _refuse_view(view.made, t)
+            if isinstance(base_edge, AccumulateGrad):
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place "
+                    "operation."
+                )
     if isinstance(edge_of(t), AccumulateGrad):
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )
-    if base is None:
-        return
-    if isinstance(base._edge, AccumulateGrad):
-        raise RuntimeError(
-            "a view of a leaf Variable that requires grad is being used in an in-place operation."
-        )
-    if view.made != "default" and edge_of(base) is not None:  # type: ignore[union-attr]
-        _refuse_view(view.made, t)  # type: ignore[union-attr]
 
 
 def _refuse_view(made: str, t: Tensor) -> None:
@@ -410,13 +446,7 @@ def _refuse_view(made: str, t: Tensor) -> None:
             "no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
             "want the inplace to be tracked)."
         )
-    name = t.grad_fn.name() if t.grad_fn is not None else "UnbindBackward0"
-    raise RuntimeError(
-        f"Output {t.output_nr} of {name} is a view and is being modified inplace. This view is "
-        "the output of a function that returns multiple views. Such functions do not allow the "
-        "output views to be modified inplace. You should replace the inplace operation by an "
-        "out-of-place one."
-    )
+    refuse_part(t, t._edge, "is being modified inplace")
 
 
 def _check_fits(got: Meta, wanted: Meta) -> None:

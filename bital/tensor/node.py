@@ -260,7 +260,7 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
         origin = node
     which = ""
     if origin is not None and not isinstance(origin, AccumulateGrad):
-        which = f", which is output {index} of {origin.name()},"
+        which = f", which is output {index} of {origin.name().partition('Backward')[0]},"
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [torch.{meta.dtype.legacy_name}Tensor {list(meta.shape)}]{which} is at version "

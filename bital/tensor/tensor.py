@@ -243,11 +243,26 @@ def edge_of(t: Tensor) -> Any:
     view = t._view
     if view is None or view.base is None or view.version == t._storage.version:
         return t._edge
-    view.version = t._storage.version
     base_edge = edge_of(view.base)
     if base_edge is not None and not isinstance(base_edge, AccumulateGrad):
+        if view.made == "multi":
+            what = "its base or another view of its base has been modified inplace"
+            refuse_part(t, t._edge, what)
         t._edge = hooks.strided_view(t, base_edge)
+    view.version = t._storage.version
     return t._edge
+
+
+def refuse_part(t: Tensor, edge: Any, what: str) -> None:
+    """PyTorch's error for writing to one of several views that a function gave together."""
+    node = edge.node if type(edge) is Output else edge
+    name = "Unbind" if node is None else node.name().partition("Backward")[0]
+    index = edge.index if type(edge) is Output else 0
+    raise RuntimeError(
+        f"Output {index} of {name} is a view and {what}. This view is the output of a function "
+        "that returns multiple views. Such functions do not allow the output views to be modified "
+        "inplace. You should replace the inplace operation by an out-of-place one."
+    )
 
 
 class _Hooks:
