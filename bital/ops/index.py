@@ -89,7 +89,7 @@ def _index_impl(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
     try:
         if len(indices) == 1:
             return x.take(indices[0], axes[0])
-        return xp.array(x[_index_tuple(x.ndim, axes, indices)], order="C", copy=False)
+        return xp.asarray(x[_index_tuple(x.ndim, axes, indices)], order="C")
     except IndexError:
         raise (out_of_bounds(x.shape, axes, indices) or IndexError("index out of range")) from None
 

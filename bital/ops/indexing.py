@@ -23,7 +23,7 @@ from bital.ops.create import constant_value
 from bital.ops.index import MASK_PUT, read_at, write_at
 from bital.ops.split import unbind
 from bital.ops.window import CopySlices, attach, many_node, spread
-from bital.tensor.dispatch import apply, cast_value, check_writable, inplace
+from bital.tensor.dispatch import apply, cast_value, check_overlap, check_writable, inplace
 from bital.tensor.storage import View
 from bital.tensor.tensor import (
     Tensor,
@@ -332,8 +332,10 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:  # noqa: N807
 def __setitem__(self: Tensor, index: Any, value: Any) -> None:  # noqa: N807
     """`self[index] = value`: writes a number or a tensor, broadcast, where the index says."""
     src = _source(self, value)
-    if index is True or index is False:
-        index = None if index else slice(0, 0)
+    if index is False:
+        return
+    if index is True:
+        index = None
     place = place_of(self, _items(index))
     if not place.indices:
         into(self if place.name is None else place.window(), src, value)
@@ -348,6 +350,7 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:  # noqa: N807
             inplace(target, lambda t: apply(MASK_PUT, (t, one, mask), (axis, False)))
             return
     positions = _positions(place)
+    check_overlap(target, src, whole=True)
     inplace(target, lambda t: write_at(t, axes, positions, src))
 
 
@@ -395,6 +398,7 @@ def into(t: Tensor, src: Tensor, given: Any) -> None:
         check_writable(t)
     if t._view is not None:
         check_no_internal_overlap(meta.shape, t._view.strides)
+    check_overlap(t, src)
     value = read(src, trace)
     if value.meta.dtype is not meta.dtype:
         if value.meta.dtype.is_complex and not meta.dtype.is_complex:
