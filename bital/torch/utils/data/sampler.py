@@ -102,7 +102,7 @@ class RandomSampler(Sampler[int]):
         full, rest = divmod(self.num_samples, _REPLACEMENT_CHUNK_ELEMS)
         for size in [_REPLACEMENT_CHUNK_ELEMS] * full + [rest]:
             yield from torch.randint(
-                high=count, size=(size,), dtype=torch.int64, generator=generator
+                count, (size,), dtype=torch.int64, generator=generator
             ).tolist()
 
     def _permutations(self, count: int, generator: torch.Generator) -> Iterator[int]:
