@@ -23,8 +23,10 @@ from bital.ops import power  # noqa: F401
 from bital.ops import random  # noqa: F401
 from bital.ops import reduce  # noqa: F401
 from bital.ops import rounding  # noqa: F401
+from bital.ops import scan  # noqa: F401
 from bital.ops import special  # noqa: F401
 from bital.ops import split  # noqa: F401
 from bital.ops import unary  # noqa: F401
+from bital.ops import variance  # noqa: F401
 from bital.ops import view  # noqa: F401
 from bital.ops import window  # noqa: F401

@@ -89,10 +89,27 @@ def takes_out(fn: Callable) -> Callable:
         result = fn(*args, **kwargs)
         if isinstance(result, tuple):
             pairs = [write_out(o, r) for o, r in zip(out, result)]
-            return type(result)(*pairs) if hasattr(result, "_fields") else tuple(pairs)
+            return type(result)(*pairs) if hasattr(result, "_fields") else type(result)(pairs)
         return write_out(out, result)
 
     return spelled
+
+
+#: NumPy's words that PyTorch takes for its own
+_NUMPY_WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
+
+
+def numpy_names(fn: F) -> F:
+    """`fn` that also takes NumPy's names of `dim`, `keepdim` and `input`, as PyTorch does."""
+
+    @functools.wraps(fn)
+    def spelled(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for theirs in kwargs.keys() & _NUMPY_WORDS.keys():
+                kwargs[_NUMPY_WORDS[theirs]] = kwargs.pop(theirs)
+        return fn(*args, **kwargs)
+
+    return spelled  # type: ignore[return-value]
 
 
 def write_out(out: Tensor, result: Tensor) -> Tensor:
@@ -102,7 +119,9 @@ def write_out(out: Tensor, result: Tensor) -> Tensor:
     return assign(out, result, local.trace)
 
 
-def type_error(fn: str, argument: str, position: int, value: Any, wanted: str = "Tensor") -> TypeError:
+def type_error(
+    fn: str, argument: str, position: int, value: Any, wanted: str = "Tensor"
+) -> TypeError:
     """PyTorch's error for an argument of the wrong type."""
     return TypeError(
         f"{fn}(): argument '{argument}' (position {position}) must be {wanted}, not "
