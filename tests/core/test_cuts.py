@@ -1,0 +1,219 @@
+"""Where a trace is cut, and what is kept: the rules of docs/architecture.md."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from bital.base import config
+from bital.ir import trace as ir
+from bital.runtime import executor
+
+
+@pytest.fixture
+def cuts(monkeypatch):
+    """The reasons of the cuts made during a test, with the number of instructions."""
+    made = []
+    real = ir.hooks.run
+
+    def run(trace, reason):
+        made.append((reason, len(trace.code)))
+        real(trace, reason)
+
+    ir.flush("before the test")
+    monkeypatch.setattr(ir.hooks, "run", run)
+    return made
+
+
+def recorded():
+    return len(ir.local.trace.code)
+
+
+def test_nothing_is_computed_before_somebody_looks(torch, cuts):
+    a = torch.ones(3) + 1
+    b = a * 2
+    assert recorded() == 2
+    assert not cuts
+    assert b.tolist() == [4.0, 4.0, 4.0]
+    assert len(cuts) == 1
+    assert a.tolist() == [2.0, 2.0, 2.0]
+    assert len(cuts) == 1, "a was computed on the way and kept"
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda t: t.sum().item(),
+        lambda t: t.tolist(),
+        lambda t: t.numpy(),
+        lambda t: repr(t),
+        lambda t: bool((t > 0).all()),
+        lambda t: t.nonzero(),
+        lambda t: t[t > 0],
+        lambda t: t.unique(),
+    ],
+)
+def test_looking_cuts(torch, cuts, look):
+    look(torch.ones(3) + 1)
+    assert cuts
+
+
+def training(torch, style):
+    """One iteration of a small network, in the styles that programs are written in."""
+    x = torch.ones(4, 3)
+    w = torch.full((3, 2), 0.5, requires_grad=True)
+
+    def no_grad_block():
+        ((x @ w) ** 2).sum().backward()
+        with torch.no_grad():
+            w.sub_(0.1 * w.grad)
+            w.grad.zero_()
+
+    def data():
+        ((x @ w) ** 2).sum().backward()
+        w.data -= 0.1 * w.grad
+        w.grad = None
+
+    optimizer = torch.optim.SGD([w], lr=0.1)
+
+    def with_optimizer():
+        optimizer.zero_grad()
+        ((x @ w) ** 2).sum().backward()
+        optimizer.step()
+
+    return {"no_grad": no_grad_block, "data": data, "optimizer": with_optimizer}[style]
+
+
+@pytest.mark.parametrize("style", ["no_grad", "data", "optimizer"])
+def test_an_iteration_is_one_trace(torch, cuts, style):
+    step = training(torch, style)
+    for _ in range(3):
+        step()
+    cuts.clear()
+    misses = executor.cache.misses
+    for _ in range(5):
+        step()
+    assert len(cuts) == 5
+    assert len({count for _, count in cuts}) == 1
+    assert executor.cache.misses == misses, "the plan is known"
+
+
+def test_a_changing_learning_rate_is_the_same_program(torch):
+    w = torch.ones(3, requires_grad=True)
+    for k in range(4):
+        if k == 3:
+            misses = executor.cache.misses
+        for rate in (0.1 / (k + 1), 0.2 / (k + 1)):
+            (w * w).sum().backward()
+            with torch.no_grad():
+                w.sub_(rate * w.grad)
+                w.grad.zero_()
+    assert executor.cache.misses == misses
+
+
+def test_another_row_is_the_same_program(torch):
+    data = torch.arange(12.0).reshape(4, 3).clone()
+    data.tolist()
+    sums = []
+    for k in range(4):
+        if k == 2:
+            misses = executor.cache.misses
+        sums.append((data[k] * 2).sum().item())
+    assert sums == [6.0, 24.0, 42.0, 60.0]
+    assert executor.cache.misses == misses
+
+
+def test_only_what_is_held_is_kept(torch):
+    a = torch.ones(1000) + 1
+    b = a * 3
+    del a
+    ir.flush("test")
+    assert b._storage.value.buf is not None
+    gc.collect()
+    assert not [v for v in gc.get_objects() if isinstance(v, ir.Value) and v.buf is None]
+
+
+def test_a_trace_is_bounded(torch, cuts):
+    with config.override(trace_max_bytes=10_000_000):
+        ir.local.trace.empty()
+        cuts.clear()
+        t = torch.ones(10_000)
+        for _ in range(2_000):
+            t = t + 1
+        assert cuts and all(reason == "bound" for reason, _ in cuts)
+        assert t[0].item() == 2001
+
+
+def test_a_loop_without_a_natural_cut_finds_its_plan_again(torch, cuts):
+    with config.override(trace_max_bytes=10_000_000):
+        ir.local.trace.empty()
+        t, total = torch.ones(10_000), torch.zeros(())
+        for k in range(5_000):
+            if k == 3_000:
+                misses = executor.cache.misses
+            t = (t * 0.5 + 1).tanh()
+            total = total + t.mean()
+        assert total.item() > 0
+        assert executor.cache.misses - misses <= 2
+
+
+def test_the_plan_cache_is_bounded(torch):
+    with config.override(plan_cache=20):
+        for n in range(1, 60):
+            torch.ones(n).add(1).sum().item()
+        assert len(executor.cache.plans) <= 20
+
+
+def test_memory_shared_with_numpy_is_read_and_written_at_once(torch):
+    t = torch.zeros(3)
+    array = t.numpy()
+    array[0] = 5
+    doubled = t * 2
+    array[0] = 7
+    assert doubled.tolist() == [10.0, 0.0, 0.0]
+    t.add_(1)
+    assert array.tolist() == [8.0, 1.0, 1.0]
+    del array
+    t.add_(1)
+    (t * 1).tolist()
+    assert recorded() == 0
+    t.add_(1)
+    assert recorded() == 1, "nobody outside holds the memory any more"
+
+
+def test_an_error_leaves_a_usable_state(torch):
+    table = torch.ones(3, 2)
+    with pytest.raises((IndexError, RuntimeError)):
+        torch.nn.functional.embedding(torch.tensor([5]), table).tolist()
+    assert (table + 1).sum().item() == 12
+
+
+def test_eager_gives_the_same_bits(torch):
+    def program():
+        torch.manual_seed(0)
+        a = torch.randn(20, 30)
+        w = torch.randn(30, 5, requires_grad=True)
+        ((a @ w).tanh().sum(1) ** 2).mean().backward()
+        return w.grad.numpy().tobytes()
+
+    lazy = program()
+    with config.override(eager=True):
+        ir.local.trace.empty()
+        assert program() == lazy
+    ir.local.trace.empty()
+
+
+def test_an_input_is_overwritten_only_when_nobody_holds_it(torch):
+    w = torch.ones(1000)
+    (w + 1).tolist()
+    before = w.clone()
+    kept = w.detach()
+    saved = w * 1
+    ir.flush("test")
+    alias = w._storage.value
+    w.sub_(0.5)
+    ir.flush("test")
+    assert kept[0].item() == 0.5, "detach shares the storage"
+    assert before[0].item() == 1 and saved[0].item() == 1
+    assert alias.buf[0] == 1, "the old value is still held, so it was not overwritten"
