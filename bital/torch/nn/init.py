@@ -239,6 +239,8 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     flattened = tensor.new_empty((rows, cols)).normal_(0, 1, generator=generator)
     if rows < cols:
         flattened.t_()
+    q: Any
+    r: Any
     q, r = torch.linalg.qr(flattened)
     q *= torch.diag(r, 0).sign()  # makes the result uniform, see arXiv:math-ph/0609050
     if rows < cols:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, SupportsIndex
 
 import bital.torch as torch
 
@@ -36,7 +36,7 @@ class Parameter(torch.Tensor):
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
-    def __reduce_ex__(self, protocol: int) -> tuple:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple:
         # the empty dict is the place where PyTorch's format keeps backward hooks
         return _rebuild_parameter, (self.data, self.requires_grad, OrderedDict())
 
@@ -46,7 +46,7 @@ def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: Any) -> P
     return Parameter(data, requires_grad)
 
 
-class _BufferMeta(type(torch.Tensor)):
+class _BufferMeta(type(torch.Tensor)):  # type: ignore[misc]
     def __instancecheck__(cls, instance: object) -> bool:
         if super().__instancecheck__(instance):
             return True

@@ -34,7 +34,7 @@ _MIXED_GLOBALLY = (
 
 
 def _add(
-    registry: Any, hook: Callable, *, prepend: bool = False, marks: tuple[dict, ...] = ()
+    registry: Any, hook: Any, *, prepend: bool = False, marks: tuple[dict, ...] = ()
 ) -> RemovableHandle:
     """Register `hook`, and its number in each of the dictionaries `marks`."""
     handle = RemovableHandle(registry, extra_dict=list(marks))

@@ -45,7 +45,7 @@ def get_total_norm(
     if len(tensors) == 0:
         return torch.tensor(0.0)
     norms = [torch.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
-    total_norm = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    total_norm: Any = torch.linalg.vector_norm(torch.stack(norms), norm_type)
     if error_if_nonfinite and torch.logical_or(total_norm.isnan(), total_norm.isinf()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
