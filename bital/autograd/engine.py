@@ -15,7 +15,7 @@ from bital.ir.meta import Meta
 from bital.ir.trace import Trace, local
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.tensor import Tensor, edge_of, wrap
+from bital.tensor.tensor import Tensor, edge_of, read, wrap
 
 
 class Run:
@@ -151,11 +151,9 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
 
 def _own(g: Tensor) -> Tensor:
     """The gradient in a storage of its own; values never change, so nothing is copied for it."""
-    if g._view is not None:
-        g = g.clone()  # type: ignore[attr-defined]
-    value = g._storage.value
+    value = read(g, local.trace)
     if value.shared:
-        return g.detach().clone()  # type: ignore[attr-defined]
+        value = g.detach().clone()._storage.value  # type: ignore[attr-defined]
     return wrap(value, g._meta)
 
 

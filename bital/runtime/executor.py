@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import _signal  # the signal module wraps these in enums, at 10 µs a cut
 import threading
-from collections import OrderedDict
 from sys import getrefcount
 
 import numpy as np
+
+from numpy._core.umath import _extobj_contextvar as _numpy_errors  # np.errstate, at a tenth of
+from numpy._core.umath import _make_extobj  # its cost
 
 from bital.base import config
 from bital.base.dtype import float32
@@ -55,30 +57,24 @@ def _writable(buf: np.ndarray) -> bool:
 
 
 class PlanCache:
-    """Plans by key, bounded: the one not used for longest leaves first."""
+    """Plans by key, bounded: those not used for longest leave first."""
 
     def __init__(self) -> None:
-        self.plans: OrderedDict[tuple, Plan] = OrderedDict()
+        self.plans: dict[tuple, Plan] = {}
         self.hits = 0
         self.misses = 0
         self.lock = threading.Lock()
 
-    def find(self, code: list, held: tuple, donated: tuple) -> tuple[Plan, bool]:
-        """The plan of a trace, and whether it was known."""
-        key = (tuple(code), held, donated)
-        with self.lock:
-            plan = self.plans.get(key)
-            if plan is not None:
-                self.hits += 1
-                self.plans.move_to_end(key)
-                return plan, True
-        plan = Plan(code, held, donated)
+    def add(self, key: tuple, plan: Plan) -> None:
+        """Keep a new plan; where there are too many, the older half goes."""
         with self.lock:
             self.misses += 1
+            if len(self.plans) >= config.plan_cache:
+                by_use = sorted(self.plans.items(), key=lambda entry: entry[1].used)
+                for old, _ in by_use[: len(by_use) // 2 + 1]:
+                    del self.plans[old]
+            plan.used = self.hits
             self.plans[key] = plan
-            while len(self.plans) > config.plan_cache:
-                self.plans.popitem(last=False)
-        return plan, False
 
     def clear(self) -> None:
         with self.lock:
@@ -116,12 +112,11 @@ def _run_foreign(trace: Trace, reason: str) -> None:
 def _execute(
     code: list, refs: dict[Value, int], params: list, lines: dict, reason: str, own: bool
 ) -> None:
-    holders = _holders(refs)
     held = []
     values = []
     arrays = []
     donated = []
-    for value, number, count in zip(refs, refs.values(), holders):
+    for value, number, count in zip(refs, refs.values(), _holders(refs)):
         if number < 0:
             buf = value.buf
             arrays.append(buf)
@@ -130,26 +125,44 @@ def _execute(
         elif count > _UNHELD or not own:
             held.append(number)
             values.append(value)
-    plan, known = cache.find(code, tuple(held), tuple(donated))
+    key = (tuple(code), tuple(held), tuple(donated))
+    plan = cache.plans.get(key)
+    known = plan is not None
+    if plan is None:
+        plan = Plan(code, key[1], key[2])
+        cache.add(key, plan)
+    else:
+        cache.hits = plan.used = cache.hits + 1
     if log.enabled:
         log.cut(code, refs, held, lines, reason, known)
     refs.clear()
-    interrupted = _Interrupts()
     try:
-        with np.errstate(all="ignore"):
-            results = plan.run(arrays, params)
+        results = _run_quietly(plan, arrays, params)
     except Exception as error:
         for value in values:
             if value.buf is None:
                 value.trace = None
         _explain(error, lines)
         raise
-    finally:
-        interrupted.deliver()
     for value, result in zip(values, results):
         if value.buf is None:
             value.buf = result if type(result) is np.ndarray else np.asarray(result, value.meta.np)
             value.trace = None
+
+
+def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
+    """Run the plan without NumPy's warnings; PyTorch has none for overflow or division by zero."""
+    token = _numpy_errors.set(_IGNORE)
+    try:
+        if not plan.overwrites:
+            return plan.run(arrays, params)
+        interrupts = _Interrupts()
+        try:
+            return plan.run(arrays, params)
+        finally:
+            interrupts.deliver()
+    finally:
+        _numpy_errors.reset(token)
 
 
 def _explain(error: Exception, lines: dict) -> None:
@@ -184,6 +197,7 @@ class _Interrupts:
 
 
 _MAIN = threading.main_thread().ident
+_IGNORE = _make_extobj(all="ignore")
 
 
 def touch(trace: Trace, value: Value) -> None:

@@ -40,8 +40,11 @@ class Plan:
         self.held = held
         self.inputs = len(donated)
         self.runs = 0
+        self.used = 0  # when the cache last gave it out
         self.linked: Callable | None = None
         self.steps = _steps(code, held, donated)
+        # such a run cannot be broken off and begun again
+        self.overwrites = any(s.out_from is not None and s.out_from < 0 for s in self.steps)
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
