@@ -11,11 +11,14 @@ from bital.ops import create  # noqa: F401
 from bital.ops import data  # noqa: F401
 from bital.ops import division  # noqa: F401
 from bital.ops import extremes  # noqa: F401
+from bital.ops import gated  # noqa: F401
 from bital.ops import index  # noqa: F401
 from bital.ops import indexing  # noqa: F401
 from bital.ops import join  # noqa: F401
 from bital.ops import loss  # noqa: F401
 from bital.ops import matmul  # noqa: F401
+from bital.ops import movement  # noqa: F401
+from bital.ops import pad  # noqa: F401
 from bital.ops import part  # noqa: F401
 from bital.ops import peaks  # noqa: F401
 from bital.ops import polynomials  # noqa: F401
@@ -24,6 +27,8 @@ from bital.ops import random  # noqa: F401
 from bital.ops import reduce  # noqa: F401
 from bital.ops import rounding  # noqa: F401
 from bital.ops import scan  # noqa: F401
+from bital.ops import smooth  # noqa: F401
+from bital.ops import softmax  # noqa: F401
 from bital.ops import special  # noqa: F401
 from bital.ops import split  # noqa: F401
 from bital.ops import unary  # noqa: F401

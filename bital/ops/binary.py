@@ -28,7 +28,7 @@ from bital.ops.family import (
     to_float,
     zeros_for,
 )
-from bital.ops.results import named_result
+from bital.ops.return_types import named
 from bital.tensor.dispatch import apply, binary, with_scalar
 from bital.tensor.tensor import Tensor
 
@@ -227,7 +227,8 @@ def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
         product = x * getattr(xp, log)(y)
         return xp.where(xp.equal(x, 0) & ~xp.isnan(y), product.dtype.type(0), product)
 
-    options: dict = {"kind": "float", "refuse": (COMPLEX,), "kernel": f"{name.removeprefix('special_')}_cpu"}
+    kernel = f"{name.removeprefix('special_')}_cpu"
+    options: dict = {"kind": "float", "refuse": (COMPLEX,), "kernel": kernel}
 
     def by_x(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
         return apply(gate, (g * getattr(other, log)(), self, other))
@@ -292,10 +293,10 @@ _FREXP = Op(
     _frexp_impl,
     vjp=(lambda g, out1: None if g[0] is None else g[0] / _two_to(out1),),
 )
-_Frexp = named_result("frexp", "mantissa", "exponent")
+_Frexp = named("frexp", "mantissa", "exponent")
 
 
 @public(out=True)
 def frexp(input: Tensor) -> Any:
     """`mantissa` in [0.5, 1) and int32 `exponent` with `input = mantissa * 2 ** exponent`."""
-    return _Frexp(*apply(_FREXP, (check_tensor(input, "frexp"),)))
+    return _Frexp(apply(_FREXP, (check_tensor(input, "frexp"),)))

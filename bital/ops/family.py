@@ -323,29 +323,67 @@ def masked(xp: Any, g: Any, mask: Any) -> Any:
     return xp.bitwise_and(g.view(bits), keep, out=keep).view(g.dtype)
 
 
+def blocked(xp: Any, g: Any, mask: Any) -> Any:
+    """0 where the mask is true, else g."""
+    bits = _BITS.get(g.dtype)
+    if bits is None or not g.ndim or mask.shape != g.shape:
+        return xp.where(mask, g.dtype.type(0), g)
+    keep = mask.astype(bits)
+    keep -= 1
+    return xp.bitwise_and(g.view(bits), keep, out=keep).view(g.dtype)
+
+
+def select(xp: Any, mask: Any, a: Any, b: Any) -> Any:
+    """a where the mask is true, else b, both arrays of one shape and dtype; `where`, but faster."""
+    bits = _BITS.get(a.dtype)
+    if bits is None or not a.ndim or not mask.shape == a.shape == b.shape:
+        return xp.where(mask, a, b)
+    keep = mask.astype(bits)
+    xp.negative(keep, out=keep)
+    b = b.view(bits)
+    keep &= a.view(bits) ^ b
+    keep ^= b
+    return keep.view(a.dtype)
+
+
+def named_like(vjp: Callable, names: tuple[str, ...]) -> None:
+    """Give a gradient rule made by a function the names by which its arguments are found."""
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    named = [inspect.Parameter(n, kind) for n in names]
+    vjp.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+
+
 def masked_op(
-    name: str, condition: Callable, inputs: tuple[str, ...] = ("x",), params: tuple[str, ...] = ()
+    name: str,
+    condition: Callable,
+    inputs: tuple[str, ...] = ("x",),
+    params: tuple[str, ...] = (),
+    *,
+    blocks: bool = False,
+    second: bool = False,
 ) -> Op:
     """The gradient rule of a function that passes gradients on in some places only.
 
-    `condition(xp, *inputs, *params)` says where. The Op takes g before the inputs.
+    `condition(xp, *inputs, *params)` says where, or with `blocks` where not. The Op takes g
+    before the inputs. With `second` the result has a gradient by the inputs too, which is 0:
+    where PyTorch has a function for the rule, rather than a composition.
     """
 
     def rule(g: Meta, *others: Meta) -> tuple[Meta, dict]:
         return meta_of(broadcast_shapes(g.shape, *[m.shape for m in others]), g.dtype, g.device), {}
 
+    mask = blocked if blocks else masked
+
     def impl(xp: Any, g: Any, *rest: Any) -> Any:
-        return masked(xp, g, condition(xp, *rest))
+        return mask(xp, g, condition(xp, *rest))
 
     def vjp(g: Tensor, *saved: Any) -> Tensor:
         n = len(inputs)
         return apply(op, (g, *saved[:n]), (), saved[n:])
 
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    named = [inspect.Parameter(n, kind) for n in ("g", *inputs, *params)]
-    vjp.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    named_like(vjp, ("g", *inputs, *params))
     op = Op(
-        name, rule, impl, inputs=("g", *inputs), params=params, vjp=(vjp, *[None] * len(inputs)),
-        elementwise=True,
+        name, rule, impl, inputs=("g", *inputs), params=params,
+        vjp=(vjp, *[zeros_for if second else None] * len(inputs)), elementwise=True,
     )  # fmt: skip
     return op

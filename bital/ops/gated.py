@@ -1,0 +1,249 @@
+"""gelu, glu, and rrelu, which is random.
+
+Room: ops. Sources of formulas: PyTorch's documentation of each function of torch.nn.functional.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.base.size import normalize_dim
+from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op
+from bital.ops.activation import (
+    functional,
+    functional_relu,
+    hardtanh,
+    leaky_relu,
+    threshold,
+)
+from bital.ops.api import NAMESPACES, check_tensor, public
+from bital.ops.family import ONLY_FLOATS, check_dtype, elementwise_rule
+from bital.ops.random import stream_of
+from bital.ops.smooth import celu, elu, selu
+from bital.ops.unary import exp, sigmoid, sigmoid_impl, tanh
+from bital.tensor.dispatch import apply
+from bital.tensor.tensor import Tensor, array_of, from_array
+
+_SQRT_HALF = math.sqrt(0.5)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+#: of the approximation by tanh
+_INNER, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu_rule(x: Meta, approximate: str) -> tuple:
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    out, _, compute = elementwise_rule("promote", ONLY_FLOATS, "GeluKernelImpl")(x)
+    return out, {"approximate": approximate}, compute
+
+
+def _cdf(xp: Any, x: Any) -> Any:
+    """The normal distribution's share below x."""
+    from scipy import special
+
+    t = special.erf(x * _SQRT_HALF)
+    t += 1
+    t *= 0.5
+    return t
+
+
+def _inner_tanh(xp: Any, x: Any) -> Any:
+    t = x * x
+    t *= _INNER * _CUBIC
+    t += _INNER
+    t *= x
+    return xp.tanh(t)
+
+
+def _gelu_impl(xp: Any, x: Any, *, approximate: str) -> Any:
+    if approximate == "none":
+        t = _cdf(xp, x)
+    else:
+        t = _inner_tanh(xp, x)
+        t += 1
+        t *= 0.5
+    t *= x
+    return t
+
+
+def _gelu_backward(xp: Any, g: Any, x: Any, *, approximate: str) -> Any:
+    if approximate == "none":
+        t = x * x
+        t *= -0.5
+        t = xp.exp(t) * x
+        t *= _DENSITY
+        t += _cdf(xp, x)
+    else:
+        inner = _inner_tanh(xp, x)
+        t = x * x
+        t *= 3 * _INNER * _CUBIC
+        t += _INNER
+        t *= x * (1 - inner * inner)
+        t += inner
+        t += 1
+        t *= 0.5
+    t *= g
+    return t
+
+
+def _gelu_second(gg: Tensor, g: Tensor, x: Tensor, approximate: str) -> Tensor:
+    square = x * x
+    if approximate == "none":
+        return gg * g * ((2 - square) * exp(square * -0.5) * _DENSITY)
+    t = tanh((square * _CUBIC + 1) * x * _INNER)
+    first = (square * (3 * _CUBIC) + 1) * _INNER
+    second = x * (6 * _CUBIC * _INNER)
+    bend = first + x * (second * 0.5 - t * first * first)
+    return gg * g * ((1 - t * t) * bend)
+
+
+_GELU_BACKWARD = Op(
+    "gelu_backward",
+    lambda g, x, approximate: (g, {"approximate": approximate}),
+    _gelu_backward,
+    inputs=("g", "x"),
+    vjp=(lambda g, x, approximate: apply(_GELU_BACKWARD, (g, x), (approximate,)), _gelu_second),
+    elementwise=True,
+)
+_GELU = Op(
+    "gelu",
+    _gelu_rule,
+    _gelu_impl,
+    vjp=(lambda g, x, approximate: apply(_GELU_BACKWARD, (g, x), (approximate,)),),
+    elementwise=True,
+)
+
+
+@public("nn.functional", method=False)
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """`input` times the normal distribution's share below it, exactly or by way of tanh."""
+    return apply(_GELU, (check_tensor(input, "gelu"),), (approximate,))
+
+
+def _glu_rule(x: Meta, dim: int) -> tuple:
+    check_dtype(x.dtype, ONLY_FLOATS, "glu_cpu")
+    if not x.ndim:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    dim = normalize_dim(dim, x.ndim)
+    size = x.shape[dim]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
+    shape = (*x.shape[:dim], size // 2, *x.shape[dim + 1 :])
+    return meta_of(shape, x.dtype, x.device), {"dim": dim}
+
+
+def _glu_impl(xp: Any, x: Any, *, dim: int) -> Any:
+    half = x.shape[dim] // 2
+    a, b = xp.split(x, [half], axis=dim)
+    if x.dtype.itemsize == 2:
+        return (a.astype(xp.float32) * sigmoid_impl(xp, b.astype(xp.float32))).astype(x.dtype)
+    return a * sigmoid_impl(xp, b)
+
+
+def _glu_vjp(g: Tensor, x: Tensor, dim: int) -> Tensor:
+    a, b = x.chunk(2, dim)  # type: ignore[attr-defined]
+    gate = sigmoid(b)
+    by_a = g * gate
+    return NAMESPACES["torch"]["cat"]([by_a, by_a * a * (1 - gate)], dim)
+
+
+_GLU = Op("glu", _glu_rule, _glu_impl, vjp=(_glu_vjp,))
+
+
+@public("nn.functional", method=False)
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half of `input` along `dim` times the sigmoid of the second."""
+    return apply(_GLU, (check_tensor(input, "glu"),), (dim,))
+
+
+def _rrelu_op(name: str, grad_fn: str, keeps: str) -> Op:
+    """x times a slope where x is not positive; `slope` is 1 elsewhere."""
+    by_x = {
+        "x": lambda g, slope: g * slope,
+        "out": lambda g, out, slope: g * slope,
+    }[keeps]
+    return Op(
+        name,
+        elementwise_rule("promote", ONLY_FLOATS, "leaky_relu_cpu"),
+        lambda xp, x, slope: xp.multiply(x, slope),
+        inputs=("x", "slope"),
+        vjp=(by_x, None),
+        grad_fn=grad_fn,
+        elementwise=True,
+    )
+
+
+_RRELU = _rrelu_op("rrelu_with_noise", "RreluWithNoiseBackward0", "x")
+_RRELU_ = _rrelu_op("rrelu_with_noise_", "RreluWithNoiseBackward1", "out")
+
+
+def _slopes(input: Tensor, lower: float, upper: float, training: bool, generator: Any) -> Tensor:
+    """A slope per element: drawn for those that are not positive, in training, else the mean."""
+    x = array_of(input)
+    slope = np.ones(x.shape, x.dtype)
+    below = x <= 0
+    if training:
+        count = int(np.count_nonzero(below))
+        slope[below] = stream_of(generator).uniform(count, np.float64, lower, upper)
+    else:
+        slope[~(x > 0)] = (lower + upper) / 2
+    return from_array(slope)
+
+
+def _rrelu(op: Op, input: Tensor, lower: float, upper: float, training: bool, gen: Any) -> Tensor:
+    check_dtype(input._meta.dtype, ONLY_FLOATS, "leaky_relu_cpu")
+    return apply(op, (input, _slopes(input, lower, upper, training, gen)))
+
+
+@public("torch", method=False)
+def rrelu(
+    input: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    generator: Any = None,
+) -> Tensor:
+    """`input` where positive, else times a slope drawn from [lower, upper) or, in use, its mean."""
+    return _rrelu(_RRELU, check_tensor(input, "rrelu"), lower, upper, training, generator)
+
+
+@public("nn.functional", name="rrelu", method=False)
+def functional_rrelu(
+    input: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """`torch.rrelu`, written into `input` if `inplace`."""
+    return functional(
+        lambda t: _rrelu(_RRELU_, t, lower, upper, training, None),
+        lambda t: _rrelu(_RRELU, t, lower, upper, training, None),
+        check_tensor(input, "rrelu"),
+        inplace_=inplace,
+    )
+
+
+def _written(fn: Callable) -> None:
+    """nn.functional.name_, the activation in place, also in torch where PyTorch has it there."""
+    name = fn.__name__
+
+    @functools.wraps(fn)
+    def writing(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return fn(input, *args, **kwargs, inplace=True)
+
+    writing.__name__ = writing.__qualname__ = f"{name}_"
+    NAMESPACES["nn.functional"][f"{name}_"] = writing
+    if name in ("celu", "selu", "rrelu", "threshold"):
+        NAMESPACES["torch"].setdefault(name, fn)
+        NAMESPACES["torch"][f"{name}_"] = writing
+
+
+for _fn in (celu, elu, hardtanh, leaky_relu, functional_relu, functional_rrelu, selu, threshold):
+    _written(_fn)
