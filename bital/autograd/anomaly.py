@@ -36,7 +36,7 @@ def _switch(enabled: bool, check_nan: bool) -> None:
     engine.hooks.check = _check if enabled else None
 
 
-class set_detect_anomaly:  # noqa: N801
+class set_detect_anomaly:
     """Turn anomaly detection on or off: at once, and back at the end of a `with` block."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -50,7 +50,7 @@ class set_detect_anomaly:  # noqa: N801
         _switch(*self.previous)
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801
+class detect_anomaly(set_detect_anomaly):
     """Inside the block, a NaN gradient is an error that names the line it comes from."""
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -79,7 +79,9 @@ def _check(node: Node, grads: list) -> None:
                 f"bital: error detected in {node.name()}, recorded at {where}.{forward}",
                 file=sys.stderr,
             )
-            error = RuntimeError(f"Function '{node.name()}' returned nan values in its {k}th output.")
+            error = RuntimeError(
+                f"Function '{node.name()}' returned nan values in its {k}th output."
+            )
             error.add_note(f"The operation was recorded at {where}.{forward}")
             raise error
 
@@ -131,5 +133,3 @@ def _kept_non_finite(node: Node) -> bool:
         if value is not None and value.dtype.kind in "fc" and not np.isfinite(value).all():
             return True
     return False
-
-

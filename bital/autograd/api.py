@@ -34,9 +34,7 @@ def _check_grads(outputs: tuple, grads: tuple) -> tuple:
         if g is None:
             continue
         if not isinstance(g, Tensor):
-            raise TypeError(
-                f"gradients can be either Tensors or None, but got {type(g).__name__}"
-            )
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         if g._meta.shape != out._meta.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{k}] has a shape of {g._meta.shape} and "

@@ -153,7 +153,7 @@ def _own(g: Tensor) -> Tensor:
     """The gradient in a storage of its own; values never change, so nothing is copied for it."""
     value = read(g, local.trace)
     if value.shared:
-        value = g.detach().clone()._storage.value  # type: ignore[attr-defined]
+        value = read(g.detach().clone(), local.trace)
     return wrap(value, g._meta)
 
 
@@ -210,7 +210,7 @@ def backward(
     inputs: Sequence[Tensor] | None = None,
     accumulate_grad: bool = True,
 ) -> list[Tensor | None]:
-    """Run backward from `roots`; with `inputs`, only towards these, whose gradients are returned."""
+    """Run backward from `roots`; with `inputs`, only towards these, giving their gradients."""
     trace = local.trace
     run = Run(keep_graph, create_graph, accumulate_grad)
     if inputs is not None:

@@ -84,7 +84,7 @@ def _around_generator(make: Callable[[], _Mode], fn: Callable) -> Callable:
     return inside
 
 
-class no_grad(_Mode):  # noqa: N801
+class no_grad(_Mode):
     """Operations inside are not remembered for backward (`torch.no_grad`)."""
 
     def __new__(cls, fn: Callable | None = None) -> Any:
@@ -95,7 +95,7 @@ class no_grad(_Mode):  # noqa: N801
         pass
 
 
-class enable_grad(_Mode):  # noqa: N801
+class enable_grad(_Mode):
     """Operations inside are remembered for backward, whatever the mode outside."""
 
     _wanted = True
@@ -108,7 +108,7 @@ class enable_grad(_Mode):  # noqa: N801
         pass
 
 
-class set_grad_enabled(_Mode):  # noqa: N801
+class set_grad_enabled(_Mode):
     """Turn gradients on or off: at once when called, and back at the end of a `with` block."""
 
     def __init__(self, mode: bool) -> None:
@@ -135,7 +135,7 @@ class set_grad_enabled(_Mode):  # noqa: N801
     __repr__ = __str__
 
 
-class inference_mode(_Mode):  # noqa: N801
+class inference_mode(_Mode):
     """no_grad whose tensors promise never to take part in backward (`torch.inference_mode`)."""
 
     def __new__(cls, mode: Any = True) -> Any:

@@ -46,7 +46,7 @@ class Packed:
         return tensor
 
 
-class saved_tensors_hooks:  # noqa: N801
+class saved_tensors_hooks:
     """Inside the block, saved tensors go through `pack_hook` and come back by `unpack_hook`."""
 
     def __init__(
@@ -65,14 +65,14 @@ class saved_tensors_hooks:  # noqa: N801
         hooks.set(pack=Packed if _stack else None)
 
 
-class save_on_cpu(saved_tensors_hooks):  # noqa: N801
+class save_on_cpu(saved_tensors_hooks):
     """Saved tensors are kept on the CPU, where they already are: copies without sharing."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         super().__init__(lambda t: t.clone(), lambda t: t)  # type: ignore[attr-defined]
 
 
-class disable_saved_tensors_hooks:  # noqa: N801
+class disable_saved_tensors_hooks:
     """Inside the block, `saved_tensors_hooks` raises RuntimeError with the given message."""
 
     def __init__(self, error_message: str) -> None:

@@ -14,7 +14,7 @@ _TYPES = (
 )  # fmt: skip
 
 
-class device:  # noqa: N801 (PyTorch's own spelling)
+class device:
     """`torch.device("cpu")`, `torch.device("cuda", 1)`, `torch.device("cuda:1")`.
 
     Attributes `type` (str) and `index` (int or None). Usable as a context manager, which makes it
@@ -24,15 +24,14 @@ class device:  # noqa: N801 (PyTorch's own spelling)
     __slots__ = ("type", "index")
     __module__ = "torch"
 
-    def __init__(self, type: str | device | int, index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: str | device | int, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index if index is None else index
         elif isinstance(type, int):
             type, index = "cuda", type
         if not isinstance(type, str):
             raise TypeError(
-                "device(): argument 'type' (position 1) must be str, not "
-                f"{type.__class__.__name__}"
+                f"device(): argument 'type' (position 1) must be str, not {type.__class__.__name__}"
             )
         name, colon, number = type.partition(":")
         if colon:

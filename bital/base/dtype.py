@@ -15,7 +15,7 @@ from bital.base.errors import Unsupported
 BOOL, INT, FLOAT, COMPLEX = range(4)
 
 
-class dtype:  # noqa: N801 (PyTorch's own spelling)
+class dtype:
     """The element type of a tensor, `torch.float32` for one.
 
     Attributes: `itemsize` in bytes, `is_floating_point`, `is_complex`, `is_signed`; `np` is the
@@ -227,18 +227,22 @@ def can_cast(source: dtype, target: dtype) -> bool:
     )
 
 
-class finfo:  # noqa: N801
+class finfo:
     """The limits of a floating type: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
     __module__ = "torch"
 
-    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
+    def __init__(self, type: dtype | None = None) -> None:
         type = default.dtype if type is None else type
         if not isinstance(type, dtype):
-            raise TypeError(f"finfo(): argument 'type' (position 1) must be torch.dtype, not {type.__class__.__name__}")
+            raise TypeError(
+                "finfo(): argument 'type' (position 1) must be torch.dtype, not "
+                f"{type.__class__.__name__}"
+            )
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{type}'"
             )
         info = ml_dtypes.finfo(type.to_real().np)
         self.bits = int(info.bits)
@@ -255,14 +259,17 @@ class finfo:  # noqa: N801
         )
 
 
-class iinfo:  # noqa: N801
+class iinfo:
     """The limits of an integer type: bits, max, min."""
 
     __module__ = "torch"
 
-    def __init__(self, type: dtype) -> None:  # noqa: A002
+    def __init__(self, type: dtype) -> None:
         if not isinstance(type, dtype):
-            raise TypeError(f"iinfo(): argument 'type' (position 1) must be torch.dtype, not {type.__class__.__name__}")
+            raise TypeError(
+                "iinfo(): argument 'type' (position 1) must be torch.dtype, not "
+                f"{type.__class__.__name__}"
+            )
         if type.category != INT:
             raise TypeError(
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
@@ -281,4 +288,6 @@ def check_known(value: object, where: str) -> dtype:
         return value
     if value in (float, int, bool, complex):
         return {float: float64, int: int64, bool: bool_, complex: complex128}[value]
-    raise Unsupported(f"{where}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
+    raise Unsupported(
+        f"{where}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}"
+    )

@@ -6,7 +6,7 @@ Room: base; the standard library only.
 from __future__ import annotations
 
 
-class layout:  # noqa: N801
+class layout:
     """How a tensor stores its elements; bital has `torch.strided` only."""
 
     __slots__ = ("_name",)
@@ -22,7 +22,7 @@ class layout:  # noqa: N801
         return self._name
 
 
-class memory_format:  # noqa: N801
+class memory_format:
     """In which order a tensor's axes lie in memory."""
 
     __slots__ = ("_name",)

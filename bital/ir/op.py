@@ -100,7 +100,7 @@ class Vjp:
             args = ["g"] + [self._place(kind, where) for kind, where in places]
             lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
         lines.append("    return grads")
-        exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)  # noqa: S102 (our own text)
+        exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
         return names["keep"], names["run"]
 
     def _place(self, kind: int, where: Any) -> str:
@@ -217,8 +217,12 @@ class Op:
 
 def _in_float32(fn: Callable, np_dtype: np.dtype, *args: Any, out: Any = None) -> np.ndarray:
     """Half-precision arithmetic as PyTorch's CPU kernels do it: in float32, rounded once."""
-    wide = [a.astype(np.float32) if a.__class__ is np.ndarray or isinstance(a, np.generic) and
-            a.dtype.itemsize == 2 else a for a in args]
+    wide = [
+        a.astype(np.float32)
+        if a.__class__ is np.ndarray or isinstance(a, np.generic) and a.dtype.itemsize == 2
+        else a
+        for a in args
+    ]
     result = fn(*wide).astype(np_dtype)
     if out is None:
         return result

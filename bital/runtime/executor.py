@@ -12,7 +12,6 @@ import threading
 from sys import getrefcount
 
 import numpy as np
-
 from numpy._core.umath import _extobj_contextvar as _numpy_errors  # np.errstate, at a tenth of
 from numpy._core.umath import _make_extobj  # its cost
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from bital.ir.meta import Meta
-from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
 
 #: the run on which a plan is linked
@@ -34,7 +33,6 @@ class Step:
 
 class Plan:
     """The steps of a trace, for the results `held` and the inputs that may be overwritten."""
-
 
     def __init__(self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> None:
         self.held = held
@@ -187,7 +185,7 @@ def link(plan: Plan) -> Callable[[list, list], list]:
         if gone:
             lines.append(f"    {' = '.join(_name(r) for r in gone)} = None")
     lines.append(f"    return [{', '.join(_name(n) for n in plan.held)}]")
-    exec(compile("\n".join(lines), "<bital plan>", "exec"), names)  # noqa: S102 (our own text)
+    exec(compile("\n".join(lines), "<bital plan>", "exec"), names)
     return names["run"]
 
 

@@ -53,7 +53,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     return shared_array(self)
 
 
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: N807
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     array = numpy(self)
     if dtype is not None and array.dtype != dtype:
         return array.astype(dtype)
@@ -94,16 +94,14 @@ def from_numpy_array(array: np.ndarray) -> Tensor:
     return window(Storage(value), meta, View(0, strides))
 
 
-def __dlpack__(self: Tensor, **kwargs: Any) -> Any:  # noqa: N807
+def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
     """The tensor's memory as a DLPack capsule."""
     if edge_of(self) is not None:
-        raise BufferError(
-            "Can't export tensors that require gradient, use tensor.detach()"
-        )
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     return shared_array(self).__dlpack__(**{k: v for k, v in kwargs.items() if k != "stream"})
 
 
-def __dlpack_device__(self: Tensor) -> tuple[int, int]:  # noqa: N807
+def __dlpack_device__(self: Tensor) -> tuple[int, int]:
     return (1, 0)
 
 
@@ -112,7 +110,7 @@ def from_dlpack(source: Any) -> Tensor:
     return from_numpy_array(np.from_dlpack(source))
 
 
-def __bool__(self: Tensor) -> bool:  # noqa: N807
+def __bool__(self: Tensor) -> bool:
     if self._meta.numel != 1:
         if not self._meta.numel:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
@@ -120,44 +118,44 @@ def __bool__(self: Tensor) -> bool:  # noqa: N807
     return bool(array_of(self).item())
 
 
-def __float__(self: Tensor) -> float:  # noqa: N807
+def __float__(self: Tensor) -> float:
     return float(item(self))
 
 
-def __int__(self: Tensor) -> int:  # noqa: N807
+def __int__(self: Tensor) -> int:
     return int(item(self))
 
 
-def __complex__(self: Tensor) -> complex:  # noqa: N807
+def __complex__(self: Tensor) -> complex:
     return complex(item(self))
 
 
-def __index__(self: Tensor) -> int:  # noqa: N807
+def __index__(self: Tensor) -> int:
     if self._meta.dtype.category > dtypes.INT or self._meta.numel != 1:
         raise TypeError("only integer tensors of a single element can be converted to an index")
     return int(item(self))
 
 
-def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
+def __format__(self: Tensor, spec: str) -> str:
     if self._meta.ndim == 0 and type(self) is Tensor:
         return format(item(self), spec)
     return object.__format__(self, spec)
 
 
-def __len__(self: Tensor) -> int:  # noqa: N807
+def __len__(self: Tensor) -> int:
     if not self._meta.ndim:
         raise TypeError("len() of a 0-d tensor")
     return self._meta.shape[0]
 
 
-def __copy__(self: Tensor) -> Tensor:  # noqa: N807
+def __copy__(self: Tensor) -> Tensor:
     out = window(self._storage, self._meta, self._view, type(self))
     out._edge = edge_of(self)
     out.__dict__.update(self.__dict__)
     return out
 
 
-def __deepcopy__(self: Tensor, memo: dict) -> Tensor:  # noqa: N807
+def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
     """A copy with its own memory; tensors that shared a storage share the copy's."""
     if id(self) in memo:
         return memo[id(self)]
@@ -191,11 +189,9 @@ def _copied_storage(storage: Storage, memo: dict) -> Storage:
     return found
 
 
-def __reduce_ex__(self: Tensor, protocol: int) -> tuple:  # noqa: N807
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
     if not self.is_leaf:
-        raise RuntimeError(
-            "Cannot pickle a tensor that is not a graph leaf: detach() it first"
-        )
+        raise RuntimeError("Cannot pickle a tensor that is not a graph leaf: detach() it first")
     flat = np.array(array_of(self), order="C")
     state = self.__dict__ or None
     return rebuild, (flat, self._meta.dtype, self.requires_grad, self._grad, _kind(self), state)
@@ -223,7 +219,7 @@ def rebuild(
     return out
 
 
-def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noqa: N807
+def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
     """PyTorch's text of the tensor: elements, and what is not evident from them."""
     node = self.grad_fn
     kind = type(self)
@@ -249,7 +245,7 @@ def is_number(value: Any) -> bool:
 
 for _method in (
     item, tolist, numpy, __array__, __dlpack__, __dlpack_device__, __bool__, __float__, __int__,
-    __complex__, __index__, __format__, __len__, __copy__, __deepcopy__, __reduce_ex__, __repr__, data_ptr,
+    __complex__, __index__, __format__, __len__, __copy__, __deepcopy__, __reduce_ex__, __repr__,
+    data_ptr,
 ):  # fmt: skip
     setattr(Tensor, _method.__name__, _method)
-

@@ -167,9 +167,7 @@ def _strides_of_result(spec: Spec, tensors: tuple) -> tuple[int, ...] | None:
     return None if strides == spec.out.strides else strides
 
 
-def differentiable(
-    trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()
-) -> Any:
+def differentiable(trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()) -> Any:
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
     edges = []
     wanted = 0
@@ -184,7 +182,13 @@ def differentiable(
 
 
 def attach(
-    trace: Trace, spec: Spec, edges: tuple, wanted: int, tensors: tuple, out: Any, params: tuple = ()
+    trace: Trace,
+    spec: Spec,
+    edges: tuple,
+    wanted: int,
+    tensors: tuple,
+    out: Any,
+    params: tuple = (),
 ) -> Any:
     """Give `out` the node of `spec`; the bits of `wanted` say which inputs need gradients. Hot."""
     op = spec.op

@@ -160,9 +160,7 @@ class OpNode(Node):
     __slots__ = ("spec", "vjp", "saved", "params")
     op: Op
 
-    def __init__(
-        self, edges: tuple, spec: Spec, vjp: Vjp, tensors: tuple, params: tuple
-    ) -> None:
+    def __init__(self, edges: tuple, spec: Spec, vjp: Vjp, tensors: tuple, params: tuple) -> None:
         self.edges = edges
         self.metas = spec.metas
         self.number = _next_number()
@@ -183,9 +181,7 @@ class OpNode(Node):
         if pack is None:
             self.saved = self.vjp.keep(tensors)
         else:
-            self.saved = [
-                pack(tensors[i]) if kind is INPUT else None for kind, i in self.vjp.saves
-            ]
+            self.saved = [pack(tensors[i]) if kind is INPUT else None for kind, i in self.vjp.saves]
 
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
@@ -218,7 +214,7 @@ class OpNode(Node):
             self.saved = None
 
     def __getattr__(self, name: str) -> Any:
-        """PyTorch's `_saved_…` attributes: the operand, result, scalar or attribute of that name."""
+        """PyTorch's `_saved_…`: the operand, result, scalar or attribute of that name."""
         if not name.startswith("_saved_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         wanted = {"self": self.spec.op.inputs[0], "result": "out"}.get(name[7:], name[7:])
@@ -263,9 +259,9 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
         which = f", which is output {index} of {origin.name().partition('Backward')[0]},"
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [torch.{meta.dtype.legacy_name}Tensor {list(meta.shape)}]{which} is at version "
-        f"{now}; expected version {expected} instead. Hint: enable anomaly detection to find the "
-        "operation that failed to compute its gradient, with "
+        f"operation: [torch.{meta.dtype.legacy_name}Tensor {list(meta.shape)}]{which} is at "
+        f"version {now}; expected version {expected} instead. Hint: enable anomaly detection to "
+        "find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True)."
     )
 
@@ -292,8 +288,9 @@ hooks = _Hooks()
 def node_class(op: Op) -> type[OpNode]:
     """The class of an operator's nodes, named as PyTorch names it."""
     if op.node_class is None:
-        op.node_class = type(op.grad_fn, (OpNode,), {"__slots__": (), "op": op,
-                                                     "__module__": "torch.autograd"})
+        op.node_class = type(
+            op.grad_fn, (OpNode,), {"__slots__": (), "op": op, "__module__": "torch.autograd"}
+        )
     return op.node_class
 
 

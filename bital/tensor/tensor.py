@@ -8,7 +8,7 @@ to it as methods (see `bital.ops.api`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Tensor:
     _view: View | None
     _edge: Any  # None, the node this is the result of, an Output of it, or AccumulateGrad
     _grad: Tensor | None
+
+    if TYPE_CHECKING:  # operators attach themselves as methods
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def shape(self) -> Size:
@@ -138,9 +142,7 @@ def from_array(array: np.ndarray, d: dtype | None = None) -> Tensor:
     return wrap(Value(meta, None, array), meta)
 
 
-def window(
-    storage: Storage, meta: Meta, view: View | None, cls: type[Tensor] = Tensor
-) -> Tensor:
+def window(storage: Storage, meta: Meta, view: View | None, cls: type[Tensor] = Tensor) -> Tensor:
     """A tensor on an existing storage."""
     t = _new(cls)
     t._storage, t._meta, t._view, t._edge, t._grad = storage, meta, view, None, None
@@ -181,7 +183,7 @@ def array_of(t: Tensor) -> np.ndarray:
 
 
 def write(t: Tensor, value: Value, trace: Trace) -> None:
-    """Put `value` (of t's dtype, broadcastable to its shape) where the tensor looks; no autograd."""
+    """Put `value` (of t's dtype, broadcastable) where the tensor looks; no autograd."""
     storage = t._storage
     view = t._view
     whole = (
@@ -336,4 +338,3 @@ def detached(t: Tensor, quiet: bool = False) -> Tensor:
     elif view is not None:
         view = View(view.offset, view.strides, quiet=view.quiet)
     return window(t._storage, t._meta, view)
-
