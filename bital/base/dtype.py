@@ -6,6 +6,11 @@ Source of the rules: PyTorch's documentation "Tensor Attributes", section type p
 
 from __future__ import annotations
 
+from typing import Any
+
+from collections.abc import Callable
+from typing import ClassVar
+
 import ml_dtypes
 import numpy as np
 
@@ -25,7 +30,7 @@ class dtype:
     __slots__ = ("name", "np", "itemsize", "category", "is_signed", "legacy_name")
     __module__ = "torch"
 
-    def __init__(self, name: str, np_dtype: object, category: int, legacy_name: str) -> None:
+    def __init__(self, name: str, np_dtype: Any, category: int, legacy_name: str) -> None:
         self.name = name
         self.np = np.dtype(np_dtype)
         self.itemsize = self.np.itemsize
@@ -99,7 +104,7 @@ def by_name(name: str) -> dtype:
     return _BY_NAME[name]
 
 
-def from_numpy(np_dtype: object) -> dtype:
+def from_numpy(np_dtype: Any) -> dtype:
     """The dtype that holds elements of a NumPy type.
 
     Raises TypeError, in PyTorch's words, for a NumPy type that PyTorch lacks.
@@ -129,9 +134,13 @@ def of_python(value: object) -> dtype:
 
 
 class _Default:
-    """The process-wide default floating type, `torch.get_default_dtype()`."""
+    """The process-wide default floating type, `torch.get_default_dtype()`.
+
+    What was worked out under another default is forgotten by the functions in `forget`.
+    """
 
     dtype = float32
+    forget: ClassVar[list[Callable[[], None]]] = []
 
 
 default = _Default()
@@ -143,7 +152,10 @@ def set_default(new: dtype) -> None:
         raise TypeError(f"invalid dtype object: got {type(new).__name__}; pass torch.float32 or so")
     if not new.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {new}")
-    default.dtype = new
+    if new is not default.dtype:
+        default.dtype = new
+        for forget in default.forget:
+            forget()
 
 
 def _promote_uncached(a: dtype, b: dtype) -> dtype:
@@ -201,23 +213,16 @@ def result_type(operands: list[tuple[dtype, int]]) -> dtype:
         if best is None:
             best = group
         elif group.category > best.category:
-            best = _number_type(group, best) if rank == 0 else _combine(group, best)
+            best = _winner(group, best)
     assert best is not None
     return best
 
 
-def _combine(lower_rank: dtype, best: dtype) -> dtype:
-    """A complex 0-d operand keeps the precision of the floats it meets."""
-    if lower_rank.category == COMPLEX and best.category == FLOAT:
-        return promote(lower_rank, best)
-    return lower_rank
-
-
-def _number_type(number: dtype, best: dtype) -> dtype:
-    """The type of a Python number that wins over `best`: the default type, or best's complex."""
-    if number.category == COMPLEX and best.category == FLOAT:
+def _winner(higher: dtype, best: dtype) -> dtype:
+    """The type of an operand of lower rank and higher category: floats keep their precision."""
+    if higher.category == COMPLEX and best.category == FLOAT:
         return best.to_complex()
-    return number
+    return higher
 
 
 def can_cast(source: dtype, target: dtype) -> bool:

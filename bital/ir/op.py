@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bital.base import config
-from bital.base.dtype import LOW_PRECISION, dtype
+from bital.base.dtype import LOW_PRECISION, default, dtype
 from bital.ir.meta import Meta, meta_of
 
 #: a memo that outgrows this starts afresh (programs whose shapes never repeat)
@@ -25,6 +25,14 @@ _MEMO_LIMIT = 4096
 INSTRUCTION_BYTES = config.trace_max_bytes // config.trace_max_ops
 
 REGISTRY: dict[str, Op] = {}
+
+
+def _forget_specs() -> None:
+    for op in REGISTRY.values():
+        op.memo.clear()
+
+
+default.forget.append(_forget_specs)
 
 
 class Spec:

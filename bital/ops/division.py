@@ -72,17 +72,11 @@ def _times_minus_quotient(mode: str) -> Callable:
     return lambda g, self, other: -g * div(self, other, rounding_mode=mode)
 
 
-_div = binary(
-    binary_op(
-        "div",
-        "true_divide",
-        (
-            lambda g, other: g / conj(other),
-            lambda g, self, other: -g * conj((self / other) / other),
-        ),
-        kind="float",
-    )
+_DIV_VJP = (
+    lambda g, other: g / conj(other),
+    lambda g, self, other: -g * conj((self / other) / other),
 )
+_div = binary(binary_op("div", "true_divide", _DIV_VJP, kind="float"))
 _div_number = with_scalar(
     scalar_op(
         "div_scalar", "true_divide", lambda g, scalar: g / conj(scalar), kind="float",
@@ -120,6 +114,11 @@ def _from_number(name: str, impl: Callable, kernel: str) -> Callable:
     return with_scalar(op)
 
 
+#: `rounding_mode=None` given: true division, of which the node has another name
+_div_unrounded = binary(
+    binary_op("div_unrounded", "true_divide", _DIV_VJP, kind="float", grad_fn="DivBackward2")
+)
+_NOT_GIVEN: Any = object()
 _STEPS = (zeros_for, zeros_for)
 _ROUNDED = {
     mode: _whole(
@@ -145,13 +144,13 @@ _remainder_from = _from_number("remainder", _remainder, "remainder_cpu")
 
 
 @public(inplace=True, out=True, aliases=("divide",))
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(input: Any, other: Any, *, rounding_mode: str | None = _NOT_GIVEN) -> Tensor:
     """`input / other`; `rounding_mode` "trunc" or "floor" rounds the quotient (`torch.div`)."""
     if not isinstance(input, Tensor):
         return _number_divided(number_of(input, "div", "input", 1), other)
-    if rounding_mode is None:
+    if rounding_mode is _NOT_GIVEN or rounding_mode is None:
         if isinstance(other, Tensor):
-            return _div(input, other)
+            return (_div if rounding_mode is _NOT_GIVEN else _div_unrounded)(input, other)
         return _div_number(input, number_of(other, "div"))
     if rounding_mode not in _ROUNDED:
         raise RuntimeError(
