@@ -35,7 +35,7 @@ class _Mode:
 
     def __call__(self, fn: F) -> F:
         if inspect.isclass(fn):
-            fn.__init__ = self(fn.__init__)  # type: ignore[misc]
+            fn.__init__ = self(fn.__init__)  # type: ignore[method-assign]
             return fn
         if inspect.isgeneratorfunction(fn):
             return _around_generator(self.clone, fn)  # type: ignore[return-value]

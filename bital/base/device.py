@@ -6,6 +6,8 @@ name, so that programs can ask, and refused where a tensor would have to be made
 
 from __future__ import annotations
 
+from typing import Any
+
 from bital.base.errors import Unsupported
 
 _TYPES = (
@@ -25,23 +27,25 @@ class device:
     __module__ = "torch"
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
-        if isinstance(type, device):
-            type, index = type.type, type.index if index is None else index
-        elif isinstance(type, int):
-            type, index = "cuda", type
-        if not isinstance(type, str):
+        kind: Any = type
+        if isinstance(kind, device):
+            index = kind.index if index is None else index
+            kind = kind.type
+        elif isinstance(kind, int):
+            kind, index = "cuda", kind
+        if not isinstance(kind, str):
             raise TypeError(
-                f"device(): argument 'type' (position 1) must be str, not {type.__class__.__name__}"
+                f"device(): argument 'type' (position 1) must be str, not {kind.__class__.__name__}"
             )
-        name, colon, number = type.partition(":")
+        name, colon, number = kind.partition(":")
         if colon:
             if index is not None:
                 raise RuntimeError(
                     "type (string) must not include an index because index was passed "
-                    f"explicitly: {type}"
+                    f"explicitly: {kind}"
                 )
             if not number.isdigit() or (number[0] == "0" and len(number) > 1):
-                raise RuntimeError(f"Invalid device string: '{type}'")
+                raise RuntimeError(f"Invalid device string: '{kind}'")
             index = int(number)
         if name not in _TYPES:
             raise RuntimeError(
@@ -49,7 +53,8 @@ class device:
                 "fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at "
                 f"start of device string: {name}"
             )
-        self.type, self.index = name, index
+        self.type: str = name
+        self.index: int | None = index
 
     def __repr__(self) -> str:
         if self.index is None:

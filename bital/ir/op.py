@@ -54,7 +54,8 @@ class Spec:
         fn: Callable,
         compute: dtype | None,
     ) -> None:
-        self.op, self.metas, self.attrs, self.out, self.fn = op, metas, attrs, out, fn
+        self.op, self.metas, self.attrs, self.fn = op, metas, attrs, fn
+        self.out: Any = out
         self.compute = compute
         outs = out if isinstance(out, tuple) else (out,)
         self.cost = INSTRUCTION_BYTES + sum(m.nbytes for m in outs)

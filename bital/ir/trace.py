@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Value:
     def __init__(self, meta: Meta, trace: Trace | None, buf: np.ndarray | None = None) -> None:
         self.meta = meta
         self.trace = trace
-        self.buf = buf
+        self.buf: Any = buf  # an array, or None while pending
         self.shared = False
 
     def __repr__(self) -> str:
@@ -229,7 +230,7 @@ def _repeating_room(trace: Trace) -> int:
 
 def user_line() -> tuple[str, int, str]:
     """File, line and function of the innermost frame that is not bital's own."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith("bital."):
             return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name

@@ -7,7 +7,7 @@ values that live on. It installs itself as the way a trace is run.
 
 from __future__ import annotations
 
-import _signal  # the signal module wraps these in enums, at 10 µs a cut
+import _signal  # type: ignore[import-not-found]  # the signal module wraps these in enums, at 10 µs a cut
 import threading
 from sys import getrefcount
 
