@@ -7,13 +7,12 @@ values that live on. It installs itself as the way a trace is run.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the signal module wraps these in enums, at 10 µs a cut
+import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
 import threading
 from sys import getrefcount
 
 import numpy as np
-from numpy._core.umath import _extobj_contextvar as _numpy_errors  # np.errstate, at a tenth of
-from numpy._core.umath import _make_extobj  # its cost
+from numpy._core.umath import _extobj_contextvar, _make_extobj
 
 from bital.base import config
 from bital.base.dtype import float32
@@ -151,7 +150,7 @@ def _execute(
 
 def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
     """Run the plan without NumPy's warnings; PyTorch has none for overflow or division by zero."""
-    token = _numpy_errors.set(_IGNORE)
+    token = _extobj_contextvar.set(_IGNORE)
     try:
         if not plan.overwrites:
             return plan.run(arrays, params)
@@ -161,7 +160,7 @@ def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
         finally:
             interrupts.deliver()
     finally:
-        _numpy_errors.reset(token)
+        _extobj_contextvar.reset(token)
 
 
 def _explain(error: Exception, lines: dict) -> None:
@@ -196,6 +195,7 @@ class _Interrupts:
 
 
 _MAIN = threading.main_thread().ident
+# np.errstate(all="ignore"), at a tenth of its cost
 _IGNORE = _make_extobj(all="ignore")
 
 
