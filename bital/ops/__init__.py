@@ -12,6 +12,7 @@ from bital.ops import create  # noqa: F401
 from bital.ops import data  # noqa: F401
 from bital.ops import distance  # noqa: F401
 from bital.ops import division  # noqa: F401
+from bital.ops import einsum  # noqa: F401
 from bital.ops import dropout  # noqa: F401
 from bital.ops import embedding  # noqa: F401
 from bital.ops import extremes  # noqa: F401
@@ -19,6 +20,7 @@ from bital.ops import gated  # noqa: F401
 from bital.ops import index  # noqa: F401
 from bital.ops import indexing  # noqa: F401
 from bital.ops import join  # noqa: F401
+from bital.ops import linear  # noqa: F401
 from bital.ops import likelihood  # noqa: F401
 from bital.ops import loss  # noqa: F401
 from bital.ops import margin  # noqa: F401
@@ -29,6 +31,7 @@ from bital.ops import part  # noqa: F401
 from bital.ops import peaks  # noqa: F401
 from bital.ops import polynomials  # noqa: F401
 from bital.ops import power  # noqa: F401
+from bital.ops import products  # noqa: F401
 from bital.ops import random  # noqa: F401
 from bital.ops import reduce  # noqa: F401
 from bital.ops import rounding  # noqa: F401

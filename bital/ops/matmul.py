@@ -1,20 +1,58 @@
-"""Matrix products.
+"""Matrix products: mm, bmm, mv, dot and the `@` that is all of them.
 
-Room: ops. `mm` takes flags for transposed operands, so that gradients of products are products
-and nothing has to be turned around in memory.
+Room: ops. The products of matrices take flags for transposed operands, so that gradients of
+products are products and nothing has to be turned around in memory. Half precision is multiplied
+in float32 and rounded once.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import BOOL
+import numpy as np
+
+from bital.base.dtype import BOOL, FLOAT, LOW_PRECISION
+from bital.base.size import broadcast_shapes
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ops.api import check_tensor, public
+from bital.ops.api import check_tensor, method, public
 from bital.ops.family import conj
-from bital.tensor.dispatch import binary_with
-from bital.tensor.tensor import Tensor
+from bital.tensor.dispatch import apply, binary_with
+from bital.tensor.tensor import Tensor, edge_of
+
+Ints = tuple[int, ...]
+_PLAIN = (False, False)
+_C_NAMES = {
+    "float32": "float", "float64": "double", "bfloat16": "c10::BFloat16", "float16": "c10::Half",
+    "int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
+    "uint8": "unsigned char", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def check_factors(a: Meta, b: Meta, kernel: str = "addmm_impl_cpu_") -> None:
+    """PyTorch's errors for dtypes that are not multiplied with each other, or at all."""
+    if a.dtype is not b.dtype:
+        x, y = (_C_NAMES.get(m.dtype.name, m.dtype.name) for m in (a, b))
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {x} != {y}")
+    if a.dtype.category == BOOL:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+
+
+def product(a: Any, b: Any) -> Any:
+    """The product of matrices (M, K) and (K, N), or of a matrix and a vector."""
+    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+        return np.dot(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+    return np.dot(a, b)
+
+
+def products(a: Any, b: Any) -> Any:
+    """The products of matrices (..., M, K) and (..., K, N), their batches broadcast."""
+    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+        return np.matmul(a.astype(np.float32), b.astype(np.float32), order="C").astype(a.dtype)
+    return np.matmul(a, b, order="C")
 
 
 def _mm_rule(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
@@ -22,50 +60,41 @@ def _mm_rule(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
         raise RuntimeError("self must be a matrix")
     if b.ndim != 2:
         raise RuntimeError("mat2 must be a matrix")
-    if a.dtype is not b.dtype:
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(a)} != {_c_name(b)}"
-        )
+    check_factors(a, b)
     m, k = a.shape[::-1] if turn_a else a.shape
     k2, n = b.shape[::-1] if turn_b else b.shape
     if k != k2:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})")
-    if a.dtype.category == BOOL:
-        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
-    return meta_of((m, n), a.dtype, a.device), {"turn_a": turn_a, "turn_b": turn_b}
+    attrs = {"turn_a": turn_a, "turn_b": turn_b, "half": a.dtype in LOW_PRECISION}
+    return meta_of((m, n), a.dtype, a.device), attrs
 
 
-def _c_name(m: Meta) -> str:
-    names = {"float32": "float", "float64": "double", "bfloat16": "c10::BFloat16",
-             "float16": "c10::Half", "int64": "long", "int32": "int"}  # fmt: skip
-    return names.get(m.dtype.name, m.dtype.name)
-
-
-def _mm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool) -> Any:
-    if turn_b and 4 * a.shape[turn_a] < b.shape[0]:
-        # a few rows against a turned matrix: BLAS takes a third less for the turned product
-        return xp.matmul(b, a if turn_a else a.T).T
-    return xp.matmul(a.T if turn_a else a, b.T if turn_b else b)
+def _mm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool, half: bool) -> Any:
+    if turn_a:
+        a = a.T
+    if turn_b:
+        b = b.T
+    return product(a, b) if half else a.dot(b)
 
 
 def _mm_vjp_a(g: Tensor, b: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
     # out = A B with A, B perhaps turned: dA = g B^T, and the transpose of that where A is turned
     if turn_a:
-        return _product(conj(b), g, (turn_b, True))
-    return _product(g, conj(b), (False, not turn_b))
+        return matrix_product(conj(b), g, (turn_b, True))
+    return matrix_product(g, conj(b), (False, not turn_b))
 
 
 def _mm_vjp_b(g: Tensor, a: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
     if turn_b:
-        return _product(g, conj(a), (True, turn_a))
-    return _product(conj(a), g, (not turn_a, False))
+        return matrix_product(g, conj(a), (True, turn_a))
+    return matrix_product(conj(a), g, (not turn_a, False))
 
 
 _MM = Op(
     "mm", _mm_rule, _mm_impl, inputs=("a", "b"), vjp=(_mm_vjp_a, _mm_vjp_b), grad_fn="MmBackward0"
 )
-_product = binary_with(_MM)
-_PLAIN = (False, False)
+#: the product of two matrices, each turned if its flag of the third argument says so
+matrix_product = binary_with(_MM)
 
 
 @public(out=True)
@@ -73,4 +102,317 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of matrices (M, K) and (K, N), as `torch.mm`."""
     if not isinstance(mat2, Tensor):
         check_tensor(mat2, "mm", "mat2", 2)
-    return _product(input, mat2, _PLAIN)
+    return matrix_product(input, mat2, _PLAIN)
+
+
+def _swapped(x: Any) -> Any:
+    return x.swapaxes(-1, -2)
+
+
+def _batches(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
+    """The rule of products of matrices in batches that broadcast."""
+    check_factors(a, b, "baddbmm_with_gemm")
+    m, k = (a.shape[-1], a.shape[-2]) if turn_a else a.shape[-2:]
+    k2, n = (b.shape[-1], b.shape[-2]) if turn_b else b.shape[-2:]
+    batch = broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+    if k != k2:
+        total = math.prod(batch)
+        if a.ndim == 2 or b.ndim == 2:
+            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})")
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{total}, {k}] but got: [{total}, {k2}]."
+        )
+    return meta_of((*batch, m, n), a.dtype, a.device), {"turn_a": turn_a, "turn_b": turn_b}
+
+
+def _bmm_rule(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
+    for k, m in enumerate((a, b)):
+        if m.ndim != 3:
+            raise RuntimeError(f"batch{k + 1} must be a 3D tensor")
+    first, inner = a.shape[0], a.shape[1 if turn_a else 2]
+    if (b.shape[0], b.shape[2 if turn_b else 1]) != (first, inner):
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{first}, {inner}] "
+            f"but got: [{b.shape[0]}, {b.shape[1]}]."
+        )
+    return _batches(a, b, turn_a, turn_b)
+
+
+def _bmm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool) -> Any:
+    return products(_swapped(a) if turn_a else a, _swapped(b) if turn_b else b)
+
+
+def _bmm_vjp_a(g: Tensor, b: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
+    if turn_a:
+        return batch_product(conj(b), g, (turn_b, True))
+    return batch_product(g, conj(b), (False, not turn_b))
+
+
+def _bmm_vjp_b(g: Tensor, a: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
+    if turn_b:
+        return batch_product(g, conj(a), (True, turn_a))
+    return batch_product(conj(a), g, (not turn_a, False))
+
+
+def _batch_op(name: str, rule: Callable, grad_fn: str) -> Callable:
+    return binary_with(
+        Op(name, rule, _bmm_impl, inputs=("a", "b"), vjp=(_bmm_vjp_a, _bmm_vjp_b), grad_fn=grad_fn)
+    )
+
+
+_bmm = _batch_op("bmm", _bmm_rule, "BmmBackward0")
+#: products of matrices in batches that broadcast, with flags for turned ones
+batch_product = _batch_op("batch_product", _batches, "UnsafeViewBackward0")
+_matrix_by_batch = _batch_op("matrix_by_batch", _batches, "CloneBackward0")
+
+
+@public(out=True)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of matrices (B, M, K) and (B, K, N), as `torch.bmm`."""
+    return _bmm(check_tensor(input, "bmm"), check_tensor(mat2, "bmm", "mat2", 2), _PLAIN)
+
+
+def rows_of(x: Any) -> Any:
+    """(..., K) as a matrix of all its rows."""
+    return x if x.ndim == 2 else x.reshape(-1 if x.size else math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _fold_rule(x: Meta, w: Meta, turned: bool) -> tuple[Meta, dict]:
+    check_factors(x, w)
+    k, n = w.shape[::-1] if turned else w.shape
+    if x.shape[-1] != k:
+        rows = math.prod(x.shape[:-1])
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and {k}x{n})"
+        )
+    out = meta_of((*x.shape[:-1], n), x.dtype, x.device)
+    return out, {"turned": turned, "shape": out.shape}
+
+
+def _fold_impl(xp: Any, x: Any, w: Any, *, turned: bool, shape: Ints) -> Any:
+    return product(rows_of(x), w.T if turned else w).reshape(shape)
+
+
+#: (..., K) by a matrix (K, N), or by the transpose of one (N, K): one product of all the rows
+_FOLD = Op(
+    "fold_product",
+    _fold_rule,
+    _fold_impl,
+    inputs=("x", "w"),
+    vjp=(
+        lambda g, w, turned: fold_product(g, conj(w), (not turned,)),
+        lambda g, x, turned: sum_of_outer(g, conj(x)) if turned else sum_of_outer(conj(x), g),
+    ),
+    grad_fn="UnsafeViewBackward0",
+)
+fold_product = binary_with(_FOLD)
+
+
+def _outer_rule(x: Meta, g: Meta) -> tuple[Meta, dict]:
+    return meta_of((x.shape[-1], g.shape[-1]), x.dtype, x.device), {}
+
+
+#: the sum over all rows of their outer products: what a matrix gets from (..., K) and (..., N)
+_SUM_OF_OUTER = Op(
+    "sum_of_outer",
+    _outer_rule,
+    lambda xp, x, g: product(rows_of(x).T, rows_of(g)),
+    inputs=("x", "g_"),
+    vjp=(
+        lambda h, g_: fold_product(g_, conj(h), (True,)),
+        lambda h, x: fold_product(x, h, (False,)),
+    ),
+    grad_fn="MmBackward0",
+)
+
+
+def sum_of_outer(x: Tensor, g: Tensor) -> Tensor:
+    """The sum over rows of x (..., K) and g (..., N) of their outer products, (K, N)."""
+    if x._meta.ndim == 2 == g._meta.ndim:
+        return matrix_product(x, g, (True, False))
+    return apply(_SUM_OF_OUTER, (x, g))
+
+
+def _vector_rule(a: Meta, v: Meta) -> tuple[Meta, dict]:
+    check_factors(a, v)
+    if a.shape[-1] != v.shape[0]:
+        if a.ndim == 2:
+            raise RuntimeError(
+                f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec "
+                f"({v.shape[0]})"
+            )
+        raise RuntimeError(
+            f"size mismatch, got input ({math.prod(a.shape[:-1])}), mat "
+            f"({math.prod(a.shape[:-1])}x{a.shape[-1]}), vec ({v.shape[0]})"
+        )
+    out = meta_of(a.shape[:-1], a.dtype, a.device)
+    return out, {"shape": out.shape}
+
+
+def _vector_impl(xp: Any, a: Any, v: Any, *, shape: Ints) -> Any:
+    return product(rows_of(a), v).reshape(shape)
+
+
+def _column(g: Tensor) -> Tensor:
+    return g.unsqueeze(-1)  # type: ignore[attr-defined]
+
+
+def _vector_op(name: str, grad_fn: str) -> Callable:
+    """(..., K) by a vector (K): one sum of products per row."""
+    op = Op(
+        name,
+        _vector_rule,
+        _vector_impl,
+        inputs=("a", "v"),
+        vjp=(
+            lambda g, v: _column(g) * conj(v),
+            lambda g, a: sum_of_outer(conj(a), _column(g)).view(-1),  # type: ignore[attr-defined]
+        ),
+        grad_fn=grad_fn,
+    )
+    return lambda a, v: apply(op, (a, v))
+
+
+_matrix_vector = _vector_op("mv", "MvBackward0")
+_rows_by_vector = _vector_op("rows_by_vector", "UnsafeViewBackward0")
+
+
+@public(out=True)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix (M, K) and a vector (K), as `torch.mv`."""
+    check_tensor(input, "mv")
+    check_tensor(vec, "mv", "vec", 2)
+    if input._meta.ndim != 2 or vec._meta.ndim != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got 1, {input._meta.ndim}, {vec._meta.ndim}"
+        )
+    return _matrix_vector(input, vec)
+
+
+def _row_rule(v: Meta, w: Meta) -> tuple[Meta, dict]:
+    check_factors(v, w)
+    if v.shape[0] != w.shape[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied (1x{v.shape[0]} and "
+            f"{w.shape[0]}x{w.shape[1]})"
+        )
+    return meta_of((w.shape[1],), v.dtype, v.device), {}
+
+
+#: a vector (K) by a matrix (K, N)
+_ROW_BY_MATRIX = Op(
+    "row_by_matrix",
+    _row_rule,
+    lambda xp, v, w: product(v, w),
+    inputs=("v", "w"),
+    vjp=(
+        lambda g, w: _matrix_vector(conj(w), g),
+        lambda g, v: _column(conj(v)) * g,
+    ),
+    grad_fn="SqueezeBackward4",
+)
+
+
+def _dot_rule(name: str) -> Callable:
+    def rule(a: Meta, b: Meta) -> tuple[Meta, dict]:
+        if a.ndim != 1 or b.ndim != 1:
+            raise RuntimeError(
+                f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors"
+            )
+        if a.dtype is not b.dtype:
+            raise RuntimeError(
+                f"dot : expected both vectors to have same dtype, but found "
+                f"{a.dtype.legacy_name} and {b.dtype.legacy_name}"
+            )
+        if a.numel != b.numel:
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor [{a.numel}] and src [{b.numel}] to "
+                f"have the same number of elements, but got {a.numel} and {b.numel} elements "
+                "respectively"
+            )
+        if a.dtype.category == BOOL:
+            raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
+        return meta_of((), a.dtype, a.device), {}
+
+    return rule
+
+
+_DOT = Op(
+    "dot",
+    _dot_rule("dot"),
+    lambda xp, a, b: product(a, b),
+    inputs=("a", "b"),
+    vjp=(lambda g, b: g * conj(b), lambda g, a: g * conj(a)),
+)
+_VDOT = Op(
+    "vdot",
+    _dot_rule("vdot"),
+    lambda xp, a, b: product(a.conj() if a.dtype.kind == "c" else a, b),
+    inputs=("a", "b"),
+    vjp=(lambda g, b: conj(g) * b, lambda g, a: g * a),
+)
+
+
+@public(out=True)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of the products of two vectors' elements, as `torch.dot`."""
+    return apply(_DOT, (check_tensor(input, "dot"), check_tensor(tensor, "dot", "tensor", 2)))
+
+
+@public(out=True)
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """As `dot`, the first vector conjugated."""
+    return apply(_VDOT, (check_tensor(input, "vdot"), check_tensor(other, "vdot", "other", 2)))
+
+
+@public(out=True)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product of tensors of any rank, batches broadcast, as `torch.matmul`."""
+    if not isinstance(other, Tensor):
+        check_tensor(other, "matmul", "other", 2)
+    m, n = check_tensor(input, "matmul")._meta.ndim, other._meta.ndim
+    if m == 2 == n:
+        return matrix_product(input, other, _PLAIN)
+    if not m or not n:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D"
+        )
+    if n == 1:
+        if m == 1:
+            return apply(_DOT, (input, other))
+        return _matrix_vector(input, other) if m == 2 else _rows_by_vector(input, other)
+    if n == 2:
+        return apply(_ROW_BY_MATRIX, (input, other)) if m == 1 else fold_product(
+            input, other, (False,)
+        )
+    if m == 1:
+        return _vector_by_batch(input, other)
+    if m == 2 and edge_of(input) is not None and input._meta.dtype.category >= FLOAT:
+        return _matrix_by_batch(input, other, _PLAIN)
+    return batch_product(input, other, _PLAIN)
+
+
+def _vector_by_batch(v: Tensor, other: Tensor) -> Tensor:
+    """A vector by matrices: the turned matrices by the vector."""
+    check_factors(v._meta, other._meta)
+    if v._meta.numel != other._meta.shape[-2]:
+        *batch, k, n = other._meta.shape
+        raise RuntimeError(
+            f"size mismatch, got input ({math.prod(batch) * n}), mat ({math.prod(batch) * n}x{k}), "
+            f"vec ({v._meta.numel})"
+        )
+    return _rows_by_vector(other.transpose(-1, -2), v)  # type: ignore[attr-defined]
+
+
+public("linalg", name="matmul", method=False, out=True)(matmul)
+
+
+@method
+def __matmul__(self: Tensor, other: Any) -> Any:
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+@method
+def __rmatmul__(self: Tensor, other: Any) -> Any:
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
