@@ -282,12 +282,20 @@ def _indices(
     return dim + len(mask_shape)
 
 
+def mask_positions(index: Tensor) -> list[Tensor]:
+    """An index tensor as it is; a mask as the positions of what is true in it, axis by axis."""
+    if index._meta.dtype is not bool_:
+        return [index]
+    found = np.nonzero(array_of(index))
+    return [from_array(np.ascontiguousarray(where, np.int64)) for where in found]
+
+
 def _positions(place: Place) -> tuple[Tensor, ...]:
     """The index tensors, masks replaced by the positions of what is true in them."""
     found: dict[int, Tensor] = {}
     for axis, mask in place.masks:
-        for k, where in enumerate(np.nonzero(array_of(mask))):
-            found[axis + k] = from_array(np.ascontiguousarray(where, np.int64))
+        for k, where in enumerate(mask_positions(mask)):
+            found[axis + k] = where
     return tuple([found.get(axis, t) for axis, t in zip(place.axes, place.indices)])
 
 
@@ -312,7 +320,7 @@ def _items(index: Any) -> tuple:
 
 
 @method
-def __getitem__(self: Tensor, index: Any) -> Tensor:  # noqa: N807
+def __getitem__(self: Tensor, index: Any) -> Tensor:
     """`self[index]`: a view for ints, slices, None and …, a copy where index tensors take part."""
     kind = index.__class__
     if kind is int:
@@ -329,7 +337,7 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:  # noqa: N807
 
 
 @method
-def __setitem__(self: Tensor, index: Any, value: Any) -> None:  # noqa: N807
+def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     """`self[index] = value`: writes a number or a tensor, broadcast, where the index says."""
     src = _source(self, value)
     if index is False:
@@ -436,13 +444,13 @@ def _check_expands(src: Meta, target: Meta) -> None:
 
 
 @method
-def __delitem__(self: Tensor, index: Any) -> None:  # noqa: N807
+def __delitem__(self: Tensor, index: Any) -> None:
     """Refused, as in PyTorch."""
     raise TypeError("Tensor does not support deleting items")
 
 
 @method
-def __iter__(self: Tensor) -> Iterator[Tensor]:  # noqa: N807
+def __iter__(self: Tensor) -> Iterator[Tensor]:
     """The views along the first axis."""
     if not self._meta.ndim:
         raise TypeError("iteration over a 0-d tensor")
@@ -450,7 +458,7 @@ def __iter__(self: Tensor) -> Iterator[Tensor]:  # noqa: N807
 
 
 @method
-def __contains__(self: Tensor, element: Any) -> bool:  # noqa: N807
+def __contains__(self: Tensor, element: Any) -> bool:
     """Whether any element equals a number, or a tensor broadcast against this one."""
     if not isinstance(element, (Tensor, int, float, complex, np.number)):
         raise RuntimeError(
@@ -461,6 +469,6 @@ def __contains__(self: Tensor, element: Any) -> bool:  # noqa: N807
 
 
 @method
-def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
+def __reversed__(self: Tensor) -> Tensor:
     """The tensor turned around along its first axis."""
     return self.flip(0) if self._meta.ndim else self  # type: ignore[attr-defined]
