@@ -141,11 +141,13 @@ class Op:
     alias     the result may share memory with the first operand
     fresh     the result is a buffer of its own, contiguous
     fallible  impl may raise for the data it meets; the user's line is kept for the message
+    empty_edges  edges that PyTorch's node has beside the inputs', where it takes a number for a
+              tensor
     """
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "memo", "vjps", "node_class",
+        "alias", "fresh", "fallible", "empty_edges", "memo", "vjps", "node_class",
     )  # fmt: skip
 
     def __init__(
@@ -163,10 +165,12 @@ class Op:
         alias: bool = False,
         fresh: bool = True,
         fallible: bool = False,
+        empty_edges: int = 0,
     ) -> None:
         self.name, self.rule, self.impl, self.inputs, self.params = name, rule, impl, inputs, params
         self.vjp, self.elementwise, self.out = vjp, elementwise, out
         self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
+        self.empty_edges = empty_edges
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}
         self.vjps: dict[int, Vjp] = {}

@@ -328,10 +328,12 @@ def softsign(input: Tensor) -> Tensor:
 _HARDSIGMOID_BACKWARD = masked_op(
     "hardsigmoid_backward", lambda xp, x: (x > -3) & (x < 3), second=True
 )
+#: as PyTorch has it, in single precision also for doubles
+_SIXTH = 0.1666666716337204
 _HARDSIGMOID = unary_op(
     "hardsigmoid",
     lambda xp, x: xp.minimum(xp.maximum(x + 3, 0), 6) / 6,
-    lambda g, x: apply(_HARDSIGMOID_BACKWARD, (g * (1 / 6), x)),
+    lambda g, x: apply(_HARDSIGMOID_BACKWARD, (g * _SIXTH, x)),
     kind="promote",
     refuse=ONLY_FLOATS,
 )

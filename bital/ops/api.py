@@ -80,8 +80,9 @@ def takes_out(fn: Callable) -> Callable:
     def spelled(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return fn(*args, **kwargs)
-        for each in out if isinstance(out, (tuple, list)) else (out,):
-            if local.trace.grad and edge_of(each) is not None:
+        outs = out if isinstance(out, (tuple, list)) else (out,)
+        for each in (*outs, *args, *kwargs.values()):
+            if isinstance(each, Tensor) and local.trace.grad and edge_of(each) is not None:
                 raise RuntimeError(
                     f"{fn.__name__}(): functions with out=... arguments don't support automatic "
                     "differentiation, but one of the arguments requires grad."

@@ -58,7 +58,7 @@ _add = binary(
 _add_number = with_scalar(
     scalar_op(
         "add_scalar", "add", lambda g: g, grad_fn="AddBackward0", refuse=(UNSIGNED,),
-        kernel="add_stub",
+        kernel="add_stub", empty_edges=1,
     )
 )  # fmt: skip
 _sub = binary(
@@ -69,7 +69,7 @@ _sub = binary(
 _sub_number = with_scalar(
     scalar_op(
         "sub_scalar", "subtract", lambda g: g, grad_fn="SubBackward0", refuse=_SUB_REFUSES,
-        kernel="add_stub",
+        kernel="add_stub", empty_edges=1,
     )
 )  # fmt: skip
 _rsub_number = with_scalar(
@@ -85,9 +85,10 @@ _mul = binary(
 )
 _mul_number = with_scalar(
     scalar_op(
-        "mul_scalar", "multiply", lambda g, scalar: g * conj(scalar), grad_fn="MulBackward0"
+        "mul_scalar", "multiply", lambda g, scalar: g * conj(scalar), grad_fn="MulBackward0",
+        empty_edges=1,
     )
-)
+)  # fmt: skip
 _neg = unary(
     unary_op(
         "neg", "negative", lambda g: -g, kind="promote",

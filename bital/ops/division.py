@@ -80,7 +80,7 @@ _div = binary(binary_op("div", "true_divide", _DIV_VJP, kind="float"))
 _div_number = with_scalar(
     scalar_op(
         "div_scalar", "true_divide", lambda g, scalar: g / conj(scalar), kind="float",
-        grad_fn="DivBackward0",
+        grad_fn="DivBackward0", empty_edges=1,
     )
 )  # fmt: skip
 
@@ -100,7 +100,7 @@ def _whole(
     )
     number = scalar_op(
         f"{name}_scalar", impl, scalar_vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[1],
-        fallible=True,
+        fallible=True, empty_edges=int(grad_fns[0] == "DivBackward2"),
     )  # fmt: skip
     return binary(both), with_scalar(number)
 

@@ -194,10 +194,12 @@ def scalar_op(
     inputs: tuple[str] = ("self",),
     scalar: str = "scalar",
     fallible: bool = False,
+    empty_edges: int = 0,
 ) -> Op:
     """Declare an elementwise operator of a tensor `self` and a run-time scalar `scalar`.
 
-    With `reverse` the scalar is the first operand of `impl`.
+    With `reverse` the scalar is the first operand of `impl`. `empty_edges` is 1 where PyTorch
+    makes the number a tensor first, which its node then has an edge for.
     """
     inner = elementwise_rule(kind, refuse, kernel or f"{name}_cpu")
 
@@ -217,6 +219,7 @@ def scalar_op(
         elementwise=True,
         out=_takes_out(impl, kind),
         fallible=fallible,
+        empty_edges=empty_edges,
     )
 
 

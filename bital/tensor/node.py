@@ -183,6 +183,10 @@ class OpNode(Node):
         else:
             self.saved = [pack(tensors[i]) if kind is INPUT else None for kind, i in self.vjp.saves]
 
+    @property
+    def next_functions(self) -> tuple:
+        return super().next_functions + ((None, 0),) * self.op.empty_edges
+
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
         if (OUTPUT, k) in self.vjp.saves:
