@@ -12,9 +12,9 @@ from bital.base.dtype import int32, int64
 from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
-from bital.ir.trace import local
 from bital.ops.api import check_tensor, public
-from bital.tensor.dispatch import apply, assign
+from bital.ops.buffer import update
+from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, array_of
 
 
@@ -128,14 +128,8 @@ _RENORM = Op(
 @public(method=False, name="embedding_renorm_")
 def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
     """Scale the rows that `indices` names to the norm `max_norm` where theirs is larger."""
-    trace = local.trace
-    grad = trace.grad
-    trace.grad = False
-    try:
-        out = apply(_RENORM, (weight, indices), (float(norm_type),), (float(max_norm),))
-        return assign(weight, out, trace)
-    finally:
-        trace.grad = grad
+    attrs, params = (float(norm_type),), (float(max_norm),)
+    return update(weight, lambda: apply(_RENORM, (weight, indices), attrs, params))
 
 
 @public(method=False, name="embedding")

@@ -1,0 +1,277 @@
+"""Normalisation: numbers brought to mean 0 and variance 1 along axes, then scaled and shifted.
+
+Room: ops. Layer, group and batch norm in training, and RMS norm (which only divides), are one
+family. With xh the normalised numbers, r the reciprocal deviation and m(.) the mean along the
+normalised axes, the gradient of xh is the self-adjoint map P(g) = r (g - m(g) - xh m(g xh)), and
+the derivative of <v, P(g)> along the input is -r (xh m(v P(g)) + P(v) m(g xh) + P(g) m(v xh)); RMS
+norm lacks the term m(g).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+from bital.base.dtype import BOOL, COMPLEX, INT, LOW_PRECISION, float32
+from bital.ir.meta import Meta
+from bital.ir.op import Op, like
+from bital.ops.family import check_dtype
+from bital.ops.loss import with_names
+from bital.tensor.dispatch import apply
+from bital.tensor.tensor import Tensor
+
+Shape = tuple[int, ...]
+
+
+class Layout(NamedTuple):
+    """How an operator normalises."""
+
+    view: Shape  # the shape in which axes are normalised
+    axes: Shape  # these
+    affine: Shape  # the shape in which weight and bias meet the input
+    centred: bool  # the mean is taken away
+
+    @property
+    def count(self) -> int:
+        """How many numbers share a mean."""
+        return prod([self.view[k] for k in self.axes])
+
+    @property
+    def stats(self) -> Shape:
+        """The shape of a mean for each group of numbers."""
+        return tuple([1 if k in self.axes else n for k, n in enumerate(self.view)])
+
+
+def check_parameters(x: Meta, parameters: list[Meta], kernel: str) -> None:
+    """PyTorch's errors for parameters whose dtype does not fit the input's."""
+    check_dtype(x.dtype, (BOOL, INT, COMPLEX), kernel)
+    if not parameters:
+        return
+    if parameters[0].dtype is not x.dtype:
+        if any(p.dtype is not float32 for p in parameters):
+            raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+        if x.dtype not in LOW_PRECISION:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+        return
+    for p in parameters[1:]:
+        if p.dtype is not x.dtype:
+            raise RuntimeError(
+                f"expected scalar type {x.dtype.legacy_name} but found {p.dtype.legacy_name}"
+            )
+
+
+def wide(x: Any) -> Any:
+    """An array of half precision in float32; another as it is."""
+    return x.astype("float32") if x.dtype.itemsize == 2 else x
+
+
+def _normalised(xp: Any, x: Any, layout: Layout, eps: float) -> tuple:
+    """The normalised numbers in the view's shape, their mean, r, and the variance."""
+    v = wide(x).reshape(layout.view)
+    axes, n = layout.axes, layout.count
+    if layout.centred:
+        mean = xp.add.reduce(v, axis=axes, keepdims=True)
+        mean /= n
+        out = xp.subtract(v, mean)
+        squares = xp.multiply(out, out)
+    else:
+        mean = xp.zeros(layout.stats, v.dtype)
+        out, squares = v, xp.multiply(v, v)
+    var = xp.add.reduce(squares, axis=axes, keepdims=True)
+    var /= n
+    r = 1 / xp.sqrt(var + eps)
+    return xp.multiply(out, r, out=squares), mean, r, var
+
+
+def _hat(xp: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
+    """The normalised numbers again, from what was kept; in an array of its own."""
+    v = wide(x).reshape(layout.view)
+    if not layout.centred:
+        return xp.multiply(v, r)
+    out = xp.subtract(v, mean)
+    return xp.multiply(out, r, out=out)
+
+
+class Normalisation:
+    """The operators of one kind of normalisation, with and without weight and bias.
+
+    name, title  as in "native_layer_norm", "NativeLayerNorm"
+    layout       (input's meta, *attrs) -> Layout; raises PyTorch's errors about the shape
+    check        (input's, weight's, bias's metas or None, *attrs): raises those about the rest
+    """
+
+    def __init__(
+        self, name: str, title: str, layout: Callable, check: Callable, grad_fn: str | None = None
+    ) -> None:
+        self.name, self.title, self.layout, self.check = name, title, layout, check
+        self.grad_fn = grad_fn or f"{title}Backward0"
+        self.forward = {(w, b): self._forward(w, b) for w in (False, True) for b in (False, True)}
+        self.back = {w: self._backward(w) for w in (False, True)}
+        self.slope = self._weight_backward()
+
+    def __call__(
+        self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, *attrs: Any
+    ) -> tuple[Tensor, ...]:
+        """The result, and mean, reciprocal deviation and variance in the layout's shape."""
+        tensors = (x,) if weight is None else (x, weight)
+        if bias is not None:
+            tensors += (bias,)
+        return apply(self.forward[weight is not None, bias is not None], tensors, attrs, (eps,))
+
+    def _forward(self, weighted: bool, biased: bool) -> Op:
+        extra = ("weight",) * weighted + ("bias",) * biased
+
+        def rule(x: Meta, *given: Any) -> tuple:
+            parameters, attrs = list(given[: len(extra)]), given[len(extra) :]
+            layout = self.layout(x, *attrs)
+            weight = parameters[0] if weighted else None
+            self.check(x, weight, parameters[-1] if biased else None, *attrs)
+            stats = like(x, layout.stats, float32 if x.dtype in LOW_PRECISION else None)
+            return (x, stats, stats, stats), {"layout": layout}
+
+        def impl(xp: Any, x: Any, *given: Any, layout: Layout) -> tuple:
+            *parameters, eps = given
+            out, mean, r, var = _normalised(xp, x, layout, eps)
+            out = out.reshape(x.shape)
+            if weighted:
+                out = xp.multiply(out, wide(parameters[0]).reshape(layout.affine), out=out)
+            if biased:
+                out = xp.add(out, wide(parameters[-1]).reshape(layout.affine), out=out)
+            return out.astype(x.dtype, copy=False), mean, r, var
+
+        kept = ("input", "out1", "out2", *extra[:weighted], "eps", "layout")
+        vjps = [with_names(self._descend, *kept)]
+        if weighted:
+            vjps.append(with_names(self._along_weight, *kept))
+        if biased:
+            vjps.append(with_names(_along_bias, "bias_meta", "layout"))
+        return Op(
+            f"{self.name}{'_weight' * weighted}{'_bias' * biased}", rule, impl,
+            inputs=("input", *extra), params=("eps",), vjp=tuple(vjps), grad_fn=self.grad_fn,
+        )  # fmt: skip
+
+    def _descend(self, g: Any, x: Tensor, mean: Tensor, r: Tensor, *given: Any) -> Tensor:
+        *weights, eps, layout = given
+        tensors = (g[0], x, mean.detach(), r.detach(), *weights)  # type: ignore[attr-defined]
+        return apply(self.back[bool(weights)], tensors, (layout,), (eps,))
+
+    def _along_weight(self, g: Any, x: Tensor, mean: Tensor, r: Tensor, *given: Any) -> Any:
+        weight, eps, layout = given
+        tensors = (g[0], x, mean.detach(), r.detach())  # type: ignore[attr-defined]
+        return apply(self.slope, tensors, (layout,), (eps,)).reshape(weight._meta.shape)
+
+    def _backward(self, weighted: bool) -> Op:
+        extra = ("weight",) * weighted
+
+        def rule(g: Meta, x: Meta, *given: Any) -> tuple[Meta, dict]:
+            return x, {"layout": given[-1]}
+
+        def impl(xp: Any, g: Any, x: Any, mean: Any, r: Any, *given: Any, layout: Layout) -> Any:
+            g = wide(g)
+            if weighted:
+                g = xp.multiply(g, wide(given[0]).reshape(layout.affine))
+            g, hat = g.reshape(layout.view), _hat(xp, x, mean, r, layout)
+            axes, n = layout.axes, layout.count
+            along = xp.add.reduce(g * hat, axis=axes, keepdims=True) / n
+            hat *= along
+            out = xp.subtract(g, hat, out=hat)
+            if layout.centred:
+                out -= xp.add.reduce(g, axis=axes, keepdims=True) / n
+            out *= r
+            return out.reshape(x.shape).astype(x.dtype, copy=False)
+
+        kept = ("g", "input", "mean", "r", *extra, "eps", "layout")
+        vjps: list[Callable | None] = [
+            with_names(self._along_g, *kept), with_names(self._along_input, *kept), None, None,
+        ]  # fmt: skip
+        if weighted:
+            vjps.append(with_names(self._along_inner_weight, *kept))
+        return Op(
+            f"{self.name}{'_weight' * weighted}_backward", rule, impl,
+            inputs=("g", "input", "mean", "r", *extra), params=("eps",), vjp=tuple(vjps),
+            grad_fn=f"{self.title}BackwardBackward0",
+        )  # fmt: skip
+
+    def _project(self, v: Any, x: Any, mean: Any, r: Any, eps: float, layout: Layout) -> Any:
+        """P(v)."""
+        return apply(self.back[False], (v, x, mean, r), (layout,), (eps,))
+
+    def _along_g(self, v: Any, g: Any, x: Any, mean: Any, r: Any, *given: Any) -> Any:
+        *weights, eps, layout = given
+        projected = self._project(v, x, mean, r, eps, layout)
+        return projected * weights[0].reshape(layout.affine) if weights else projected
+
+    def _along_inner_weight(self, v: Any, g: Any, x: Any, mean: Any, r: Any, *given: Any) -> Any:
+        weight, eps, layout = given
+        return _onto(g * self._project(v, x, mean, r, eps, layout), weight._meta, layout)
+
+    def _along_input(self, v: Any, g: Any, x: Any, mean: Any, r: Any, *given: Any) -> Any:
+        *weights, eps, layout = given
+        if weights:
+            g = g * weights[0].reshape(layout.affine)
+        # made of x anew, so that derivatives of any order see all of x's influence
+        hat, r_of_x = _of_input(x, eps, layout)
+        pv, pg, v, g = [
+            t.reshape(layout.view) for t in (self._project(v, x, mean, r, eps, layout),
+                                             self._project(g, x, mean, r, eps, layout), v, g)
+        ]  # fmt: skip
+
+        def m(t: Any) -> Any:
+            return t.mean(layout.axes, keepdim=True)
+
+        bent = hat * m(v * pg) + pv * m(g * hat) + pg * m(v * hat)
+        return (bent * -r_of_x).reshape(x._meta.shape)
+
+    def _weight_backward(self) -> Op:
+        def rule(g: Meta, x: Meta, mean: Meta, r: Meta, layout: Layout) -> tuple[Meta, dict]:
+            return like(r, layout.affine), {"layout": layout}
+
+        def impl(
+            xp: Any, g: Any, x: Any, mean: Any, r: Any, eps: float, *, layout: Layout
+        ) -> Any:
+            hat = _hat(xp, x, mean, r, layout).reshape(x.shape)
+            hat *= wide(g)
+            lead = x.ndim - len(layout.affine)
+            axes = tuple(
+                [k for k in range(x.ndim) if k < lead or layout.affine[k - lead] < x.shape[k]]
+            )
+            return xp.add.reduce(hat, axis=axes).reshape(layout.affine)
+
+        kept = ("g", "input", "mean", "r", "eps", "layout")
+        return Op(
+            f"{self.name}_weight_slope", rule, impl, inputs=kept[:4], params=("eps",),
+            vjp=(
+                with_names(
+                    lambda v, g, x, mean, r, eps, layout:
+                        v * _of_input(x, eps, layout)[0].reshape(x._meta.shape),
+                    *kept,
+                ),
+                with_names(
+                    lambda v, g, x, mean, r, eps, layout:
+                        self._project(g * v, x, mean, r, eps, layout),
+                    *kept,
+                ),
+                None,
+                None,
+            ),
+            grad_fn=f"{self.title}BackwardBackward0",
+        )  # fmt: skip
+
+
+def _of_input(x: Any, eps: float, layout: Layout) -> tuple[Any, Any]:
+    """The normalised numbers and the reciprocal deviation, of public operators, in the view."""
+    v = x.reshape(layout.view)
+    if layout.centred:
+        v = v - v.mean(layout.axes, keepdim=True)
+    r = ((v * v).mean(layout.axes, keepdim=True) + eps).rsqrt()
+    return v * r, r
+
+
+def _onto(t: Any, parameter: Meta, layout: Layout) -> Any:
+    """A gradient in the input's shape summed to a weight's or a bias's."""
+    return t.sum_to_size(layout.affine).reshape(parameter.shape)
+
+
+def _along_bias(g: Any, bias: Meta, layout: Layout) -> Any:
+    return _onto(g[0], bias, layout)
