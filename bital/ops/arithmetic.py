@@ -79,9 +79,7 @@ _rsub_number = with_scalar(
     )
 )  # fmt: skip
 _mul = binary(
-    binary_op(
-        "mul", "multiply", (lambda g, other: g * conj(other), lambda g, self: g * conj(self))
-    )
+    binary_op("mul", "multiply", (lambda g, other: g * conj(other), lambda g, self: g * conj(self)))
 )
 _mul_number = with_scalar(
     scalar_op(

@@ -110,9 +110,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return bool(np.equal(array_of(input), array_of(other)).all())
 
 
-def _close(
-    xp: Any, x: Any, y: Any, rtol: float, atol: float, *, equal_nan: bool, wide: Any
-) -> Any:
+def _close(xp: Any, x: Any, y: Any, rtol: float, atol: float, *, equal_nan: bool, wide: Any) -> Any:
     """|x - y| <= atol + rtol |y|; equal infinities are close."""
     if x.dtype.kind == "b":
         x, y = x.astype(xp.int8), y.astype(xp.int8)

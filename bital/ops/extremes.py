@@ -67,9 +67,7 @@ _KEEPS = {
 def _extreme(name: str, vjp: tuple[Callable, Callable], kernel: str) -> Callable:
     """The public function of one of the four."""
     complexes = (COMPLEX, RuntimeError, f"{name} not implemented for complex tensors.")
-    call = binary(
-        binary_op(name, name, vjp, refuse=(complexes, UNSIGNED), kernel=f"{kernel}_cpu")
-    )
+    call = binary(binary_op(name, name, vjp, refuse=(complexes, UNSIGNED), kernel=f"{kernel}_cpu"))
 
     def fn(input: Tensor, other: Tensor) -> Tensor:
         if not isinstance(input, Tensor) or not isinstance(other, Tensor):

@@ -32,9 +32,7 @@ def _like_g(g: Meta, *_: Any) -> tuple[Meta, dict]:
     return g, {}
 
 
-def backward_op(
-    name: str, impl: Callable, second: Callable, params: tuple[str, ...] = ()
-) -> Op:
+def backward_op(name: str, impl: Callable, second: Callable, params: tuple[str, ...] = ()) -> Op:
     """g times a slope at x, as one instruction.
 
     `second(gg, g, x, *params)` is the gradient by x of a product with gg; that by g is the
@@ -73,9 +71,7 @@ def _elu_backward(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_sca
     return select(xp, xp.less_equal(x, 0), below, g * scale if scale != 1 else g)
 
 
-def _elu_of_result(
-    xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float
-) -> Any:
+def _elu_of_result(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = x + alpha * scale
     below *= input_scale
     below *= g
@@ -248,9 +244,7 @@ _BELOW_THRESHOLD = masked_op(
 )
 
 
-def _softplus_second(
-    gg: Tensor, g: Tensor, x: Tensor, beta: float, threshold: float
-) -> Tensor:
+def _softplus_second(gg: Tensor, g: Tensor, x: Tensor, beta: float, threshold: float) -> Tensor:
     s = sigmoid(x * beta)
     return apply(_BELOW_THRESHOLD, (gg * g * (s * (1 - s) * beta), x), (), (beta, threshold))
 
@@ -293,9 +287,7 @@ def _logsigmoid_second(gg: Tensor, g: Tensor, x: Tensor) -> Tensor:
     return gg * g * (s * (s - 1))
 
 
-_LOGSIGMOID_BACKWARD = backward_op(
-    "log_sigmoid_backward", _logsigmoid_backward, _logsigmoid_second
-)
+_LOGSIGMOID_BACKWARD = backward_op("log_sigmoid_backward", _logsigmoid_backward, _logsigmoid_second)
 _logsigmoid = unary(
     unary_op(
         "log_sigmoid", _logsigmoid_impl, lambda g, x: apply(_LOGSIGMOID_BACKWARD, (g, x)),

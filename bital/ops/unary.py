@@ -248,9 +248,7 @@ rad2deg = _declare(
 _CONJ_OP = unary_op(
     "conj_physical", "conjugate", lambda g: conj(g), kind="promote", grad_fn="ConjPhysicalBackward0"
 )
-_CONJ = unary_op(
-    "conj", "conjugate", lambda g: conj(g), kind="promote", grad_fn="ConjBackward0"
-)
+_CONJ = unary_op("conj", "conjugate", lambda g: conj(g), kind="promote", grad_fn="ConjBackward0")
 
 
 @public(name="conj")
