@@ -229,6 +229,8 @@ def turn_in_place(name: str, fn: Any) -> None:
     method(turn)
 
 
-for _name, _fn in (("t_", t), ("transpose_", transpose), ("swapaxes_", transpose),
-                   ("swapdims_", transpose), ("squeeze_", squeeze), ("unsqueeze_", unsqueeze)):  # fmt: skip
-    turn_in_place(_name, _fn)
+turn_in_place("t_", t)
+turn_in_place("squeeze_", squeeze)
+turn_in_place("unsqueeze_", unsqueeze)
+for _name in ("transpose_", "swapaxes_", "swapdims_"):
+    turn_in_place(_name, transpose)

@@ -371,9 +371,10 @@ _SCATTER_REDUCE = Op(
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """`src` combined into a copy of `input` where `index` says: "sum", "prod", "mean", "amax", "amin".
+    """`src` combined into a copy of `input` where `index` says along `dim`.
 
-    Without `include_self` the elements of `input` that are written to do not take part.
+    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self` the elements of
+    `input` that are written to do not take part.
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(
@@ -386,7 +387,7 @@ def scatter_reduce(
 
 @public(out=True)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with broadcasting: elements at `indices` along `dim`, or of all elements in a row."""
+    """`gather` with broadcasting; without `dim`, of all elements in a row."""
     check_tensor(indices, "take_along_dim", "indices", 2)
     if indices._meta.dtype is not int64:
         raise RuntimeError(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.dtype import dtype
 from bital.base.stride import contiguous_strides, elementwise_strides
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -75,6 +76,13 @@ def check_known(x: Tensor, axes: Ints, indices: tuple[Tensor, ...]) -> None:
             n = tuple(x._meta.shape)[k]
             if np.maximum.reduce(buf, None) >= n or np.minimum.reduce(buf, None) < -n:
                 raise_bad(x, axes, indices)
+
+
+def check_real(number: Any, d: dtype) -> None:
+    """PyTorch's error for a complex number that is to become an element of a real tensor."""
+    if isinstance(number, complex) and not d.is_complex:
+        word = {"float32": "float", "float64": "double", "int32": "int"}.get(d.name, f"{d.name}_t")
+        raise RuntimeError(f"value cannot be converted to type {word} without overflow")
 
 
 def raise_bad(x: Tensor, axes: Ints, indices: tuple[Tensor, ...]) -> None:

@@ -152,7 +152,11 @@ def _add_impl(
 _ADD = Op(
     "index_add", _into_rule("index_add_", RuntimeError), _add_impl,
     inputs=("x", "index", "src"), params=("alpha",),
-    vjp=(lambda g: g, None, lambda g, index, dim, alpha: _times(index_select(g, dim, index), alpha)),
+    vjp=(
+        lambda g: g,
+        None,
+        lambda g, index, dim, alpha: _times(index_select(g, dim, index), alpha),
+    ),
     out="first", fallible=True,
 )  # fmt: skip
 
@@ -161,7 +165,10 @@ def _times(g: Any, alpha: Any) -> Any:
     return g if alpha == 1 else g * alpha
 
 
-def _known_range(x: Tensor, dim: int, index: Tensor, kind: type, fn: str = "", low: int = 0) -> None:
+def _known_range(
+    x: Tensor, dim: int, index: Tensor, kind: type, fn: str = "", low: int = 0
+) -> None:
+    """Check an index that is known; with `low`, negative ones count from the end."""
     if index._storage.value.buf is not None:
         dim, n = _size(x, dim)
         try:
@@ -258,7 +265,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 def _reduce_impl(
-    xp: Any, x: Any, index: Any, src: Any, *, dim: int, how: str, include_self: bool, out: Any = None
+    xp: Any,
+    x: Any,
+    index: Any,
+    src: Any,
+    *,
+    dim: int,
+    how: str,
+    include_self: bool,
+    out: Any = None,
 ) -> Any:
     out = _own(xp, x, out)
     into = _front(out, dim)
@@ -425,8 +440,9 @@ def repeat_interleave(
     if not isinstance(repeats, Tensor) and not hasattr(repeats, "__index__"):
         raise TypeError(
             "repeat_interleave() received an invalid combination of arguments - got "
-            f"({type(repeats).__name__}), but expected one of:\n * (Tensor repeats, int dim = None, "
-            "*, int output_size = None)\n * (int repeats, int dim = None, *, int output_size = None)"
+            f"({type(repeats).__name__}), but expected one of:\n"
+            " * (Tensor repeats, int dim = None, *, int output_size = None)\n"
+            " * (int repeats, int dim = None, *, int output_size = None)"
         )
     if dim is None:
         input, dim = input.reshape(-1), 0  # type: ignore[attr-defined]

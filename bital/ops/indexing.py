@@ -20,7 +20,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import local
 from bital.ops.api import method
 from bital.ops.create import constant_value
-from bital.ops.index import MASK_PUT, read_at, write_at
+from bital.ops.index import MASK_PUT, check_real, read_at, write_at
 from bital.ops.split import unbind
 from bital.ops.window import CopySlices, attach, many_node, spread
 from bital.tensor.dispatch import apply, cast_value, check_overlap, check_writable, inplace
@@ -368,10 +368,7 @@ def _source(t: Tensor, value: Any) -> Tensor:
         return value
     d = t._meta.dtype
     if isinstance(value, (bool, int, float, complex, np.number, np.bool_)):
-        if isinstance(value, complex) and not d.is_complex:
-            c_type = {"float32": "float", "float64": "double", "int32": "int"}.get(d.name, d.name)
-            c_type = c_type + "_t" if c_type.startswith(("int6", "int1", "int8", "uint")) else c_type
-            raise RuntimeError(f"value cannot be converted to type {c_type} without overflow")
+        check_real(value, d)
         meta = meta_of((), d, t._meta.device)
         return wrap(constant_value(meta, value), meta)
     raise TypeError(

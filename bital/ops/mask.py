@@ -17,6 +17,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
 from bital.ops.create import check_representable, constant
 from bital.ops.family import common_dtype
+from bital.ops.index import check_real
 from bital.ops.index_axis import put
 from bital.ops.part import diagonal_window
 from bital.ops.split import unbind
@@ -119,13 +120,7 @@ def _fill_rule(x: Meta, mask: Meta, *value: Meta) -> tuple[Meta, dict]:
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value[0].ndim} dimension(s)."
         )
-    shape = x.shape
-    if mask.shape != shape:
-        try:
-            shape = broadcast_shapes(x.shape, mask.shape)
-        except RuntimeError:
-            shape = broadcast_shapes(mask.shape, x.shape)
-    return meta_of(shape, x.dtype, x.device), {}
+    return meta_of(broadcast_shapes(mask.shape, x.shape), x.dtype, x.device), {}
 
 
 def _fill_impl(xp: Any, x: Any, mask: Any, value: Any) -> Any:
@@ -155,9 +150,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     d = input._meta.dtype
     if isinstance(value, Tensor):
         return apply(_FILL_TENSOR, (input, mask, cast(value, d)))
-    if isinstance(value, complex) and not d.is_complex:
-        word = {"float32": "float", "float64": "double", "int32": "int"}.get(d.name, f"{d.name}_t")
-        raise RuntimeError(f"value cannot be converted to type {word} without overflow")
+    check_real(value, d)
     check_representable(value, d)
     return apply(_FILL, (input, mask), (), (int(value) if d.category == 1 else value,))
 
@@ -185,10 +178,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of `input` where the mask is true, as a vector."""
     if check_tensor(mask, "masked_select", "mask", 2)._meta.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    try:
-        shape = broadcast_shapes(mask._meta.shape, input._meta.shape)
-    except RuntimeError:
-        shape = broadcast_shapes(mask._meta.shape, input._meta.shape)
+    shape = broadcast_shapes(mask._meta.shape, input._meta.shape)
     x = input if input._meta.shape == shape else input.expand(shape)  # type: ignore[attr-defined]
     return apply(_SELECT, (x, _true_places(mask, shape)))
 

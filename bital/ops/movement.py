@@ -189,7 +189,8 @@ _REPEAT = Op(
 @public("Tensor")
 def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """A copy repeated that many times along each axis; further ones are new leading axes."""
-    return apply(_REPEAT, (self,), (ints("repeat", "repeats", 1, args if repeats is None else (repeats,)),))
+    counts = ints("repeat", "repeats", 1, args if repeats is None else (repeats,))
+    return apply(_REPEAT, (self,), (counts,))
 
 
 @public()

@@ -169,7 +169,8 @@ def check_in_storage(t: Tensor, shape: Ints, strides: Ints, offset: int) -> None
 @public()
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """Any window on the tensor's storage: shape, strides, and offset of the first element."""
-    shape, strides = ints("as_strided", "size", 2, (size,)), ints("as_strided", "stride", 3, (stride,))
+    shape = ints("as_strided", "size", 2, (size,))
+    strides = ints("as_strided", "stride", 3, (stride,))
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in strides):

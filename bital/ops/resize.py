@@ -27,7 +27,9 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     shape = ints("resize_", "size", 1, sizes)
     for n in shape:
         if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {n}: {list(shape)}"
+            )
     if shape == self._meta.shape and memory_format is None:
         return self
     meta = meta_of(shape, self._meta.dtype, self._meta.device)

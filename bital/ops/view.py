@@ -112,7 +112,9 @@ def view_dtype(t: Tensor, d: dtype) -> Tensor:
                 raise RuntimeError(f"self.{name} must be divisible by {k} {what}, but got {value}")
         for dim, s in enumerate(strides[:-1]):
             if s % k:
-                raise RuntimeError(f"self.stride({dim}) must be divisible by {k} {what}, but got {s}")
+                raise RuntimeError(
+                    f"self.stride({dim}) must be divisible by {k} {what}, but got {s}"
+                )
         shape, offset = (*shape[:-1], shape[-1] // k), offset // k
         strides = (*[s // k for s in strides[:-1]], 1)
     out = bare_view(t, meta_of(shape, d, t._meta.device), strides, offset)
