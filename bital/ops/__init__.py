@@ -28,6 +28,7 @@ from bital.ops import loss  # noqa: F401
 from bital.ops import margin  # noqa: F401
 from bital.ops import mask  # noqa: F401
 from bital.ops import matmul  # noqa: F401
+from bital.ops import norms  # noqa: F401
 from bital.ops import movement  # noqa: F401
 from bital.ops import normalize  # noqa: F401
 from bital.ops import pad  # noqa: F401

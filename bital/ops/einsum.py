@@ -213,7 +213,8 @@ def _as(t: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _pair(a: Term, b: Term, keep: set[int]) -> Term:
     """Two terms multiplied and summed over what neither the result nor another term needs."""
-    size_a, size_b = dict(zip(a.labels, a.tensor._meta.shape)), dict(zip(b.labels, b.tensor._meta.shape))
+    size_a = dict(zip(a.labels, a.tensor._meta.shape))
+    size_b = dict(zip(b.labels, b.tensor._meta.shape))
     both = [x for x in a.labels if x in size_b]
     # a sum over an axis that one side broadcasts is the other side's alone
     lone = {x for x in both if x not in keep and (size_a[x] == 1) != (size_b[x] == 1)}

@@ -104,18 +104,19 @@ def _shared(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
     return apply(_SHARE, (g, x, out), (axis, False))
 
 
-def _shared_or_nan(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
+def shared_or_nan(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
+    """g shared evenly among the elements of x that equal `out` along `axis`, NaN equalling NaN."""
     return apply(_SHARE, (g, x, out), (axis, True))
 
 
 _AMAX = Op("amax", _extreme_rule("amax", "max_values_cpu"), _max_impl, vjp=(_shared,))
 _AMIN = Op("amin", _extreme_rule("amin", "min_values_cpu"), _min_impl, vjp=(_shared,))
 _MAX_ALL = Op(
-    "max", _extreme_rule("max", "max_all"), _max_impl, vjp=(_shared_or_nan,),
+    "max", _extreme_rule("max", "max_all"), _max_impl, vjp=(shared_or_nan,),
     grad_fn="MaxBackward1",
 )  # fmt: skip
 _MIN_ALL = Op(
-    "min", _extreme_rule("min", "min_all"), _min_impl, vjp=(_shared_or_nan,),
+    "min", _extreme_rule("min", "min_all"), _min_impl, vjp=(shared_or_nan,),
     grad_fn="MinBackward1",
 )  # fmt: skip
 

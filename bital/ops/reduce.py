@@ -228,8 +228,8 @@ def _mean_impl(
     xp: Any, x: Any, *, axis: Ints, keepdims: bool, runs: tuple | None, count: int, half: Any
 ) -> Any:
     if half is not None:
-        summed = total(xp, x.astype(np.float32), axis, keepdims, runs).astype(half)
-        return (summed.astype(np.float32) / np.float32(count)).astype(half)
+        summed = total(xp, x.astype(np.float32), axis, keepdims, runs)
+        return (summed / np.float32(count)).astype(half)
     summed = total(xp, x, axis, keepdims, runs)
     return summed / summed.dtype.type(count)
 

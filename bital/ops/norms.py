@@ -1,0 +1,436 @@
+"""Norms of vectors and matrices, and distances between two tensors.
+
+Room: ops. The gradient of a norm is a subgradient where there is no derivative: zero at zero,
+shared among equals for the norms of infinite order. Formulas: PyTorch's documentation of
+`torch.linalg.vector_norm`, and calculus.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bital.base.dtype import COMPLEX, INT, dtype
+from bital.base.errors import Unsupported
+from bital.base.size import normalize_dim
+from bital.ir.meta import Meta
+from bital.ir.op import Op
+from bital.ops.api import NAMESPACES, check_tensor, numpy_names, public
+from bital.ops.broadcast import repeat_over
+from bital.ops.family import common_dtype, elementwise_rule, masked_op
+from bital.ops.peaks import shared_or_nan
+from bital.ops.reduce import Dims, Ints, axes, hashable_dims, reduced, runs_of, total, widened
+from bital.tensor.dispatch import apply, composite
+from bital.tensor.tensor import Tensor
+
+_INF = math.inf
+
+
+def _check_dtype(x: Meta, d: dtype | None) -> dtype:
+    """The dtype a norm is computed in, or PyTorch's error for what has none."""
+    if x.dtype.category <= INT:
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{x.dtype.legacy_name}"
+        )
+    if d is None:
+        return x.dtype
+    if d.category <= INT:
+        raise RuntimeError(
+            "linalg.vector_norm: dtype should be floating point or complex, but got "
+            f"{d.legacy_name}"
+        )
+    if (d.category == COMPLEX) != (x.dtype.category == COMPLEX):
+        kind = "complex" if x.dtype.category == COMPLEX else "floating point"
+        raise RuntimeError(
+            f"linalg.vector_norm: dtype should be {kind} for {kind} inputs, but got {d.legacy_name}"
+        )
+    if d.to_real().itemsize < x.dtype.to_real().itemsize:
+        raise RuntimeError(
+            f"linalg.vector_norm: the dtype of the input ({x.dtype.legacy_name}) should be "
+            f"convertible without narrowing to the specified dtype ({d.legacy_name})"
+        )
+    return d
+
+
+def _rule(x: Meta, p: float, dims: Any, keepdim: bool, d: dtype | None) -> tuple:
+    compute = _check_dtype(x, d)
+    axis = axes(x, dims)
+    if not x.numel and (p < 0 or p == _INF):
+        if dims is None:
+            raise RuntimeError(
+                f"linalg.vector_norm cannot compute the {p:g} norm on an empty tensor because the "
+                "operation does not have an identity"
+            )
+        for k in axis:
+            if not x.shape[k]:
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute the {p:g} norm on the dimension {k} "
+                    "because this dimension is empty and the operation does not have an identity"
+                )
+    out = reduced(x, axis, keepdim, compute.to_real())
+    attrs = {"p": p, "axis": axis, "keepdims": keepdim, "runs": runs_of(x.shape, axis)}
+    return out, attrs, compute
+
+
+def _impl(xp: Any, x: Any, *, p: float, axis: Ints, keepdims: bool, runs: tuple | None) -> Any:
+    d = x.real.dtype
+    x = widened(x)
+    if p == 2:
+        squares = x.real * x.real
+        if x.dtype.kind == "c":
+            squares += x.imag * x.imag
+        return xp.sqrt(total(xp, squares, axis, keepdims, runs)).astype(d, copy=False)
+    size = xp.abs(x)
+    if p == 1:
+        out = total(xp, size, axis, keepdims, runs)
+    elif p == 0:
+        out = total(xp, (size != 0).astype(size.dtype), axis, keepdims, runs)
+    elif p == _INF:
+        out = xp.maximum.reduce(size, axis, None, None, keepdims)
+    elif p == -_INF:
+        out = xp.minimum.reduce(size, axis, None, None, keepdims)
+    else:
+        power = size.dtype.type(p)
+        summed = total(xp, xp.power(size, power), axis, keepdims, runs)
+        out = xp.power(summed, size.dtype.type(1 / p))
+    return out.astype(d, copy=False)
+
+
+#: its first operand where the second is not zero, else 0
+_WHERE_NONZERO = masked_op("where_nonzero", lambda xp, t: t != 0, ("t",))
+
+
+def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> Tensor | None:
+    """The gradient of the p-norm over `axis`, of value `norm`, at x; None where there is none."""
+    shape = x._meta.shape
+    if p == 0:
+        return None
+    if p == 1:
+        return repeat_over(g, shape, axis) * x.sgn()  # type: ignore[attr-defined]
+    if p == 2:
+        return x * repeat_over(apply(_WHERE_NONZERO, (g / norm, norm)), shape, axis)
+    if abs(p) == _INF:
+        return shared_or_nan(g, x.abs(), norm, axis) * x.sgn()  # type: ignore[attr-defined]
+    size = x.abs()  # type: ignore[attr-defined]
+    if p < 2:
+        direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))  # type: ignore[attr-defined]
+    else:
+        direction = x * size ** (p - 2)
+    scale = apply(_WHERE_NONZERO, (g / norm ** (p - 1), norm))
+    return direction * repeat_over(scale, shape, axis)
+
+
+_NORM = Op(
+    "linalg_vector_norm",
+    _rule,
+    _impl,
+    vjp=(lambda g, x, out, p, axis: norm_gradient(g, x, out, p, axis),),
+)
+
+
+def _order(p: Any, fn: str) -> float:
+    if isinstance(p, bool) or not isinstance(p, (int, float)):
+        raise TypeError(f"{fn}(): argument 'ord' must be Number, not {type(p).__name__}")
+    return float(p)
+
+
+@public("linalg", method=False, out=True)
+@numpy_names
+def vector_norm(
+    x: Tensor, ord: Any = 2, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The norm of order `ord` over `dim` (all by default), as `torch.linalg.vector_norm`."""
+    check_tensor(x, "linalg_vector_norm")
+    p = _order(ord, "linalg_vector_norm")
+    dims = hashable_dims(dim, "linalg_vector_norm")
+    return apply(_NORM, (x,), (p, None if dims == () else dims, bool(keepdim), dtype))
+
+
+def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:
+    if x._meta.ndim < 2:
+        raise RuntimeError(
+            "linalg.matrix_norm: The input tensor A must have at least 2 dimensions."
+        )
+    dims = tuple([normalize_dim(d, x._meta.ndim) for d in dim])
+    if len(dims) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {list(dim)}")
+    if dims[0] == dims[1]:
+        raise RuntimeError(
+            f"linalg.matrix_norm: dims must be different. Got ({dims[0]}, {dims[1]})"
+        )
+    return dims  # type: ignore[return-value]
+
+
+@public("linalg", method=False, out=True)
+@numpy_names
+def matrix_norm(
+    A: Tensor,
+    ord: Any = "fro",
+    dim: tuple[int, int] = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+) -> Tensor:
+    """The norm of matrices, as `torch.linalg.matrix_norm`: "fro", "nuc", 1, 2, inf or minus them.
+
+    The spectral and the nuclear norm are made of the singular values.
+    """
+    _check_dtype(check_tensor(A, "linalg_matrix_norm", "A")._meta, dtype)
+    rows, columns = _matrix_axes(A, dim)
+    if ord == "fro":
+        return vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype)
+    if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
+        return _of_singular_values(A, ord, (rows, columns), keepdim, dtype)
+    if isinstance(ord, str) or abs(ord) not in (1, _INF):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = vector_norm(A, 1, inner, keepdim, dtype=dtype)
+    if not keepdim and inner < outer:
+        outer -= 1
+    return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)  # type: ignore[attr-defined]
+
+
+def _of_singular_values(
+    A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, d: dtype | None
+) -> Tensor:
+    svdvals = NAMESPACES["linalg"].get("svdvals")
+    if svdvals is None:
+        raise Unsupported(f"bital has no singular values yet, which the matrix norm {ord} needs")
+    A = A if d is None else A.to(d)  # type: ignore[attr-defined]
+    values = svdvals(A.movedim(dims, (-2, -1)))  # type: ignore[attr-defined]
+    if ord == "nuc":
+        out = values.sum(-1)
+    else:
+        out = values.amax(-1) if ord > 0 else values.amin(-1)
+    if keepdim:
+        for k in sorted(dims):
+            out = out.unsqueeze(k)
+    return out
+
+
+@public("linalg", name="norm", method=False, out=True)
+@numpy_names
+def linalg_norm(
+    A: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *,
+    dtype: dtype | None = None,
+) -> Tensor:  # fmt: skip
+    """The norm of vectors or matrices, as `torch.linalg.norm`: by `ord` and the number of dims."""
+    ndim = check_tensor(A, "linalg_norm", "A")._meta.ndim
+    if dim is not None and not isinstance(dim, int) and len(dim) not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}"
+        )
+    if isinstance(ord, str):
+        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    if ord is not None and dim is None and ndim not in (1, 2):
+        raise RuntimeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{ndim}D."
+        )
+    pair = ndim == 2 if dim is None else not isinstance(dim, int) and len(dim) == 2
+    if ord is None or not pair:
+        return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+@public()
+@numpy_names
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
+    out: Tensor | None = None, dtype: dtype | None = None,
+) -> Tensor:  # fmt: skip
+    """The norm of order `p` over `dim`, as `torch.norm`: "fro" is 2, "nuc" is of matrices."""
+    check_tensor(input, "norm")
+    if p == "nuc":
+        dims = (-2, -1) if dim is None else dim
+        result = matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
+    elif isinstance(p, str) and p != "fro":
+        result = matrix_norm(input, p, (-2, -1), keepdim, dtype=dtype)
+    else:
+        order = 2 if p is None or p == "fro" else p
+        result = vector_norm(input, order, dim, keepdim, dtype=dtype)
+    return result if out is None else out.copy_(result)  # type: ignore[attr-defined]
+
+
+def _dist_rule(a: Meta, b: Meta, p: float) -> tuple:
+    out, _, compute = elementwise_rule("promote")(a, b)
+    if compute.category <= INT:
+        raise RuntimeError(
+            "norm(): input dtype should be either floating point or complex. Got "
+            f"{compute.legacy_name} instead."
+        )
+    return reduced(out, tuple(range(out.ndim)), False, compute.to_real()), {"p": p}
+
+
+def _dist_vjp(g: Tensor, self: Tensor, other: Tensor, out: Tensor, p: float) -> Tensor | None:
+    apart = self - other
+    return norm_gradient(g, apart, out, p, tuple(range(apart._meta.ndim)))
+
+
+def _dist_vjp_other(g: Tensor, self: Tensor, other: Tensor, out: Tensor, p: float) -> Tensor | None:
+    return _dist_vjp(g, other, self, out, p)
+
+
+_DIST = Op(
+    "dist",
+    _dist_rule,
+    None,
+    inputs=("self", "other"),
+    vjp=(_dist_vjp, _dist_vjp_other),
+)
+
+
+@public()
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of the difference of two tensors, which broadcast."""
+    check_tensor(input, "dist")
+    check_tensor(other, "dist", "other", 2)
+    return composite(
+        _DIST, lambda a, b, *, p: vector_norm(a - b, p), (input, other), (float(p),)
+    )
+
+
+def _renorm_rule(x: Meta, p: float, dim: int) -> tuple[Meta, dict]:
+    k = normalize_dim(dim, x.ndim)
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions"
+        )
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    return x, {"p": p, "axis": tuple([i for i in range(x.ndim) if i != k])}
+
+
+def _scale(norm: Tensor, maxnorm: float) -> tuple[Tensor, Tensor]:
+    """What each slice is multiplied by, and where that is less than one."""
+    too_long = norm > maxnorm
+    change = apply(_WHERE_NONZERO, (maxnorm / (norm + 1e-7) - 1, too_long))
+    return change + 1, too_long
+
+
+def _renormed(x: Tensor, maxnorm: float, *, p: float, axis: Ints) -> Tensor:
+    return x * _scale(vector_norm(x, p, axis, True), maxnorm)[0]
+
+
+def _renorm_vjp(g: Tensor, x: Tensor, maxnorm: float, p: float, axis: Ints) -> Tensor:
+    length = vector_norm(x, p, axis, True)
+    scale, too_long = _scale(length, maxnorm)
+    slope = (g * x).sum(axis, True) * (-maxnorm / (length + 1e-7) ** 2)
+    slope = apply(_WHERE_NONZERO, (slope, too_long))
+    return g * scale + norm_gradient(slope, x, length, p, axis)
+
+
+_RENORM = Op("renorm", _renorm_rule, None, params=("maxnorm",), vjp=(_renorm_vjp,))
+
+
+@public(inplace=True, out=True)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Slices along `dim` scaled down to p-norm `maxnorm` where theirs is larger."""
+    check_tensor(input, "renorm")
+    return composite(_RENORM, _renormed, (input,), (float(p), dim), (float(maxnorm),))
+
+
+@public("torch", "nn.functional", method=False)
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`; norms count as at least `eps`."""
+    d = common_dtype(check_tensor(x1, "cosine_similarity")._meta, x2._meta)
+    if d.category <= INT:
+        raise RuntimeError(
+            "expected common dtype to be floating point, yet common dtype is " + d.legacy_name
+        )
+    lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]  # type: ignore[attr-defined]
+    return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
+
+
+def _pairwise_rule(x: Meta, p: float, dims: Any, keepdim: bool) -> tuple:
+    return _rule(x, p, dims, keepdim, None)
+
+
+_NORM_OF_DIFFERENCE = Op(
+    "norm",
+    _pairwise_rule,
+    _impl,
+    vjp=(lambda g, x, out, p, axis: norm_gradient(g, x, out, p, axis),),
+    grad_fn="NormBackward1",
+)
+
+
+@public("torch", "nn.functional", method=False)
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of `x1 - x2 + eps` along the last axis."""
+    check_tensor(x1, "pairwise_distance", "x1")
+    last = max(x1._meta.ndim, x2._meta.ndim) - 1
+    return apply(_NORM_OF_DIFFERENCE, (x1 - x2 + eps,), (float(p), last, keepdim))
+
+
+def _cdist_rule(a: Meta, b: Meta, p: float) -> tuple[Meta, dict]:
+    for k, m in enumerate((a, b)):
+        if m.dtype.category != 2:
+            raise RuntimeError(
+                f"cdist only supports floating-point dtypes, X{k + 1} got: {m.dtype.legacy_name}"
+            )
+    for k, m in enumerate((a, b)):
+        if m.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, X{k + 1} got: {m.ndim}D")
+    if a.shape[-1] != b.shape[-1]:
+        raise RuntimeError(
+            "X1 and X2 must have the same number of columns. X1: "
+            f"{a.shape[-1]} X2: {b.shape[-1]}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    return a, {"p": p}
+
+
+def _apart(x1: Tensor, x2: Tensor) -> Tensor:
+    return x1.unsqueeze(-2) - x2.unsqueeze(-3)  # type: ignore[attr-defined]
+
+
+def _cdist(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
+    rows, columns = x1._meta.shape[-2], x2._meta.shape[-2]
+    if p != 2 or (rows <= 25 and columns <= 25):
+        return vector_norm(_apart(x1, x2), p, -1)
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, as PyTorch computes it for many rows
+    squares = (x1 * x1).sum(-1, True), (x2 * x2).sum(-1, True).mT
+    both = squares[0] + squares[1] - 2 * (x1 @ x2.mT)  # type: ignore[attr-defined]
+    return both.clamp_min(0).sqrt()
+
+
+def _cdist_vjp(g: Tensor, x1: Tensor, x2: Tensor, out: Tensor, p: float) -> tuple:
+    """The gradients of both sides."""
+    if p == 2:
+        pull = apply(_WHERE_NONZERO, (g / out, out))
+        return (
+            pull.sum(-1, True) * x1 - pull @ x2,
+            pull.mT.sum(-1, True) * x2 - pull.mT @ x1,  # type: ignore[attr-defined]
+        )
+    apart = _apart(x1, x2)
+    pull = norm_gradient(g, apart, out, p, (apart._meta.ndim - 1,))
+    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))  # type: ignore[attr-defined]
+
+
+_CDIST = Op(
+    "cdist",
+    _cdist_rule,
+    None,
+    inputs=("x1", "x2"),
+    vjp=(
+        lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[0],
+        lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[1],
+    ),
+)
+
+
+@public(method=False)
+def cdist(
+    x1: Tensor, x2: Tensor, p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:  # fmt: skip
+    """The p-norm distances of all rows of x1 (..., P, M) to those of x2 (..., R, M)."""
+    check_tensor(x1, "cdist", "x1")
+    check_tensor(x2, "cdist", "x2", 2)
+    return composite(_CDIST, _cdist, (x1, x2), (float(p),))
+
