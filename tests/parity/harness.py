@@ -131,8 +131,9 @@ def compare(op: Op, ours: Record, theirs: Record) -> list[str]:
         wrong += compare_arrays(op, "changed input", ours.changed, theirs.changed, 0)
     if wrong:
         return wrong
-    wrong += compare_arrays(op, "gradient", ours.grads, theirs.grads, 1)
-    return wrong or compare_arrays(op, "second gradient", ours.grads2, theirs.grads2, 2)
+    coarse = any(out.dtype == "bfloat16" for out in theirs.outputs)
+    wrong += compare_arrays(op, "gradient", ours.grads, theirs.grads, 1, coarse)
+    return wrong or compare_arrays(op, "second gradient", ours.grads2, theirs.grads2, 2, coarse)
 
 
 def compare_output(op: Op, ours: Seen, theirs: Seen) -> list[str]:
@@ -160,8 +161,13 @@ def laid_out(seen: Seen) -> tuple:
     return tuple(s for s, n in zip(seen.stride, seen.shape, strict=True) if n > 1)
 
 
-def compare_arrays(op: Op, what: str, ours: list, theirs: list, order: int) -> list[str]:
-    """The differences between two lists of arrays; in second order, None is a zero."""
+def compare_arrays(
+    op: Op, what: str, ours: list, theirs: list, order: int, coarse: bool = False
+) -> list[str]:
+    """The differences between two lists of arrays; in second order, None is a zero.
+
+    With `coarse`, float32 arrays hold what was computed in bfloat16 and are compared as such.
+    """
     if order == 2 and len(ours) != len(theirs):
         ours, theirs = ours or [None] * len(theirs), theirs or [None] * len(ours)
     if len(ours) != len(theirs):
@@ -179,7 +185,9 @@ def compare_arrays(op: Op, what: str, ours: list, theirs: list, order: int) -> l
             wrong.append(f"{what} {n}: {mine.dtype}{mine.shape} for {true.dtype}{true.shape}")
             continue
         if op.values:
-            line = difference(mine, true, *limits(str(true.dtype), op.key, order))
+            dtype = str(true.dtype)
+            dtype = "bfloat16" if coarse and dtype == "float32" else dtype
+            line = difference(mine, true, *limits(dtype, op.key, order))
             wrong += [f"{what} {n}: {line}"] if line else []
     return wrong
 
