@@ -1,7 +1,7 @@
 """Division: div with its rounding modes, floor_divide, remainder, fmod and their operators.
 
-Room: ops. Integers divided by zero raise RuntimeError when the value is computed, with the line
-that asked for it.
+Room: ops. Integers divided by zero raise RuntimeError: at once where the divisor is a number or has
+been computed, else when it is, with the line that asked for it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import BOOL, COMPLEX
+from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
 from bital.ops.arithmetic import install
 from bital.ops.family import (
     UNSIGNED,
     binary_op,
+    common_dtype,
     conj,
     not_implemented,
     number_of,
@@ -23,7 +24,7 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.tensor.dispatch import binary, with_scalar
-from bital.tensor.tensor import Tensor
+from bital.tensor.tensor import Tensor, array_of
 
 
 def _of_integers(x: Any, y: Any) -> bool:
@@ -102,7 +103,22 @@ def _whole(
         f"{name}_scalar", impl, scalar_vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[1],
         fallible=True, empty_edges=int(grad_fns[0] == "DivBackward2"),
     )  # fmt: skip
-    return binary(both), with_scalar(number)
+    by_number = with_scalar(number)
+
+    def divided(x: Tensor, divisor: Any) -> Tensor:
+        if divisor == 0 and common_dtype(x._meta, divisor.__class__).category == INT:
+            raise RuntimeError("ZeroDivisionError")
+        return by_number(x, divisor)
+
+    by_tensor = binary(both)
+
+    def divided_by_tensor(x: Tensor, divisor: Tensor) -> Tensor:
+        kind = divisor._meta.dtype.category
+        if kind == INT >= x._meta.dtype.category and divisor._storage.value.buf is not None:
+            _of_integers(0, array_of(divisor))
+        return by_tensor(x, divisor)
+
+    return divided_by_tensor, divided
 
 
 def _from_number(name: str, impl: Callable, kernel: str) -> Callable:
