@@ -47,12 +47,11 @@ class Side:
     def look(self, name: str) -> dict[str, Any]:
         """Everything of a tensor that does not need its values."""
         t = self.names[name]
-        node = t.grad_fn
         return {
             "dtype": str(t.dtype), "shape": tuple(t.shape), "stride": strides(t),
             "offset": t.storage_offset(), "contiguous": t.is_contiguous(), "version": t._version,
             "requires_grad": t.requires_grad, "is_leaf": t.is_leaf,
-            "grad_fn": None if node is None else type(node).__name__,
+            "has grad_fn": t.grad_fn is not None,
             "has grad": t.is_leaf and t.grad is not None,
         }  # fmt: skip
 
@@ -69,6 +68,16 @@ def memory(t) -> int:
     return t.untyped_storage().data_ptr() if own is None else id(own)
 
 
+def overlaps(t) -> bool:
+    """Whether two elements of a tensor may share a place."""
+    reach = 1
+    for stride, n in sorted(zip(t.stride(), t.shape, strict=True)):
+        if n > 1 and stride < reach:
+            return True
+        reach += stride * (n - 1)
+    return False
+
+
 def strides(t) -> tuple[int, ...]:
     """The strides of the axes that have more than one element."""
     if t.numel() == 0:
@@ -77,9 +86,16 @@ def strides(t) -> tuple[int, ...]:
 
 
 class Program:
-    """Draws lines; `side` is where sizes are read from."""
+    """Draws lines; `side` is where sizes are read from.
 
-    def __init__(self, data: st.DataObject, side: Side, numpy: bool = True) -> None:
+    `quirks` adds what PyTorch treats in a way of its own: writes into one of several views that
+    one function returned, writes without gradients into views that have them, and bases of views
+    that start to require gradients.
+    """
+
+    quirks = False
+
+    def __init__(self, data: st.DataObject | None, side: Side, numpy: bool = True) -> None:
         self.data, self.side, self.numpy = data, side, numpy
         self.lines: list[str] = []
         self.made = 0
@@ -115,6 +131,11 @@ class Program:
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.side.names[name].shape)
+
+    def target(self) -> str:
+        """A tensor to write into: one whose elements lie apart, as other writes are undefined."""
+        whole = [n for n in self.side.tensors() if not overlaps(self.side.names[n])]
+        return self.pick(whole or self.side.tensors())
 
     def beside(self, name: str) -> str:
         """A tensor to write into `name`; where memory is shared, a copy of it.
@@ -161,8 +182,10 @@ class Program:
                    f".narrow({d}, 0, {max(n - 1, 0)})", f".select({d}, {max(n - 1, 0)})",
                    f".reshape({count}, 1)", f".view(1, {count})", f".unfold({d}, 2, 1)",
                    ".diagonal()", ".detach()", ".t()", f".permute({backwards})",
-                   f".flip({d})", f".movedim({d}, {e})", f".chunk(2, {d})[0]",
-                   f".as_strided(({min(count, 2)},), (1,))", ".unbind()[0]", ".data"]  # fmt: skip
+                   f".flip({d})", f".movedim({d}, {e})",
+                   f".as_strided(({min(count, 2)},), (1,))", ".data"]  # fmt: skip
+        if self.quirks:
+            choices += [f".chunk(2, {d})[0]", ".unbind()[0]"]
         return f"{self.name()} = {name}{self.pick(choices)}"
 
     def compute(self) -> str:
@@ -176,25 +199,29 @@ class Program:
         return f"{self.name()} = {self.pick(choices)}"
 
     def write(self) -> str:
-        a = self.some()
+        a = self.target()
         b = self.beside(a)
         number = self.pick(NUMBERS)
         choices = [f"{a}.add_({b})", f"{a}.mul_({number})", f"{a}.copy_({b})", f"{a} += {number}",
                    f"{a}.fill_({number})", f"{a}.{self.pick(IN_PLACE)}", f"{a} *= {b}",
                    f"{a}.masked_fill_({a} > 0, {number})", f"{a}.sub_({b}, alpha=2)"]  # fmt: skip
         line = self.pick(choices)
-        if self.pick([True, False, False]):
-            return f"with torch.no_grad(): {line}"
-        return line
+        return self.perhaps_without_grad(a, line)
 
     def assign(self) -> str:
-        a = self.some()
+        a = self.target()
         b = self.beside(a)
         index = self.index(a)
         value = self.pick([*NUMBERS, b, f"{b}[0] * 1", f"{a}[{index}] * 2"])
         line = self.pick([f"{a}[{index}] = {value}", f"{a}[{index}] += {self.pick(NUMBERS)}",
                           f"{a}[{index}].mul_(2)"])  # fmt: skip
-        if self.pick([True, False, False]):
+        return self.perhaps_without_grad(a, line)
+
+    def perhaps_without_grad(self, target: str, line: str) -> str:
+        """The line as it is, or under `no_grad`."""
+        t = self.side.names[target]
+        tracked_view = t._is_view() and t.requires_grad
+        if (self.quirks or not tracked_view) and self.pick([True, False, False]):
             return f"with torch.no_grad(): {line}"
         return line
 
@@ -223,7 +250,10 @@ class Program:
 
     def flags(self) -> str:
         a = self.some()
-        return self.pick([f"{a}.requires_grad_()", f"{a}.grad = None", f"{a}.detach_()",
+        if self.quirks:
+            return self.pick([f"{a}.requires_grad_()", f"{a}.detach_()"])
+        return self.pick([f"{self.name()} = {a}.detach().clone().requires_grad_()",
+                          f"{a}.grad = None",
                           f"{self.name()} = {a}.grad", f"{a}.retain_grad()"])  # fmt: skip
 
     def forget(self) -> str:
