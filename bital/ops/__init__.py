@@ -10,7 +10,6 @@ from bital.ops import classes  # noqa: F401
 from bital.ops import compare  # noqa: F401
 from bital.ops import create  # noqa: F401
 from bital.ops import data  # noqa: F401
-from bital.ops import distance  # noqa: F401
 from bital.ops import division  # noqa: F401
 from bital.ops import dropout  # noqa: F401
 from bital.ops import einsum  # noqa: F401

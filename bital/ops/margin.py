@@ -12,9 +12,9 @@ from bital.base.dtype import int64
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import NAMESPACES, public
-from bital.ops.distance import pairwise_distance
 from bital.ops.family import check_dtype, not_implemented
 from bital.ops.loss import MEAN, NONE, reduced, reduction_of, refuse_gradient, widened, with_names
+from bital.ops.norms import pairwise_distance
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
