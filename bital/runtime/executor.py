@@ -8,6 +8,7 @@ values that live on. It installs itself as the way a trace is run.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
+import os
 import threading
 from sys import getrefcount
 
@@ -80,6 +81,15 @@ class PlanCache:
 
 
 cache = PlanCache()
+
+
+def _after_fork() -> None:
+    """A forked child has one thread: nobody else holds the lock there."""
+    cache.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def run(trace: Trace, reason: str) -> None:

@@ -6,6 +6,7 @@ on the same storage sees it. A tensor without a View is the whole value, contigu
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -108,15 +109,22 @@ def read_window(
     it is one strided read, its offset a run-time scalar.
     """
     if value.buf is not None:
-        flat = value.buf
-        if not flat.flags.c_contiguous:
-            flat = value.buf = np.ascontiguousarray(flat)
-        window = Value(meta, None, strided(np, flat, offset, meta.shape, strides, meta.np))
+        window = Value(meta, None, _window_of(value, meta, offset, strides))
         window.shared = value.shared
         return window
     attrs = (meta.shape, strides, meta.dtype)
     spec = READ.memo.get(((value.meta,), attrs)) or READ.resolve((value.meta,), attrs)
     return record_many(trace, spec, [value], (offset,))  # type: ignore[return-value]
+
+
+def _window_of(value: Value, meta: Meta, offset: int, strides: tuple[int, ...]) -> np.ndarray:
+    flat = value.buf
+    if not flat.flags.c_contiguous:
+        if not any(flat.strides) and flat.size and flat.dtype == meta.np:
+            # one number everywhere: constants are kept for reuse and must not grow memory
+            return np.broadcast_to(flat[(0,) * flat.ndim], meta.shape)
+        flat = value.buf = np.ascontiguousarray(flat)
+    return strided(np, flat, offset, meta.shape, strides, meta.np)
 
 
 def write_window(
@@ -131,23 +139,40 @@ def write_window(
     attrs = (meta.shape, strides, meta.dtype)
     metas = (value.meta, src.meta)
     spec = WRITE.memo.get((metas, attrs)) or WRITE.resolve(metas, attrs)
-    storage.value = None  # type: ignore[assignment]  # so that the old value can be overwritten
     storage.value = record_many(trace, spec, [value, src], (offset,))  # type: ignore[assignment]
 
 
 def flat_buffer(storage: Storage) -> np.ndarray:
-    """The storage's memory as it is now, contiguous and writable, computed if pending."""
+    """The storage's memory as it is now, contiguous, computed if pending."""
     value = storage.value
     buf = ready(value)
-    if not (buf.flags.c_contiguous and buf.flags.writeable):
-        buf = value.buf = np.array(buf, order="C", copy=True)
+    if not buf.flags.c_contiguous:
+        buf = value.buf = np.ascontiguousarray(buf)
     return buf
 
 
 def export(storage: Storage) -> np.ndarray:
-    """The memory for somebody outside; from now on operations on it run at once."""
+    """The memory for somebody outside; from now on operations on it run at once.
+
+    Other storages may hold the same value, which nobody may write to, so the first export copies
+    it unless the storage is seen to be the only one.
+    """
     if not storage.value.shared:
         flush("memory is shared outside")  # what was recorded must not see writes made later
-    buf = flat_buffer(storage)
-    storage.value.shared = True
-    return buf
+        flat_buffer(storage)
+        if not _exclusive(storage):
+            value = storage.value
+            storage.value = Value(value.meta, None, np.array(value.buf, order="C"))
+        storage.value.shared = True
+    return storage.value.buf
+
+
+def _exclusive(storage: Storage) -> bool:
+    """Whether only this storage knows its value, and only the value its memory."""
+    buf = storage.value.buf
+    return (
+        getrefcount(storage.value) == 2  # the storage and the argument
+        and getrefcount(buf) == 3  # the value, our name and the argument
+        and buf.base is None
+        and buf.flags.writeable
+    )

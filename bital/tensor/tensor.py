@@ -189,7 +189,7 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
     whole = (
         view is None or (not view.offset and view.strides == t._meta.strides)
     ) and storage.value.meta is t._meta
-    if whole and value.meta is t._meta and not storage.value.shared:
+    if whole and value.meta is t._meta and not storage.value.shared and not value.shared:
         storage.value = value
     else:
         offset = 0 if view is None else view.offset
@@ -202,10 +202,10 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
 
 def _note_update(t: Tensor, trace: Trace) -> None:
     """Remember that a leaf was updated: the iteration ends where the block does (cut rule 2)."""
-    if t._view is not None and t._view.quiet:
-        if trace.grad is True:
-            trace.grad = UPDATED_DATA
-    elif t._edge is not None:
+    quiet = t._view is not None and t._view.quiet
+    if quiet and trace.grad is True:
+        trace.grad = UPDATED_DATA
+    elif quiet or t._edge is not None:
         trace.updated = True
 
 
@@ -235,7 +235,7 @@ def set_requires_grad(t: Tensor, wanted: bool) -> None:
     elif edge is None:
         if not (t._meta.dtype.is_floating_point or t._meta.dtype.is_complex):
             raise RuntimeError(
-                "only Tensors of floating point and complex dtype can require gradients"
+                "Only Tensors of floating point and complex dtype can require gradients"
             )
         t._edge = AccumulateGrad(t)
 

@@ -217,3 +217,33 @@ def test_an_input_is_overwritten_only_when_nobody_holds_it(torch):
     assert kept[0].item() == 0.5, "detach shares the storage"
     assert before[0].item() == 1 and saved[0].item() == 1
     assert alias.buf[0] == 1, "the old value is still held, so it was not overwritten"
+
+
+def test_sharing_one_tensor_with_numpy_leaves_equal_ones_alone(torch):
+    zeros = torch.zeros(3)
+    zeros.numpy()[0] = 5
+    assert torch.zeros(3).tolist() == [0.0, 0.0, 0.0]
+    w = torch.ones(3, requires_grad=True)
+    (w * 2).sum().backward()
+    w.grad.numpy()[0] = 7
+    (w.detach() * 1).tolist()
+    w.grad = None
+    (w * 2).sum().backward()
+    assert w.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_exporting_what_is_exclusively_held_does_not_copy(torch):
+    t = torch.ones(1000) + 1
+    t.tolist()
+    before = t._storage.value.buf.ctypes.data
+    assert t.numpy().ctypes.data == before
+
+
+def test_copying_from_shared_memory_takes_a_copy(torch):
+    import numpy as np
+
+    source = np.zeros(3, np.float32)
+    t = torch.ones(3)
+    t.copy_(torch.from_numpy(source))
+    source[0] = 9
+    assert t.tolist() == [0.0, 0.0, 0.0]
