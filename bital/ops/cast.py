@@ -11,11 +11,12 @@ from bital.base import dtype as dtypes
 from bital.base.device import device, usable
 from bital.base.dtype import dtype
 from bital.base.size import broadcast_shapes
-from bital.ir.meta import meta_of
 from bital.ir.op import Op, same_as
-from bital.ir.trace import local
 from bital.ops.api import method, public
-from bital.tensor.dispatch import apply, assign, cast, check_writable
+from bital.ops.overwrite import overwrite
+from bital.ops.view import format_strides
+from bital.ops.window import laid_out, packed
+from bital.tensor.dispatch import apply, cast
 from bital.tensor.tensor import Tensor
 
 _CLONE = Op(
@@ -37,28 +38,8 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 def in_format(t: Tensor, memory_format: Any) -> Tensor:
     """A copy laid out as `memory_format` says."""
-    from_ends = {"torch.channels_last": 4, "torch.channels_last_3d": 5}
-    ndim = from_ends.get(repr(memory_format))
-    if ndim is None:
-        return apply(_PLAIN_COPY, (t,))
-    if t._meta.ndim != ndim:
-        raise RuntimeError(f"required rank {ndim} tensor to use {_short(memory_format)} format")
-    to_last = (0, *range(2, ndim), 1)
-    back = (0, ndim - 1, *range(1, ndim - 1))
-    return apply(_PLAIN_COPY, (t.permute(to_last),)).permute(back)  # type: ignore[attr-defined]
-
-
-def _short(memory_format: Any) -> str:
-    return repr(memory_format).removeprefix("torch.")
-
-
-_PLAIN_COPY = Op(
-    "plain_copy",
-    same_as,
-    lambda xp, x: xp.array(x, order="C", copy=True),
-    vjp=(lambda g: g,),
-    grad_fn="CloneBackward0",
-)
+    strides = format_strides(t._meta.shape, memory_format)
+    return packed(t) if strides is None else laid_out(t, strides)
 
 
 @method
@@ -68,35 +49,15 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    trace = local.trace
     shape = self._meta.shape
-    if src._meta.shape != shape and broadcast_shapes(src._meta.shape, shape) != shape:
-        raise RuntimeError(
-            f"The expanded size of the tensor must match the existing size for {list(shape)} and "
-            f"{list(src._meta.shape)}"
-        )
-    if trace.grad:
-        check_writable(self)
-    made = apply(_COPY, (self, src)) if self is not src else src
-    return assign(self, made, trace)
+    if src._meta.shape != shape:
+        both = broadcast_shapes(shape, src._meta.shape)
+        if both != shape:
+            raise RuntimeError(
+                f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)}"
+            )
+    return self if src is self else overwrite(self, src, "CopyBackwards")
 
-
-def _copy_rule(self: Any, src: Any) -> tuple:
-    return meta_of(self.shape, self.dtype, self.device), {"target": self.np}
-
-
-def _copy_impl(xp: Any, old: Any, src: Any, *, target: Any) -> Any:
-    if src.dtype.kind == "c" and target.kind != "c":
-        src = src.real
-    out = xp.empty(old.shape, target)
-    out[...] = src
-    return out
-
-
-_COPY = Op(
-    "copy", _copy_rule, _copy_impl, inputs=("old", "src"), vjp=(None, lambda g: g),
-    grad_fn="CopyBackwards",
-)  # fmt: skip
 
 _NAMES = {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
@@ -175,7 +136,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method
-def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:  # noqa: A001
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The legacy name of the tensor's type, or the tensor as another dtype."""
     if dtype is None:
         return f"torch.{self._meta.dtype.legacy_name}Tensor"

@@ -18,12 +18,20 @@ from bital.base.stride import preserved_strides
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Value, local
 from bital.ops.api import method, public, type_error
+from bital.ops.overwrite import overwrite
 from bital.ops.view import sizes
-from bital.tensor.dispatch import check_writable
 from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
-from bital.tensor.tensor import Tensor, from_array, strides_of, window, wrap, write
-
+from bital.tensor.tensor import (
+    Tensor,
+    edge_of,
+    from_array,
+    strides_of,
+    view_node,
+    window,
+    wrap,
+    write,
+)
 
 #: (meta, number's type, number) -> value: loops fill with the same few numbers again and again
 _constants: dict[tuple, Value] = {}
@@ -372,6 +380,11 @@ def eye(
     return _given(np.eye(n, n if m is None else m).astype(d.np), d, out, requires_grad)
 
 
+def _number(t: Tensor, number: Any) -> Tensor:
+    """A 0-d tensor of one number in t's dtype."""
+    return constant(meta_of((), t._meta.dtype, t._meta.device), number)
+
+
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Fill with one number, in place."""
@@ -381,13 +394,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 "fill_ only supports 0-dimension value tensor but got tensor with "
                 f"{value._meta.ndim} dimensions."
             )
-        return self.copy_(value)  # type: ignore[attr-defined]
+        return overwrite(self, value, "FillBackward3")
     check_representable(value, self._meta.dtype)
     trace = local.trace
     if trace.grad and (self._edge is not None or self._view is not None):
-        check_writable(self)
-        filled = constant(self._meta, value)
-        return self.copy_(filled)  # type: ignore[attr-defined]
+        return overwrite(self, _number(self, value), "FillBackward2")
     write(self, constant_value(self._meta, value), trace)
     return self
 
@@ -397,7 +408,7 @@ def zero_(self: Tensor) -> Tensor:
     """Fill with zeros, in place."""
     trace = local.trace
     if trace.grad and (self._edge is not None or self._view is not None):
-        return fill_(self, 0)
+        return overwrite(self, _number(self, 0), "ZeroBackward0")
     write(self, constant_value(self._meta, 0), trace)
     return self
 

@@ -18,6 +18,8 @@ from bital.ops.family import raise_not_implemented
 from bital.ops.gather import Route, check_range, reduce_at, reduced_self, reduced_source
 from bital.ops.index import add_rows, write_at
 from bital.ops.indexing import mask_positions
+from bital.ops.join import stack
+from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import packed
 from bital.tensor.dispatch import apply
@@ -474,3 +476,14 @@ def _counts(repeats: Tensor) -> Any:
     if counts.size and counts.min() < 0:
         raise RuntimeError("repeats can not be negative")
     return counts.reshape(-1)
+
+
+@public(method=False)
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The coordinates, in a tensor of `shape`, of elements numbered in a row."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    coordinates = []
+    for n in reversed(sizes):
+        coordinates.append(indices % n)  # type: ignore[operator]
+        indices = indices.div(n, rounding_mode="floor")  # type: ignore[attr-defined]
+    return unbind(stack(coordinates[::-1], -1), -1)

@@ -15,27 +15,25 @@ import numpy as np
 
 from bital.base.dtype import bool_, int32, int64, uint8
 from bital.base.size import expand_shape
-from bital.base.stride import check_no_internal_overlap
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import local
 from bital.ops.api import method
 from bital.ops.create import constant_value
 from bital.ops.index import MASK_PUT, check_real, read_at, write_at
+from bital.ops.overwrite import overwrite
 from bital.ops.split import unbind
-from bital.ops.window import CopySlices, attach, many_node, spread
-from bital.tensor.dispatch import apply, cast_value, check_overlap, check_writable, inplace
+from bital.ops.window import attach, spread
+from bital.tensor.dispatch import apply, check_overlap, inplace
 from bital.tensor.storage import View
 from bital.tensor.tensor import (
     Tensor,
     array_of,
     edge_of,
     from_array,
-    read,
     strides_of,
     view_node,
     window,
     wrap,
-    write,
 )
 
 Ints = tuple[int, ...]
@@ -346,7 +344,7 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
         index = None
     place = place_of(self, _items(index))
     if not place.indices:
-        into(self if place.name is None else place.window(), src, value)
+        into(self if place.name is None else place.window(), src)
         return
     target = self if place.name is None else place.window()
     src = _without_leading_ones(src, target._meta.ndim)
@@ -392,42 +390,12 @@ def _without_leading_ones(src: Tensor, ndim: int) -> Tensor:
     return src.reshape(shape[extra:])  # type: ignore[attr-defined]
 
 
-def into(t: Tensor, src: Tensor, given: Any) -> None:
+def into(t: Tensor, src: Tensor) -> None:
     """Write src, broadcast and cast, into the window t, with PyTorch's in-place rules."""
-    trace = local.trace
-    meta = t._meta
-    src = _without_leading_ones(src, meta.ndim)
-    if src._meta.shape != meta.shape:
-        _check_expands(src._meta, meta)
-    if trace.grad:
-        check_writable(t)
-    if t._view is not None:
-        check_no_internal_overlap(meta.shape, t._view.strides)
-    check_overlap(t, src)
-    value = read(src, trace)
-    if value.meta.dtype is not meta.dtype:
-        if value.meta.dtype.is_complex and not meta.dtype.is_complex:
-            warnings.warn(
-                "Casting complex values to real discards the imaginary part", UserWarning,
-                stacklevel=3,
-            )  # fmt: skip
-        value = cast_value(trace, value, meta.dtype)
-    old = edge_of(t) if trace.grad else None
-    write(t, value, trace)
-    edge = edge_of(src) if trace.grad and meta.dtype.category > 1 else None
-    if old is None and edge is None:
-        return
-    view = t._view
-    if view is not None and view.base is not None:
-        view.base._edge = CopySlices(view.base, t, edge, src._meta)
-        view.version = -1
-        return
-    name = "CopyBackwards" if isinstance(given, Tensor) else "FillBackward3"
-    node = many_node(
-        name, (old, edge), (meta, src._meta),
-        lambda g: [None if old is None else g * 0, g],
-    )  # fmt: skip
-    t._edge = node
+    src = _without_leading_ones(src, t._meta.ndim)
+    if src._meta.shape != t._meta.shape:
+        _check_expands(src._meta, t._meta)
+    overwrite(t, src, "CopyBackwards" if src._meta.ndim else "FillBackward3")
 
 
 def _check_expands(src: Meta, target: Meta) -> None:

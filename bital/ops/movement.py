@@ -16,7 +16,7 @@ from bital.base.size import normalize_dim, normalize_dims
 from bital.base.stride import contiguous_strides, preserved_strides
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ops.api import check_tensor, public
+from bital.ops.api import check_tensor, method, public
 from bital.ops.index import read_at
 from bital.ops.join import stack
 from bital.ops.part import diagonal, diagonal_window
@@ -357,3 +357,25 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     rows = np.array(list(pick(range(input._meta.numel), r)), np.int64).reshape(-1, r)
     columns = [from_array(np.ascontiguousarray(c)) for c in rows.T]
     return stack([read_at(input, (0,), (c,)) for c in columns], 1)
+
+
+@method
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write a number on the main diagonal, in place; `wrap` goes on below a tall matrix."""
+    shape, strides = tuple(self._meta.shape), strides_of(self)
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    count, step = min(shape), sum(strides)
+    diagonals = [(count, self.storage_offset())]
+    if wrap and len(shape) == 2:
+        while diagonals[-1][0] == shape[1]:
+            used = len(diagonals) * (shape[1] + 1)
+            if used >= shape[0]:
+                break
+            below = self.storage_offset() + used * strides[0]
+            diagonals.append((min(shape[0] - used, shape[1]), below))
+    for n, start in diagonals:
+        self.as_strided((n,), (step,), start).fill_(fill_value)  # type: ignore[attr-defined]
+    return self

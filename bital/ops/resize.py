@@ -102,3 +102,13 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
         and self.storage_offset() == tensor.storage_offset()
         and strides_of(self) == strides_of(tensor)
     )
+
+
+@method
+def element_size(self: Tensor) -> int:
+    """How many bytes an element takes."""
+    return self._meta.dtype.itemsize
+
+
+Tensor.itemsize = property(element_size)  # type: ignore[attr-defined]
+Tensor.nbytes = property(lambda self: self._meta.nbytes)  # type: ignore[attr-defined]

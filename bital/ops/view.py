@@ -12,7 +12,13 @@ from typing import Any
 from bital.base import dtype as dtypes
 from bital.base.dtype import dtype
 from bital.base.layout import channels_last, channels_last_3d, preserve_format
-from bital.base.size import broadcast_shapes, expand_shape, infer_size, normalize_dim
+from bital.base.size import (
+    broadcast_shapes,
+    expand_shape,
+    infer_size,
+    normalize_dim,
+    public_broadcast_shapes,
+)
 from bital.base.stride import (
     channels_last_3d_strides,
     channels_last_strides,
@@ -143,9 +149,12 @@ def reshape(input: Tensor, *args: Any, shape: Any = None) -> Tensor:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     new = infer_size(ints("reshape", "shape", 1, args if shape is None else (shape,)),
                      input._meta.numel)  # fmt: skip
-    if reshape_strides(input._meta.shape, strides_of(input), new) is None:
+    old = input._meta.shape
+    strides = reshape_strides(old, strides_of(input), new)
+    if strides is None:
         return apply(_RESHAPED, (input,), (new,))
-    return view(input, new)
+    name = "ViewBackward0" if lies_plain(input) else "ReshapeAliasBackward0"
+    return make_view(input, new, strides, input.storage_offset(), name, lambda g: reshape(g, old))
 
 
 @method
@@ -180,7 +189,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @public()
 def ravel(input: Tensor) -> Tensor:
     """All elements as a vector; a view where that is possible."""
-    return reshape(input, -1)
+    return view(contiguous(input), -1)
 
 
 @public()
@@ -234,6 +243,9 @@ def broadcast_to(input: Tensor, *args: Any, size: Any = None) -> Tensor:
 def tensors_of(args: tuple) -> tuple:
     """The tensors given as separate arguments or as one sequence."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+
+
+public(method=False, name="broadcast_shapes")(public_broadcast_shapes)
 
 
 @public(method=False)
