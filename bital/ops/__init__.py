@@ -8,8 +8,10 @@ from bital.ops import blend  # noqa: F401
 from bital.ops import cast  # noqa: F401
 from bital.ops import classes  # noqa: F401
 from bital.ops import compare  # noqa: F401
+from bital.ops import count  # noqa: F401
 from bital.ops import create  # noqa: F401
 from bital.ops import data  # noqa: F401
+from bital.ops import differences  # noqa: F401
 from bital.ops import division  # noqa: F401
 from bital.ops import dropout  # noqa: F401
 from bital.ops import einsum  # noqa: F401
@@ -43,6 +45,7 @@ from bital.ops import rounding  # noqa: F401
 from bital.ops import scan  # noqa: F401
 from bital.ops import smooth  # noqa: F401
 from bital.ops import softmax  # noqa: F401
+from bital.ops import sort  # noqa: F401
 from bital.ops import special  # noqa: F401
 from bital.ops import split  # noqa: F401
 from bital.ops import unary  # noqa: F401
