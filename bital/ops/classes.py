@@ -138,7 +138,10 @@ def _nll_backward(xp: Any, g: Any, target: Any, weight: Any = None, *, shape: tu
     if reduction == MEAN:
         down = down / (places.size if counted is None else xp.add.reduce(counted, axis=None))
     out = xp.zeros(prod(shape), g.dtype)
-    out[places] = down if counted is None else down * counted
+    if counted is not None:
+        down = down * counted
+    # of nothing but ignored targets the mean is NaN, and the gradient is still zero
+    out[places] = down if kept is None else xp.where(kept, down, g.dtype.type(0))
     return out.reshape(shape)
 
 

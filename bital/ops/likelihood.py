@@ -12,7 +12,8 @@ from typing import Any
 from bital.base.dtype import INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op
-from bital.ops.api import NAMESPACES, public
+from bital.ops.api import public
+from bital.ops.binary import xlogy
 from bital.ops.create import constant
 from bital.ops.loss import reduced, reduction_of, times
 from bital.tensor.dispatch import apply
@@ -47,7 +48,7 @@ def kl_div(
     if log_target:
         losses = target.exp() * (target - input)
     else:
-        losses = NAMESPACES["torch"]["xlogy"](target, target) - target * input
+        losses = xlogy(target, target) - target * input
     out = reduced(losses, how)
     return out / input._meta.shape[0] if batch and input._meta.ndim else out
 

@@ -19,8 +19,9 @@ from bital.base.size import broadcast_shapes
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ir.trace import local
-from bital.ops.api import NAMESPACES, public
-from bital.ops.family import Refusals, again, elementwise_rule
+from bital.ops.api import public
+from bital.ops.family import Refusals, again, check_dtype, elementwise_rule
+from bital.ops.smooth import logsigmoid
 from bital.tensor.dispatch import apply, cast
 from bital.tensor.tensor import Tensor, edge_of
 
@@ -308,6 +309,15 @@ def _bce_curve(x: Any, y: Any) -> Any:
     return (x * x + y - 2 * x * y) / (spread * spread)
 
 
+def _logits_dtypes(x: Meta, y: Meta, *_: Meta) -> None:
+    check_dtype(x.dtype, (BOOL, INT, COMPLEX), "log_sigmoid_cpu")
+    if y.dtype.category <= INT:
+        raise RuntimeError(
+            f"result type {x.dtype.legacy_name} can't be cast to the desired output type "
+            f"{y.dtype.legacy_name}"
+        )
+
+
 def _log_sigmoid(xp: Any, x: Any) -> Any:
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
 
@@ -329,7 +339,7 @@ def _logits_slope(xp: Any, x: Any, y: Any, positive: Any = None) -> Any:
 def _logits_along_target(x: Any, y: Any, positive: Any = None) -> Any:
     if positive is None:
         return -x
-    return -x - (positive - 1) * NAMESPACES["nn.functional"]["logsigmoid"](x)
+    return -x - (positive - 1) * logsigmoid(x)
 
 
 def _logits_curve(x: Any, y: Any, positive: Any = None) -> Any:
@@ -383,7 +393,7 @@ _bce = {
 #: by whether there is a weight, and a pos_weight
 _bce_with_logits = {
     (w, p): _weighted("binary_cross_entropy_with_logits", f"{'_weighted' * w}{'_positive' * p}",
-                      _LOGITS, ("weight",) * w + ("pos_weight",) * p, kernel="log_sigmoid_cpu")
+                      _LOGITS, ("weight",) * w + ("pos_weight",) * p, refuse=(_logits_dtypes,))
     for w in (False, True) for p in (False, True)
 }  # fmt: skip
 

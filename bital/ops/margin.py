@@ -11,10 +11,13 @@ from typing import Any
 from bital.base.dtype import int64
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
-from bital.ops.api import NAMESPACES, public
+from bital.ops.api import public
+from bital.ops.extremes import minimum
 from bital.ops.family import check_dtype, not_implemented
 from bital.ops.loss import MEAN, NONE, reduced, reduction_of, refuse_gradient, widened, with_names
+from bital.ops.mask import where
 from bital.ops.norms import pairwise_distance
+from bital.ops.smooth import logsigmoid
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -241,8 +244,7 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """Mean over the last axis of the binary cross entropy of sigmoid(input)."""
     how = reduction_of(reduction, size_average, reduce)
-    log_sigmoid = NAMESPACES["nn.functional"]["logsigmoid"]
-    losses = -(target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input))
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         losses = losses * weight
     per_sample = losses.sum(-1) / (input._meta.shape[-1] if input._meta.ndim else 1)
@@ -260,7 +262,6 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """`input` where target is 1, `max(0, margin - input)` where it is -1."""
     how = reduction_of(reduction, size_average, reduce)
-    where = NAMESPACES["torch"]["where"]
     far = where(target != 1, (margin - input).clamp_min(0), 0.0)
     return reduced(far + where(target != -1, input, 0.0), how)
 
@@ -318,7 +319,6 @@ def cosine_embedding_loss(
     square1 = (input1 * input1).sum(-1) + _EPSILON
     square2 = (input2 * input2).sum(-1) + _EPSILON
     cosine = (input1 * input2).sum(-1) / (square1 * square2).sqrt()
-    where = NAMESPACES["torch"]["where"]
     near = where(target == 1, 1 - cosine, 0.0)
     return reduced(near + where(target == -1, (cosine - margin).clamp_min(0), 0.0), how)
 
@@ -382,5 +382,5 @@ def _triplet(anchor: Tensor, positive: Tensor, negative: Tensor, distance: Calla
     _check_triplet(anchor, positive, negative)
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = NAMESPACES["torch"]["minimum"](far, distance(positive, negative))
+        far = minimum(far, distance(positive, negative))
     return reduced((margin + near - far).clamp_min(0), reduction)  # type: ignore[operator]

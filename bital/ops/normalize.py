@@ -16,6 +16,7 @@ from bital.ops.buffer import update
 from bital.ops.family import check_dtype
 from bital.ops.loss import refuse_gradient, with_names
 from bital.ops.norm import Layout, Normalisation, Shape, check_parameters, wide
+from bital.ops.pad import pad
 from bital.tensor.dispatch import apply, cast
 from bital.tensor.tensor import Tensor
 
@@ -144,7 +145,7 @@ def _check_group(x: Meta, weight: Meta | None, bias: Meta | None, groups: int) -
         if given is not None and tuple(given.shape) != x.shape[1:2]:
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "
-                f"but got {'weight' if weight is not None else name} of shape "
+                f"but got {name} of shape "
                 f"{list((weight or given).shape)} and input of shape {list(x.shape)}"
             )
     check_parameters(x, _given(weight, bias), "GroupNormKernelImpl")
@@ -447,7 +448,7 @@ def local_response_norm(
     if not input._meta.numel:
         return input
     around = (0, 0) * (n - 2) + (size // 2, (size - 1) // 2)
-    squares = NAMESPACES["nn.functional"]["pad"](input * input, around)
+    squares = pad(input * input, around)
     return input / (squares.unfold(1, size, 1).mean(-1) * alpha + k).pow(beta)
 
 
