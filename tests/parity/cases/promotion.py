@@ -156,3 +156,19 @@ def _double(T, x):
         ]
     finally:
         T.set_default_dtype(T.float32)
+
+
+# a scalar tensor of a wider dtype does not widen the result, whatever the layout of the other
+for word, run in {
+    "add": lambda x, y: x + y,
+    "mul": lambda x, y: x * y,
+    "pow": lambda x, y: x**y,
+}.items():
+    promotion(
+        f"{word} double 0-d and windows",
+        lambda T, s, x, run=run: [run(s, x.t()), run(x.t(), s), run(s, x[:, ::2]), run(x[1], s)],
+        f(dtype="float64", low=1, high=2),
+        f(3, 4, low=1, high=2),
+        order=2,
+        differences=False,
+    )
