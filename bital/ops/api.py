@@ -103,6 +103,8 @@ _NUMPY_WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"
 def numpy_names(fn: F) -> F:
     """`fn` that also takes NumPy's names of `dim`, `keepdim` and `input`, as PyTorch does."""
 
+    fn.__name__ = fn.__qualname__ = fn.__name__.rstrip("_")  # the name that Python's errors use
+
     @functools.wraps(fn)
     def spelled(*args: Any, **kwargs: Any) -> Any:
         if kwargs:

@@ -65,7 +65,7 @@ def _unique_slices(x: Tensor, *, dim: int, ordered: bool) -> tuple[Tensor, Tenso
             "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
     front = np.moveaxis(array, dim, 0)
-    rows = front.reshape(front.shape[0], -1)
+    rows = front.reshape(front.shape[0], math.prod(front.shape[1:]))
     order, begins = _groups(list(sortable(np.ascontiguousarray(rows.T))), len(rows), ordered)
     values = from_array(front[order[begins]], x._meta.dtype).movedim(0, dim)  # type: ignore[attr-defined]
     if values._view is not None:

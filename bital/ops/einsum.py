@@ -261,6 +261,12 @@ def _multiplied(a: Term, b: Term, batch: list, left: list, right: list) -> Term:
     return Term(factors[0] * factors[1], tuple(order))
 
 
+def _as_in_result(a: Term, b: Term, out: tuple[int, ...]) -> tuple[Term, Term]:
+    """The two terms, that one first whose own labels come first in the result."""
+    own = [x for x in out if (x in a.labels) != (x in b.labels)]
+    return (b, a) if own and own[0] in b.labels else (a, b)
+
+
 def _contract(terms: list[Term], out: tuple[int, ...]) -> Tensor:
     if len(terms) == 1:
         (only,) = terms
@@ -272,9 +278,8 @@ def _contract(terms: list[Term], out: tuple[int, ...]) -> Tensor:
     for k in range(1, len(terms)):
         later = {x for term in terms[k + 1 :] for x in term.labels}
         keep = set(out) | later
-        both = set(current.labels) & set(terms[k].labels)
-        contracted = both - keep
-        current = _pair(current, terms[k], keep)
+        contracted = (set(current.labels) & set(terms[k].labels)) - keep
+        current = _pair(*_as_in_result(current, terms[k], out), keep)
     result = _arranged(current.tensor, current.labels, out)
     return result.view(result._meta.shape) if contracted else result  # type: ignore[attr-defined]
 

@@ -147,8 +147,9 @@ def bilinear(
             )
     shape = (*input1._meta.shape[:-1], n)
     first, second = input1.reshape(-1, i), input2.reshape(-1, j)  # type: ignore[attr-defined]
-    halfway = batch_product(first.unsqueeze(0), weight, (False, False))  # (N, rows, J)
-    out = (halfway * second).sum(-1).t().reshape(shape)  # type: ignore[attr-defined]
+    columns = weight.permute(1, 0, 2).reshape(i, n * j)  # type: ignore[attr-defined]
+    halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)  # type: ignore[attr-defined]
+    out = (halfway * second.unsqueeze(1)).sum(-1).view(shape)
     return out if bias is None else out + bias
 
 

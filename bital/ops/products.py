@@ -17,7 +17,7 @@ from bital.base.size import broadcast_shapes, normalize_dim, normalize_dims
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import NAMESPACES, check_tensor, public
-from bital.ops.create import constant, eye
+from bital.ops.create import eye
 from bital.ops.family import common_dtype, conj
 from bital.ops.matmul import dot, matmul, mm
 from bital.ops.window import attach, packed
@@ -262,7 +262,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
             f"{meta.shape[-2]} by {meta.shape[-1]} matrices"
         )
     if n == 0:
-        return constant(meta, 0).copy_(eye(meta.shape[-1], dtype=meta.dtype))  # type: ignore[attr-defined]
+        return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))  # type: ignore[attr-defined]
     if n < 0:
         inverse = NAMESPACES.get("linalg", {}).get("inv")
         if inverse is None:

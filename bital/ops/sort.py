@@ -403,7 +403,7 @@ def _quantile(
 
 
 def _last(g: Tensor, like: Meta) -> Tensor:
-    """The gradient of quantiles, which stand first, as that of the elements, where they are last."""
+    """The gradient of quantiles, which stand first, as that of what they were taken from."""
     rest = tuple(like.shape[:-1])
     return g.reshape(like.shape[-1], *rest).movedim(0, -1)  # type: ignore[attr-defined]
 
