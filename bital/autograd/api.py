@@ -8,33 +8,58 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bital.autograd import engine
-from bital.ops.api import method
-from bital.tensor.node import AccumulateGrad, Handle, Output
+from bital.ops.api import method, public
+from bital.tensor.node import AccumulateGrad, Handle, Node, Output
 from bital.tensor.tensor import Tensor, detached, edge_of
 
 Tensors = Tensor | Sequence[Tensor]
 
 
+class GradientEdge(NamedTuple):
+    """Result `output_nr` of `node`: a place in the graph, without the tensor."""
+
+    node: Node
+    output_nr: int
+
+    @property
+    def edge(self) -> Any:
+        return self.node if self.node.outputs == 1 else Output(self.node, self.output_nr)
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of `tensor` is computed or, for a leaf, accumulated."""
+    edge = edge_of(tensor)
+    if edge is None:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not "
+                           "require gradients")  # fmt: skip
+    return GradientEdge(edge.node, edge.index) if type(edge) is Output else GradientEdge(edge, 0)
+
+
+def _edge(place: Tensor | GradientEdge) -> Any:
+    return place.edge if isinstance(place, GradientEdge) else edge_of(place)
+
+
 def _as_tuple(value: Any) -> tuple:
     if value is None:
         return ()
-    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+    return (value,) if isinstance(value, (Tensor, GradientEdge)) else tuple(value)
 
 
 def _check_grads(outputs: tuple, grads: tuple) -> tuple:
     """Seeds of the right number and shape; None stands for a one where that is clear."""
     if not grads:
         grads = (None,) * len(outputs)
+    for g in grads:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if len(grads) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     for k, (out, g) in enumerate(zip(outputs, grads)):
-        if g is None:
+        if g is None or isinstance(out, GradientEdge):
             continue
-        if not isinstance(g, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         if g._meta.shape != out._meta.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{k}] has a shape of {g._meta.shape} and "
@@ -46,15 +71,29 @@ def _check_grads(outputs: tuple, grads: tuple) -> tuple:
                 f"dtype. Mismatch in dtype: grad_output[{k}] has a dtype of {g._meta.dtype} and "
                 f"output[{k}] has a dtype of {out._meta.dtype}."
             )
-    return grads
+    return tuple([_one(out) if g is None else g for out, g in zip(outputs, grads)])
 
 
-def _check_roots(outputs: tuple) -> None:
-    for k, out in enumerate(outputs):
-        if edge_of(out) is None:
+def _one(out: Any) -> Tensor:
+    """The gradient of a scalar result by itself."""
+    if not isinstance(out, Tensor) or out._meta.numel != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    if not out._meta.dtype.is_floating_point:
+        raise RuntimeError(
+            f"grad can be implicitly created only for real scalar outputs but got {out._meta.dtype}"
+        )
+    return engine.hooks.ones(out._meta)
+
+
+def _roots(outputs: tuple) -> list:
+    """The edges to begin at."""
+    edges = [_edge(out) for out in outputs]
+    for k, edge in enumerate(edges):
+        if edge is None:
             raise RuntimeError(
                 f"element {k} of tensors does not require grad and does not have a grad_fn"
             )
+    return edges
 
 
 def backward(
@@ -76,19 +115,13 @@ def backward(
     if targets is not None and not targets:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     grads = _check_grads(outputs, _as_tuple(grad_tensors))
-    _check_roots(outputs)
-    if targets is None:
-        engine.backward(outputs, grads, keep_graph=keep, create_graph=create_graph)
-        return
-    for each in targets:
-        if edge_of(each) is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found = engine.backward(
-        outputs, grads, keep_graph=keep, create_graph=create_graph, inputs=targets
-    )
-    for each, g in zip(targets, found):
-        if g is not None and not each.is_leaf:
-            each._grad = g if each._grad is None else each._grad + g
+    roots = _roots(outputs)
+    towards = None
+    if targets is not None:
+        for each in targets:
+            retain_grad(each)
+        towards = [_edge(each) for each in targets]
+    engine.backward(roots, grads, keep_graph=keep, create_graph=create_graph, inputs=towards)
 
 
 def grad(
@@ -128,18 +161,25 @@ def grad(
     if is_grads_batched:
         return _batched(outs, targets, seeds, keep, create_graph, allow_unused, materialize_grads)
     grads = _check_grads(outs, seeds)
-    _check_roots(outs)
+    roots = _roots(outs)
+    if not targets:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     for each in targets:
-        if edge_of(each) is None:
+        if _edge(each) is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     found = engine.backward(
-        outs, grads, keep_graph=keep, create_graph=create_graph, inputs=targets,
+        roots,
+        grads,
+        keep_graph=keep,
+        create_graph=create_graph,
+        inputs=[_edge(each) for each in targets],
         accumulate_grad=False,
-    )  # fmt: skip
+    )
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
+            f"The differentiated Tensor at index {[g is None for g in found].index(True)} appears "
+            "to not have been used in the graph. Set allow_unused=True if this is the desired "
+            "behavior."
         )
     if materialize_grads:
         found = [_zeros_like(t) if g is None else g for t, g in zip(targets, found)]
@@ -215,19 +255,21 @@ def _set_grad(self: Tensor, new: Tensor | None) -> None:
     if new._meta.dtype is not self._meta.dtype:
         raise RuntimeError(
             f"attempting to assign a gradient with dtype '{_type_word(new)}' to a tensor with "
-            f"dtype '{_type_word(self)}'. The gradient must match the tensor's dtype (unless "
-            "grad_dtype is set to a different value)."
+            f"grad_dtype '{self._meta.dtype.legacy_name}'. The gradient must match the tensor's "
+            "dtype."
         )
     if new._meta.shape != self._meta.shape:
         raise RuntimeError(
-            f"assigned grad has data of a different size: {list(new._meta.shape)} for a tensor of "
-            f"size {list(self._meta.shape)}"
+            f"attempting to assign a gradient of size '{list(new._meta.shape)}' to a tensor of "
+            f"size '{list(self._meta.shape)}'. Please ensure that the gradient and the tensor are "
+            "the same size"
         )
     self._grad = new
 
 
 def _type_word(t: Tensor) -> str:
-    return {"float32": "float", "float64": "double"}.get(t._meta.dtype.name, t._meta.dtype.name)
+    words = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}
+    return words.get(t._meta.dtype.name, f"c10::{t._meta.dtype.legacy_name}")
 
 
 def _del_grad(self: Tensor) -> None:
@@ -249,28 +291,10 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
         return Handle(edge.tensor_hooks, hook)
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
 
-    def on_node(grads: tuple) -> list | None:
-        if grads[index] is None:
-            return None
-        got = hook(grads[index])
-        if got is None:
-            return None
-        replaced = list(grads)
-        replaced[index] = _checked(got, grads[index])
-        return replaced
+    def on_node(grads: tuple) -> tuple:
+        return (*grads[:index], engine.hooked(hook, grads[index]), *grads[index + 1 :])
 
-    return node.register_prehook(on_node)
-
-
-def _checked(new: Any, old: Tensor) -> Tensor:
-    if not isinstance(new, Tensor):
-        raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
-    if new._meta.shape != old._meta.shape:
-        raise RuntimeError(
-            f"hook '<unnamed>' has changed the size of value"
-            f" (was {list(old._meta.shape)}, got {list(new._meta.shape)})"
-        )
-    return new
+    return Handle(node.more().tensor_hooks, on_node)
 
 
 @method
@@ -284,6 +308,57 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
     if edge.post_hooks is None:
         edge.post_hooks = {}
     return Handle(edge.post_hooks, hook)
+
+
+class _Together:
+    """What `register_multi_grad_hook` returns: `remove()` takes all the hooks away."""
+
+    def __init__(self, handles: list[Handle]) -> None:
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> _Together:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor], fn: Callable[..., None], *, mode: str = "all"
+) -> _Together:
+    """Call `fn` once per backward when the gradients of `tensors` are known.
+
+    With mode "all" it gets the list of them, None for tensors that the backward does not reach;
+    with "any" it gets the first that is computed.
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    state: dict[str, Any] = {"run": None}
+
+    def arrived(which: int, g: Tensor) -> None:
+        run = engine.running.run
+        assert run is not None
+        if state["run"] is not run:
+            state.update(run=run, grads=[None] * len(tensors))
+            state["missing"] = sum(run.reaches(_edge(t)) for t in tensors)
+            if mode == "any":
+                fn(g)
+        state["grads"][which] = g
+        state["missing"] -= 1
+        if not state["missing"]:
+            grads = state["grads"]
+            state.update(run=None, grads=None)
+            if mode == "all":
+                fn(grads)
+
+    def hook_of(which: int) -> Callable[[Tensor], None]:
+        return lambda g: arrived(which, g)
+
+    return _Together([register_hook(t, hook_of(k)) for k, t in enumerate(tensors)])
 
 
 class _Retain:
@@ -300,7 +375,7 @@ class _Retain:
 
 @method
 def retain_grad(self: Tensor) -> None:
-    """Keep this tensor's gradient in `.grad` though it is no leaf."""
+    """Keep this tensor's gradient in `.grad` though it is not a leaf."""
     edge = edge_of(self)
     if edge is None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
@@ -332,6 +407,20 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 def detach(self: Tensor) -> Tensor:
     """A tensor on the same storage that is cut off from the graph."""
     return detached(self)
+
+
+@public(name="detach_")
+def detach_(self: Tensor) -> Tensor:
+    """Cut this tensor off from the graph, in place."""
+    if self._base is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If you are using "
+            "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
+            "True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
+            "these gradients."
+        )
+    self._edge = None
+    return self
 
 
 def _get_data(self: Tensor) -> Tensor:

@@ -7,15 +7,18 @@ contribution arrived. Nothing here recurses, so depth is limited by memory only.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from bital.base.stride import is_dense_nonoverlapping
 from bital.ir.meta import Meta
-from bital.ir.trace import Trace, local
+from bital.ir.trace import local
+from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.tensor import Tensor, edge_of, read, wrap
+from bital.tensor.tensor import Tensor, read, strides_of, wrap
 
 
 class Run:
@@ -27,8 +30,22 @@ class Run:
         self.leaves: dict[AccumulateGrad, Tensor] = {}
         self.queue: list[tuple[int, Node]] = []
         self.needed: set[Node] | None = None  # with `inputs`: the nodes on a way to them
-        self.captures: dict[Any, int] = {}  # (node, index) -> which of `inputs`
+        self.captures: dict[Any, list[int]] = {}  # (node, index) -> which of `inputs`
         self.captured: list[Tensor | None] = []
+        self.roots: Sequence[Any] = ()
+
+    def reaches(self, edge: Any) -> bool:
+        """Whether this pass computes the gradient that goes to `edge`."""
+        if self.needed is not None:
+            return _node_of(edge) in self.needed
+        seen: set[Node] = set()
+        stack = [_node_of(root) for root in self.roots]
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                stack.extend(_node_of(e) for e in node.edges if e is not None)
+        return _node_of(edge) in seen
 
     def send(self, edge: Any, g: Tensor) -> None:
         """Add a gradient to what waits for `edge`."""
@@ -69,11 +86,10 @@ class Run:
             node = heappop(queue)[1]
             g = waiting.pop(node)
             extra = node.extra
+            runs = needed is None or self.leads_on(node)
             if extra is not None or watched:
-                g = self.before_node(node, g)
-                if extra is not None and extra.outputs > 1:
-                    g = tuple(g)
-            if needed is not None and not self.leads_on(node):
+                g = self.before_node(node, g, runs)
+            if not runs:
                 continue
             grads = node.apply(g)
             if check is not None:
@@ -95,34 +111,50 @@ class Run:
             e is not None and (e.node if type(e) is Output else e) in needed for e in node.edges
         )
 
-    def before_node(self, node: Node, g: Any) -> Any:
-        """Tensor hooks, pre-hooks, retained gradients and captures, in this order."""
+    def before_node(self, node: Node, g: Any, runs: bool) -> Any:
+        """Tensor hooks, retained gradients and pre-hooks, in this order; and captures.
+
+        As in PyTorch, what is captured at a node that also runs is the gradient before its hooks.
+        """
         extra = node.extra
+        grads = (g,) if node.outputs == 1 else tuple(g)
+        if runs:
+            self.capture(node, grads)
         if extra is not None:
-            if extra.pre_hooks:
-                g = _pre_hooks(node, g)
-            if extra.retained:
-                grads = (g,) if node.outputs == 1 else tuple(g)
-                for keep in extra.retained.values():
-                    keep(grads)
+            if extra.tensor_hooks:
+                grads = _replaced_by(extra.tensor_hooks, grads)
+            for keep in extra.retained.values():
+                keep(grads)
+            if extra.pre_hooks and runs:
+                grads = _replaced_by(extra.pre_hooks, grads)
+        if not runs:
+            self.capture(node, grads)
+        return grads[0] if node.outputs == 1 else grads
+
+    def capture(self, node: Node, grads: tuple) -> None:
+        """Keep the gradients of those of the node's results that are among the inputs."""
         if self.captures:
-            for k in range(node.outputs):
-                which = self.captures.get((node, k))
-                if which is not None:
-                    self.captured[which] = g if node.outputs == 1 else g[k]
-        return g
+            for k, g in enumerate(grads):
+                for which in self.captures.get((node, k), ()):
+                    self.captured[which] = g
 
     def finish_leaves(self) -> None:
         for leaf, g in self.leaves.items():
             if leaf.tensor_hooks:
                 for hook in list(leaf.tensor_hooks.values()):
-                    got = hook(g)
-                    g = g if got is None else got
-            which = self.captures.get((leaf, 0))
-            if which is not None:
-                self.captured[which] = g
+                    g = hooked(hook, g)
+            self.capture(leaf, (g,))
             if self.accumulate:
                 accumulate(leaf, g, self.create_graph)
+
+
+class _Running(threading.local):
+    """The backward pass that this thread is in."""
+
+    run: Run | None = None
+
+
+running = _Running()
 
 
 def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
@@ -132,10 +164,10 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         return
     old = variable._grad
     if old is None:
-        if create_graph:
-            variable._grad = g
-        else:
-            variable._grad = _own(g)
+        plain = variable._view is None or not _dense(variable)
+        if not plain or (create_graph and g._view is not None):
+            g = laid_out(g, g._meta.strides if plain else strides_of(variable))
+        variable._grad = g if create_graph or not plain else _own(g)
     elif create_graph:
         variable._grad = old + g
     elif old._view is None and old._meta is g._meta and not old._storage.value.shared:
@@ -147,6 +179,11 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(variable)
+
+
+def _dense(t: Tensor) -> bool:
+    """Whether the strides of t are ones that its gradient is to have too."""
+    return is_dense_nonoverlapping(t._meta.shape, strides_of(t))
 
 
 def _own(g: Tensor) -> Tensor:
@@ -183,13 +220,26 @@ def _sums_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return lead >= 0 and all(t in (1, s) for s, t in zip(shape[lead:], target))
 
 
-def _pre_hooks(node: Node, g: Any) -> Any:
-    grads = [g] if node.outputs == 1 else list(g)
-    for hook in list(node.more().pre_hooks.values()):
-        got = hook(tuple(grads))
+def _replaced_by(hooks: dict, grads: tuple) -> tuple:
+    """The gradients of a node's results after hooks that may give others."""
+    for hook in list(hooks.values()):
+        got = hook(grads)
         if got is not None:
-            grads = list(got) if isinstance(got, (tuple, list)) else [got]
-    return grads[0] if node.outputs == 1 else grads
+            grads = tuple(got) if isinstance(got, (tuple, list)) else (got,)
+    return grads
+
+
+def hooked(hook: Callable, g: Tensor | None) -> Any:
+    """What a tensor's hook makes of its gradient, checked."""
+    got = hook(g)
+    if got is None:
+        return g
+    if not isinstance(got, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(got).__name__}'")
+    if g is not None and got._meta.shape != g._meta.shape:
+        name = getattr(hook, "__name__", "<unknown>")
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    return got
 
 
 def _node_hooks(node: Node, grads: list, g: Any) -> list:
@@ -202,63 +252,42 @@ def _node_hooks(node: Node, grads: list, g: Any) -> list:
 
 
 def backward(
-    roots: Sequence[Tensor],
-    grads: Sequence[Tensor | None],
+    roots: Sequence[Any],
+    grads: Sequence[Tensor],
     *,
     keep_graph: bool,
     create_graph: bool,
-    inputs: Sequence[Tensor] | None = None,
+    inputs: Sequence[Any] | None = None,
     accumulate_grad: bool = True,
 ) -> list[Tensor | None]:
-    """Run backward from `roots`; with `inputs`, only towards these, giving their gradients."""
+    """Run backward from the edges `roots`; with edges `inputs`, towards these, giving their grads."""
     trace = local.trace
     run = Run(keep_graph, create_graph, accumulate_grad)
     if inputs is not None:
-        _restrict(run, roots, inputs, accumulate_grad)
-    mode = trace.grad
-    trace.grad = create_graph
+        _restrict(run, roots, inputs)
+    run.roots = roots
+    mode, outer = trace.grad, running.run
+    trace.grad, running.run = create_graph, run
     try:
-        for root, g in zip(roots, grads):
-            edge = edge_of(root)
-            if edge is None:
-                raise RuntimeError(
-                    "element 0 of tensors does not require grad and does not have a grad_fn"
-                )
-            run.send(edge, seed(root, g, trace))
+        for edge, g in zip(roots, grads):
+            run.send(edge, g)
         run.go()
     finally:
-        trace.grad = mode
+        trace.grad, running.run = mode, outer
     return run.captured
 
 
-def seed(root: Tensor, g: Tensor | None, trace: Trace) -> Tensor:
-    """The gradient to begin with: the one given, checked, or one for a scalar."""
-    if g is None:
-        if root._meta.numel != 1:
-            raise RuntimeError("grad can be implicitly created only for scalar outputs")
-        if not root._meta.dtype.is_floating_point:
-            raise RuntimeError(
-                "grad can be implicitly created only for real scalar outputs but got "
-                f"{root._meta.dtype}"
-            )
-        return hooks.ones(root._meta)
-    return g
-
-
-def _restrict(
-    run: Run, roots: Sequence[Tensor], inputs: Sequence[Tensor], accumulate_grad: bool
-) -> None:
+def _restrict(run: Run, roots: Sequence[Any], inputs: Sequence[Any]) -> None:
     """Find the nodes on the ways from roots to inputs, and where to capture."""
     run.captured = [None] * len(inputs)
     targets: set[Node] = set()
-    for which, t in enumerate(inputs):
-        edge = edge_of(t)
+    for which, edge in enumerate(inputs):
         node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
-        run.captures[node, index] = which
+        run.captures.setdefault((node, index), []).append(which)
         targets.add(node)
     needed = set(targets)
     visited: dict[Node, list[Node]] = {}
-    stack = [_node_of(edge_of(r)) for r in roots]
+    stack = [_node_of(r) for r in roots]
     while stack:  # children first: a node is needed if it is a target or a child is
         node = stack[-1]
         if node not in visited:

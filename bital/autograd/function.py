@@ -6,10 +6,12 @@ Room: autograd. The context that forward and backward get is the node itself, as
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from bital.ir.trace import local
+from bital.tensor.dispatch import check_writable
 from bital.tensor.node import SECOND_TIME, Node, Output, SavedOutput, hooks, raise_modified
 from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of, window
 
@@ -93,7 +95,8 @@ class FunctionCtx(Node):
         grads = (g,) if self.outputs == 1 else g
         if self.materialize_grads:
             grads = tuple(
-                m.zeros() if each is None else each for each, m in zip(grads, self.output_metas)
+                m.zeros() if each is None and m is not None else each
+                for each, m in zip(grads, self.output_metas)
             )
         results = self._function.backward(self, *grads)
         results = results if isinstance(results, tuple) else (results,)
@@ -107,13 +110,10 @@ class FunctionCtx(Node):
             )
         for k, (each, edge) in enumerate(zip(results, self.edges)):
             if each is not None and not isinstance(each, Tensor):
-                raise TypeError(
-                    f"function {self.name()} returned a gradient of type {type(each).__name__} at "
-                    f"position {k}, expected a Tensor or None"
-                )
+                raise RuntimeError(f"expected Variable or None (got {type(each).__name__})")
             if each is not None and edge is None and self.metas[k] is None:
                 raise RuntimeError(
-                    f"function {self.name()} returned a gradient different from None at position "
+                    f"function {self.name()} returned a gradient different than None at position "
                     f"{k + 1}, but the corresponding forward input was not a Variable"
                 )
         return list(results)
@@ -140,8 +140,17 @@ class Function:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so you should invoke them on the class itself.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            "Instances of autograd.Function should not be created: call the class method apply"
+            "Legacy autograd function with non-static forward method is deprecated. Please use "
+            "new-style autograd function with static forward method: call the class method apply."
         )
 
     @staticmethod
@@ -202,6 +211,8 @@ def _attach(ctx: FunctionCtx, inputs: list, result: Any) -> Any:
     single = not isinstance(result, tuple)
     outputs = [result] if single else list(result)
     differentiable = any(e is not None for e in ctx.edges)
+    for dirty in ctx.dirty:
+        dirty._storage.version += 1
     for k, out in enumerate(outputs):
         if isinstance(out, Tensor):
             outputs[k] = _own_output(ctx, out, inputs, differentiable)
@@ -215,6 +226,7 @@ def _attach(ctx: FunctionCtx, inputs: list, result: Any) -> Any:
             if isinstance(out, Tensor) and _takes_gradient(ctx, out, result, single, k):
                 edge = ctx if len(outputs) == 1 else Output(ctx, k)
                 if any(out is d for d in ctx.dirty):
+                    check_writable(out)
                     hooks.rebase(out, edge)
                 else:
                     out._edge = edge

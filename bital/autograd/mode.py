@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bital.ir.trace import end_iteration, local
+from bital.tensor.storage import ModalStorage, Storage
+from bital.tensor.tensor import make_cells
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -130,7 +133,7 @@ class set_grad_enabled(_Mode):
         return set_grad_enabled(self.mode)
 
     def __str__(self) -> str:
-        return f"torch.set_grad_enabled(mode={self.mode})"
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
 
     __repr__ = __str__
 
@@ -152,11 +155,27 @@ class inference_mode(_Mode):
         trace = local.trace
         self.previous = trace.grad, trace.inference
         trace.depth += 1
-        trace.grad = trace.grad if not self.mode else False
+        trace.grad = not self.mode
         trace.inference = self.mode
+        _count_inference(1)
+
+    def __exit__(self, *exc: object) -> None:
+        _count_inference(-1)
+        super().__exit__(*exc)
 
     def clone(self) -> inference_mode:
         return inference_mode(self.mode)
+
+
+_inside = 0  # how many inference_mode blocks are open, in all threads
+_lock = threading.Lock()
+
+
+def _count_inference(change: int) -> None:
+    global _inside
+    with _lock:
+        _inside += change
+        make_cells(ModalStorage if _inside else Storage)
 
 
 def is_grad_enabled() -> bool:

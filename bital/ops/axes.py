@@ -216,12 +216,10 @@ def turn_in_place(name: str, fn: Any) -> None:
         self._storage.version += 1
         base = None if old is None else old.base
         self._view = View(view.offset, view.strides, base, self._storage.version,
-                          old is not None and old.quiet, view.made)  # fmt: skip
-        if made._edge is not None and base is None:
+                          None if old is None else old.quiet, view.made)  # fmt: skip
+        if made._edge is not None:
             node = _IN_PLACE_NAMES.get(made._edge.name(), made._edge.name())
             self._edge = view_node(node, edge, before, made._edge.rule)
-        elif base is not None:
-            self._view.version = -1  # its node is found anew from the base's
         return self
 
     turn.__name__ = turn.__qualname__ = name

@@ -70,14 +70,15 @@ def row(x: Tensor, i: int) -> Tensor:
         i += n
     trace = local.trace
     old, storage = x._view, x._storage
-    how = "default" if trace.grad else "no_grad"
     if old is None:
         strides, edge = meta.strides, x._edge
+        how = "default" if trace.grad else "no_grad"
         view = View(i * strides[0], strides[1:], x, storage.version, False, how)
     else:
         strides, edge = old.strides, edge_of(x)
         base = x if old.base is None else old.base
         offset = old.offset + i * strides[0]
+        how = old.made if trace.grad else "no_grad"
         view = View(offset, strides[1:], base, storage.version, old.quiet, how)
     out = window(storage, row_meta, view)
     if edge is not None and trace.grad:
@@ -126,7 +127,7 @@ class Place:
         old = x._view
         base = x if old is None or old.base is None else old.base
         how = "default" if local.trace.grad else "no_grad"
-        quiet = old is not None and old.quiet
+        quiet = None if old is None else old.quiet
         view = View(self.offset, tuple(self.strides), base, x._storage.version, quiet, how)
         out = window(x._storage, meta, view)
         shape, plain, start = x._meta.shape, tuple(self.plain), self.start

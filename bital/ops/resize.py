@@ -41,7 +41,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     self._meta = meta
     old = self._view
     base = None if old is None else old.base
-    self._view = View(offset, strides, base, storage.version, old is not None and old.quiet)
+    self._view = View(offset, strides, base, storage.version, None if old is None else old.quiet)
     return self
 
 

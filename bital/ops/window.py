@@ -175,11 +175,11 @@ def bare_view(
     old = t._view
     how = made if made != "default" or local.trace.grad else "no_grad"
     if old is None:
-        view = View(offset or 0, strides, t, t._storage.version, False, how)
+        view = View(offset or 0, strides, t, t._storage.version, None, how)
     else:
         view = View(
             old.offset if offset is None else offset, strides,
-            t if old.base is None else old.base, t._storage.version, old.quiet, how,
+            t if old.base is None else old.base, t._storage.version, old.quiet, made,
         )  # fmt: skip
     return window(t._storage, meta, view)
 

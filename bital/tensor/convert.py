@@ -18,7 +18,7 @@ from bital.base.stride import extent
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.tensor.format import tensor_text
-from bital.tensor.storage import Storage, View, export, strided
+from bital.tensor.storage import Storage, View, export, flat_buffer, strided
 from bital.tensor.tensor import Tensor, array_of, edge_of, strides_of, window, wrap
 
 
@@ -190,30 +190,37 @@ def _copied_storage(storage: Storage, memo: dict) -> Storage:
 
 
 def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
-    if not self.is_leaf:
-        raise RuntimeError("Cannot pickle a tensor that is not a graph leaf: detach() it first")
-    flat = np.array(array_of(self), order="C")
+    meta, strides = self._meta, strides_of(self)
+    low, high = extent(meta.shape, strides) if meta.numel else (0, -1)
+    if self._view is None:
+        flat = array_of(self)
+    else:  # the stretch of memory that the window lies in
+        memory = flat_buffer(self._storage)
+        flat = strided(np, memory, self._view.offset + low, (high + 1 - low,), (1,), meta.np)
+    kind = None if type(self) is Tensor else type(self)
+    flat = np.array(flat, order="C").ravel()
     state = self.__dict__ or None
-    return rebuild, (flat, self._meta.dtype, self.requires_grad, self._grad, _kind(self), state)
-
-
-def _kind(t: Tensor) -> type | None:
-    return None if type(t) is Tensor else type(t)
+    return rebuild, (flat, meta.dtype, meta.shape, strides, self.requires_grad, kind, state)
 
 
 def rebuild(
-    array: np.ndarray,
+    flat: np.ndarray,
     d: dtype,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
     requires_grad: bool,
-    grad: Tensor | None,
     kind: type[Tensor] | None,
     state: dict | None,
 ) -> Tensor:
-    """The tensor that was pickled."""
-    meta = meta_of(array.shape, d)
-    out = window(Storage(Value(meta, None, array)), meta, None, kind or Tensor)
+    """The tensor that was pickled; like PyTorch's, a leaf without `.grad`."""
+    meta = meta_of(shape, d)
+    if strides == meta.strides:
+        value = Value(meta, None, flat.reshape(shape))
+        out = window(Storage(value), meta, None, kind or Tensor)
+    else:
+        value = Value(meta_of(flat.shape, d), None, flat)
+        out = window(Storage(value), meta, View(0, strides), kind or Tensor)
     out.requires_grad = requires_grad
-    out._grad = grad
     if state:
         out.__dict__.update(state)
     return out
@@ -228,7 +235,7 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
         dtype_name=self._meta.dtype.name,
         default_float_name=dtypes.default.dtype.name,
         requires_grad=self.requires_grad,
-        grad_fn_name=None if node is None else node.name(),
+        grad_fn_name=None if node is None else node.name().rpartition("::")[2],
         class_name="tensor" if kind is Tensor or kind.__name__ == "Parameter" else kind.__name__,
     )
 

@@ -141,6 +141,9 @@ def _in_memory_order(
     order = sorted(range(out.ndim), key=lambda k: (-strides[k], k))
     turned = []
     for t in tensors:
+        if not t._meta.ndim:  # stays without axes, by which promotion knows it
+            turned.append(t)
+            continue
         lead = out.ndim - t._meta.ndim
         shape = (1,) * lead + t._meta.shape
         steps = (0,) * lead + strides_of(t)
@@ -415,27 +418,49 @@ def rebase(t: Tensor, edge: Any) -> None:
         node.keep_output(0, t)
     view = t._view
     if view is None or view.base is None:
+        old = t._edge
         t._edge = edge
+        if old is not None:
+            _keep_retaining(t, old, edge)
         return
     base = view.base
+    old = base._edge
     base._edge = hooks.copy_slices(base, t, edge)
+    if old is not None:
+        _keep_retaining(base, old, base._edge)
     view.version = -1  # so that edge_of finds the view's node anew
+
+
+def _keep_retaining(t: Tensor, old: Any, new: Any) -> None:
+    """After a write in place, retain_grad() keeps the gradient of what t is now."""
+    node, index = (old.node, old.index) if type(old) is Output else (old, 0)
+    extra = node.extra
+    if extra is None or new is None or not extra.retained:
+        return
+    kept = extra.retained.get(index)
+    if kept is not None and kept.tensor() is t:
+        del extra.retained[index]
+        node, index = (new.node, new.index) if type(new) is Output else (new, 0)
+        kept.index = index
+        node.more().retained[index] = kept
 
 
 def check_writable(t: Tensor) -> None:
     """PyTorch's errors for writing in place to a leaf, to a view of one, or where forbidden."""
     view = t._view
+    base_edge = None
     if view is not None and view.base is not None:
         base_edge = edge_of(view.base)
-        if base_edge is not None:
-            if view.made != "default":
-                _refuse_view(view.made, t)
-            if isinstance(base_edge, AccumulateGrad):
-                raise RuntimeError(
-                    "a view of a leaf Variable that requires grad is being used in an in-place "
-                    "operation."
-                )
-    if isinstance(edge_of(t), AccumulateGrad):
+        if base_edge is not None and view.made != "default":
+            _refuse_view(view.made, t)
+    edge = edge_of(t)
+    if view is not None and view.base is not None:
+        if edge is not None and (base_edge is None or isinstance(base_edge, AccumulateGrad)):
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
+    if isinstance(edge, AccumulateGrad):
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )

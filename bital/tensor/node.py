@@ -22,12 +22,13 @@ _next_number = itertools.count().__next__
 class Extra:
     """What few nodes have: hooks, several results, a kept line, the user's metadata."""
 
-    __slots__ = ("outputs", "hooks", "pre_hooks", "retained", "line", "metadata")
+    __slots__ = ("outputs", "hooks", "pre_hooks", "tensor_hooks", "retained", "line", "metadata")
 
     def __init__(self) -> None:
         self.outputs = 1
         self.hooks: dict = {}
         self.pre_hooks: dict = {}
+        self.tensor_hooks: dict = {}  # those of tensors; they run before the node's own
         self.retained: dict = {}  # output index -> what keeps its gradient
         self.line: tuple | None = None
         self.metadata: dict = {}
@@ -140,6 +141,9 @@ class AccumulateGrad(Node):
         self.tensor_hooks: dict | None = None
         self.post_hooks: dict | None = None
 
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
     @property
     def variable(self) -> Any:
         """The leaf, or None when nobody holds it any more."""
@@ -221,12 +225,19 @@ class OpNode(Node):
         """PyTorch's `_saved_…`: the operand, result, scalar or attribute of that name."""
         if not name.startswith("_saved_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        wanted = {"self": self.spec.op.inputs[0], "result": "out"}.get(name[7:], name[7:])
-        place = self.spec.op.locate(wanted)
+        op = self.spec.op
+        wanted = name[7:]
+        sizes = wanted.endswith("_sym_sizes")
+        wanted = wanted.removesuffix("_sym_sizes")
+        place = op.locate({"self": op.inputs[0], "result": "out"}.get(wanted, wanted))
+        if sizes and place[0] == INPUT:
+            return self.spec.metas[place[1]].shape
         if place in self.vjp.saves:
             return self.unpack()[self.vjp.saves.index(place)]
-        if place[0] is PARAM:
+        if place[0] == PARAM:
             return self.params[place[1]]
+        if place[0] <= OUTPUT:
+            return None
         if place[1] in self.spec.attrs:
             return self.spec.attrs[place[1]]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
@@ -266,7 +277,7 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
         f"operation: [torch.{meta.dtype.legacy_name}Tensor {list(meta.shape)}]{which} is at "
         f"version {now}; expected version {expected} instead. Hint: enable anomaly detection to "
         "find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True)."
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from bital.base.dtype import dtype
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ir.trace import Trace, Value, flush, ready, record_many
+from bital.ir.trace import Trace, Value, flush, local, ready, record_many
 
 
 class Storage:
@@ -24,6 +24,41 @@ class Storage:
 
     def __init__(self, value: Value) -> None:
         self.value = value
+        self.version = 0
+
+
+class ModalStorage(Storage):
+    """The cell made while some thread is in inference mode; `inference` says that it was its own.
+
+    Such a cell is written to in that mode only, and its writes are not counted.
+    """
+
+    __slots__ = ("inference", "writes")
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self.writes
+
+    @version.setter
+    def version(self, new: int) -> None:
+        if not new:
+            self.inference = local.trace.inference
+        elif self.inference:
+            if not local.trace.inference:
+                raise RuntimeError(
+                    "Inplace update to inference tensor outside InferenceMode is not allowed. You "
+                    "can make a clone to get a normal tensor before doing inplace update."
+                )
+            new = 0
+        self.writes = new
+
+
+class Quiet:
+    """Counts the writes through a `.data` and the views of it, which the storage does not."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
         self.version = 0
 
 
@@ -43,7 +78,7 @@ class View:
         strides: tuple[int, ...],
         base: Any = None,
         version: int = 0,
-        quiet: bool = False,
+        quiet: Quiet | None = None,
         made: str = "default",
     ) -> None:
         self.offset, self.strides, self.base, self.version = offset, strides, base, version

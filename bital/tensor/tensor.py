@@ -20,9 +20,17 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Trace, Value, local, ready
 from bital.tensor import node as nodes
 from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.storage import Storage, View, read_window, write_window
+from bital.tensor.storage import ModalStorage, Quiet, Storage, View, read_window, write_window
 
 _new = object.__new__
+#: the cell of a new tensor; another class while some thread is in inference mode
+_cell: type[Storage] = Storage
+
+
+def make_cells(cls: type[Storage]) -> None:
+    """Make the cells of new tensors of that class."""
+    global _cell
+    _cell = cls
 
 
 class Tensor:
@@ -85,7 +93,15 @@ class Tensor:
 
     @property
     def _version(self) -> int:
-        return self._storage.version
+        if self.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
+        view = self._view
+        return self._storage.version if view is None or not view.quiet else view.quiet.version
+
+    def is_inference(self) -> bool:
+        """Whether the tensor was made in inference mode."""
+        storage = self._storage
+        return type(storage) is ModalStorage and storage.inference
 
     @property
     def _base(self) -> Tensor | None:
@@ -126,7 +142,7 @@ def _no_axis(dim: int) -> int:
 def wrap(value: Value, meta: Meta) -> Tensor:
     """A new tensor that is the whole of a new storage. Hot."""
     t = _new(Tensor)
-    t._storage = storage = _new(Storage)
+    t._storage = storage = _new(_cell)
     storage.value = value
     storage.version = 0
     t._meta = meta
@@ -186,6 +202,10 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
     """Put `value` (of t's dtype, broadcastable) where the tensor looks; no autograd."""
     storage = t._storage
     view = t._view
+    if view is None or not view.quiet:
+        storage.version += 1
+    else:
+        view.quiet.version += 1
     whole = (
         view is None or (not view.offset and view.strides == t._meta.strides)
     ) and storage.value.meta is t._meta
@@ -194,8 +214,6 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
     else:
         offset = 0 if view is None else view.offset
         write_window(trace, storage, value, t._meta, offset, strides_of(t))
-    if view is None or not view.quiet:
-        storage.version += 1
     if not trace.grad or (view is not None and view.quiet):
         _note_update(t, trace)
 
@@ -233,6 +251,11 @@ def set_requires_grad(t: Tensor, wanted: bool) -> None:
     if not wanted:
         t._edge = None
     elif edge is None:
+        if t.is_inference() and not local.trace.inference:
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed."
+            )
         if not (t._meta.dtype.is_floating_point or t._meta.dtype.is_complex):
             raise RuntimeError(
                 "Only Tensors of floating point and complex dtype can require gradients"
@@ -318,13 +341,15 @@ def make_view(
     trace = local.trace
     meta = meta_of(shape, new_dtype or t._meta.dtype, t._meta.device)
     old = t._view
-    base = t if old is None or old.base is None else old.base
-    version = t._storage.version
-    quiet = old is not None and old.quiet
-    how = made or ("default" if trace.grad else "no_grad")
-    view = View(offset, strides, base, version, quiet, how)
-    out = window(t._storage, meta, view)
     edge = t._edge if old is None else edge_of(t)
+    whole = old is None or old.base is None or isinstance(edge, AccumulateGrad)
+    base = t if whole else old.base  # type: ignore[union-attr]
+    version = t._storage.version
+    quiet = None if old is None else old.quiet
+    if made is None:  # a view of one of several views is one, too
+        made = "no_grad" if not trace.grad else "default" if old is None else old.made
+    view = View(offset, strides, base, version, quiet, made)
+    out = window(t._storage, meta, view)
     if edge is not None and trace.grad:
         out._edge = view_node(name, edge, t._meta, rule)
     return out
@@ -334,7 +359,7 @@ def detached(t: Tensor, quiet: bool = False) -> Tensor:
     """A tensor on the same storage that needs no gradient; `quiet` for `.data`."""
     view = t._view
     if quiet:
-        view = View(t.storage_offset(), strides_of(t), quiet=True)
+        view = View(t.storage_offset(), strides_of(t), quiet=Quiet())
     elif view is not None:
         view = View(view.offset, view.strides, quiet=view.quiet)
     return window(t._storage, t._meta, view)

@@ -110,8 +110,8 @@ def result_type(tensor1: _Any, tensor2: _Any) -> dtype:
 
 
 def is_inference(input: Tensor) -> bool:
-    """Whether the tensor was made in inference mode; bital keeps no such mark."""
-    return False
+    """Whether the tensor was made in inference mode."""
+    return input.is_inference()
 
 
 def get_default_device() -> device:

@@ -204,9 +204,7 @@ def unused_inputs(torch):
         refused(lambda: torch.autograd.grad(z, [x, y], retain_graph=True)),
         torch.autograd.grad(z, [x, y], retain_graph=True, allow_unused=True),
         torch.autograd.grad(z, [x, y], retain_graph=True, materialize_grads=True),
-        refused(
-            lambda: torch.autograd.grad(z, [x, y], allow_unused=False, materialize_grads=True)
-        ),
+        refused(lambda: torch.autograd.grad(z, [x, y], allow_unused=False, materialize_grads=True)),
     )
 
 
