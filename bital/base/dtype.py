@@ -47,7 +47,9 @@ class dtype:
         return self.category == COMPLEX
 
     def to_complex(self) -> dtype:
-        """The complex type whose parts hold this one."""
+        """The complex type whose parts hold this one; Unsupported for float16's complex32."""
+        if self is float16:
+            raise Unsupported("bital has no torch.complex32: make the float16 operand float32")
         return complex128 if self in (float64, complex128) else complex64
 
     def to_real(self) -> dtype:
