@@ -55,6 +55,8 @@ def t(input: Tensor) -> Tensor:
 @public()
 def permute(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """A view with the axes in another order."""
+    if dims is None and not args:
+        raise TypeError('permute() missing 1 required positional arguments: "dims"')
     order = ints("permute", "dims", 1, args if dims is None else (dims,))
     n = input._meta.ndim
     if len(order) != n:

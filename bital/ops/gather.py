@@ -33,6 +33,9 @@ def check_known(index: Tensor, n: int, dim: int, kind: type = RuntimeError) -> N
 
 def check_range(index: Any, n: int, dim: int, kind: type = RuntimeError, low: int = 0) -> None:
     """Raise `kind` unless low <= index < n everywhere."""
+    if not low and index.size and index.dtype == np.int64 and index.flags.c_contiguous:
+        if int(np.maximum.reduce(index.view(np.uint64), None)) < n:  # negative ones are huge
+            return
     if index.size and (np.maximum.reduce(index, None) >= n or np.minimum.reduce(index, None) < low):
         bad = index[(index >= n) | (index < low)].flat[0] if index.ndim else index
         raise kind(f"index {int(bad)} is out of bounds for dimension {dim} with size {n}")

@@ -22,7 +22,7 @@ from bital.ops.create import constant_value
 from bital.ops.index import MASK_PUT, check_real, read_at, write_at
 from bital.ops.overwrite import overwrite
 from bital.ops.split import unbind
-from bital.ops.window import attach, spread
+from bital.ops.window import attach, bare_view, spread
 from bital.tensor.dispatch import apply, check_overlap, inplace
 from bital.tensor.storage import View
 from bital.tensor.tensor import (
@@ -37,7 +37,8 @@ from bital.tensor.tensor import (
 )
 
 Ints = tuple[int, ...]
-_ALL = slice(None)
+#: classes of a slice's ends that need no conversion
+_PLAIN = frozenset((int, type(None)))
 
 #: meta -> (size of the first axis, meta of one row)
 _rows: dict[Meta, tuple[int, Meta]] = {}
@@ -90,6 +91,31 @@ def row(x: Tensor, i: int) -> Tensor:
     return out
 
 
+#: (meta, how many rows) -> meta of a slice of the first axis
+_slices: dict[tuple[Meta, int], Meta] = {}
+
+
+def rows(x: Tensor, start: int | None, stop: int | None) -> Tensor:
+    """x[start:stop]: a view of consecutive rows. Hot."""
+    meta = x._meta
+    n, _ = _rows.get(meta) or _row_meta(meta)
+    begin = 0 if start is None else max(start + n, 0) if start < 0 else min(start, n)
+    end = n if stop is None else max(stop + n, 0) if stop < 0 else min(stop, n)
+    count = end - begin if end > begin else 0
+    new = _slices.get((meta, count))
+    if new is None:
+        if len(_slices) > 4096:
+            _slices.clear()
+        new = meta_of((count, *tuple(meta.shape)[1:]), meta.dtype, meta.device)
+        _slices[meta, count] = new
+    strides = strides_of(x)
+    out = bare_view(x, new, strides, x.storage_offset() + begin * strides[0])
+    plain = meta.strides
+    return attach(
+        out, x, "SliceBackward0", lambda g: spread(g, meta.shape, plain, begin * plain[0])
+    )
+
+
 class Place:
     """What an index means: a window (in x's own strides and in plain ones), and index tensors.
 
@@ -126,7 +152,7 @@ class Place:
         meta = meta_of(tuple(self.shape), x._meta.dtype, x._meta.device)
         old = x._view
         base = x if old is None or old.base is None else old.base
-        how = "default" if local.trace.grad else "no_grad"
+        how = "no_grad" if not local.trace.grad else "default" if old is None else old.made
         quiet = None if old is None else old.quiet
         view = View(self.offset, tuple(self.strides), base, x._storage.version, quiet, how)
         out = window(x._storage, meta, view)
@@ -324,6 +350,9 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     kind = index.__class__
     if kind is int:
         return row(self, index)
+    if kind is slice and index.step is None and self._meta.ndim:
+        if index.start.__class__ in _PLAIN and index.stop.__class__ in _PLAIN:
+            return rows(self, index.start, index.stop)
     if kind is Tensor and index._meta.dtype is int64 and index._meta.ndim and self._meta.ndim:
         return read_at(self, (0,), (index,))
     place = place_of(self, _items(index))
@@ -339,6 +368,10 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
 def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     """`self[index] = value`: writes a number or a tensor, broadcast, where the index says."""
     src = _source(self, value)
+    kind = index.__class__
+    if kind is int:
+        into(row(self, index), src)
+        return
     if index is False:
         return
     if index is True:

@@ -32,8 +32,11 @@ def _promoted(metas: tuple[Meta, ...]) -> Any:
 def _cat_rule(*args: Any) -> tuple[Meta, dict, Any]:
     *metas, dim = args
     first = metas[0]
-    if not first.ndim:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    for k, m in enumerate(metas):
+        if not m.ndim:
+            raise RuntimeError(
+                f"zero-dimensional tensor (at position {k}) cannot be concatenated"
+            )
     dim = normalize_dim(dim, first.ndim)
     total = 0
     for k, m in enumerate(metas):

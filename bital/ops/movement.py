@@ -119,7 +119,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 
 
 def _roll_impl(xp: Any, x: Any, shift: int, *, dim: int | None) -> Any:
-    flat = x.reshape(-1) if dim is None else x
+    flat = x.reshape(-1) if dim is None or not x.ndim else x
     axis = dim or 0
     n = flat.shape[axis]
     cut = n - shift % n if n else 0

@@ -22,7 +22,8 @@ def overwrite(t: Tensor, src: Tensor, name: str) -> Tensor:
         check_writable(t)
     if t._view is not None:
         check_no_internal_overlap(meta.shape, t._view.strides)
-    check_overlap(t, src)
+    if src._meta.shape == meta.shape:
+        check_overlap(t, src)
     value = read(src, trace)
     if value.meta.dtype is not meta.dtype:
         if value.meta.dtype.is_complex and not meta.dtype.is_complex:
@@ -31,9 +32,11 @@ def overwrite(t: Tensor, src: Tensor, name: str) -> Tensor:
                 stacklevel=3,
             )  # fmt: skip
         value = cast_value(trace, value, meta.dtype)
-    old = edge_of(t) if trace.grad else None
+    old = edge = None
+    if trace.grad:
+        old = edge_of(t)
+        edge = edge_of(src) if meta.dtype.category > 1 else None
     write(t, value, trace)
-    edge = edge_of(src) if trace.grad and meta.dtype.category > 1 else None
     if old is None and edge is None:
         return t
     view = t._view

@@ -82,9 +82,8 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tens
         new = sizes(shape)
     except TypeError:
         raise _no_such_view(shape) from None
-    new = infer_size(new, self._meta.numel)
+    new, strides = _laid(self, new)
     old = self._meta.shape
-    strides = reshape_strides(old, strides_of(self), new)
     if strides is None:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
@@ -93,6 +92,22 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tens
     return make_view(
         self, new, strides, self.storage_offset(), "ViewBackward0", lambda g: reshape(g, old)
     )
+
+
+#: (meta, strides, wanted shape) -> (shape without -1, strides of the view or None)
+_layouts: dict[tuple, tuple[Ints, Ints | None]] = {}
+
+
+def _laid(t: Tensor, wanted: Ints) -> tuple[Ints, Ints | None]:
+    """The shape that `wanted` means for t, and the strides that show it without a copy, if any."""
+    key = (t._meta, strides_of(t), wanted)
+    found = _layouts.get(key)
+    if found is None:
+        if len(_layouts) > 4096:
+            _layouts.clear()
+        new = infer_size(wanted, t._meta.numel)
+        found = _layouts[key] = new, reshape_strides(t._meta.shape, strides_of(t), new)
+    return found
 
 
 def view_dtype(t: Tensor, d: dtype) -> Tensor:
@@ -147,10 +162,9 @@ def reshape(input: Tensor, *args: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape; a view where that is possible."""
     if shape is None and not args:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    new = infer_size(ints("reshape", "shape", 1, args if shape is None else (shape,)),
-                     input._meta.numel)  # fmt: skip
+    wanted = ints("reshape", "shape", 1, args if shape is None else (shape,))
+    new, strides = _laid(input, wanted)
     old = input._meta.shape
-    strides = reshape_strides(old, strides_of(input), new)
     if strides is None:
         return apply(_RESHAPED, (input,), (new,))
     name = "ViewBackward0" if lies_plain(input) else "ReshapeAliasBackward0"

@@ -173,9 +173,10 @@ def bare_view(
 ) -> Tensor:
     """Another window on t's storage, knowing its base but not yet its gradient."""
     old = t._view
-    how = made if made != "default" or local.trace.grad else "no_grad"
+    if made == "default":  # a view of one of several views is one, too
+        made = "no_grad" if not local.trace.grad else made if old is None else old.made
     if old is None:
-        view = View(offset or 0, strides, t, t._storage.version, None, how)
+        view = View(offset or 0, strides, t, t._storage.version, None, made)
     else:
         view = View(
             old.offset if offset is None else offset, strides,
