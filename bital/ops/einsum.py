@@ -34,18 +34,23 @@ def _letter(label: int) -> str:
     return chr(label + 65) if label < 26 else chr(label + 71)
 
 
-def _subscripts(text: str, equation: str, start: int) -> list[int | None]:
-    """The labels of one operand, None for its ellipsis; `start` is where it stands."""
+def _subscripts(text: str, start: int, whose: str) -> list[int | None]:
+    """The labels of one operand (or the output), None for its ellipsis; `start` is its place."""
     labels: list[int | None] = []
     k = 0
     while k < len(text):
         letter = text[k]
         if letter == ".":
-            if text[k : k + 3] != "..." or None in labels:
+            output = whose == "output"
+            if None in labels:
+                already = "but an ellipsis (...)" if output else "for which an ellipsis"
                 raise RuntimeError(
-                    "einsum(): found '.' that is not part of any ellipsis in the equation"
-                    if None not in labels
-                    else "einsum(): found a second ellipsis in the equation"
+                    f"einsum(): found '.' for {whose} {already} was already found"
+                )
+            if text[k : k + 3] != "...":
+                raise RuntimeError(
+                    f"einsum(): found '.' for {whose} that is not part of any ellipsis"
+                    f"{' (...)' if output else ''}"
                 )
             labels.append(None)
             k += 3
@@ -64,10 +69,10 @@ def _subscripts(text: str, equation: str, start: int) -> list[int | None]:
 def _parse(equation: str) -> tuple[list[list[int | None]], list[int | None] | None]:
     left, arrow, right = equation.partition("->")
     inputs, start = [], 0
-    for part in left.split(","):
-        inputs.append(_subscripts(part, equation, start))
+    for k, part in enumerate(left.split(",")):
+        inputs.append(_subscripts(part, start, f"operand {k}"))
         start += len(part) + 1
-    return inputs, _subscripts(right, equation, len(left) + 2) if arrow else None
+    return inputs, _subscripts(right, len(left) + 2, "output") if arrow else None
 
 
 def _from_sublists(args: Sequence[Any]) -> tuple[list, list, list | None]:
@@ -211,7 +216,7 @@ def _as(t: Tensor, shape: tuple[int, ...]) -> Tensor:
     return t if t._meta.shape == shape else t.reshape(shape)  # type: ignore[attr-defined]
 
 
-def _pair(a: Term, b: Term, keep: set[int]) -> Term:
+def _pair(a: Term, b: Term, keep: set[int], out: tuple[int, ...]) -> Term:
     """Two terms multiplied and summed over what neither the result nor another term needs."""
     size_a = dict(zip(a.labels, a.tensor._meta.shape))
     size_b = dict(zip(b.labels, b.tensor._meta.shape))
@@ -226,19 +231,19 @@ def _pair(a: Term, b: Term, keep: set[int]) -> Term:
     left = [x for x in a.labels if x not in b.labels]
     right = [x for x in b.labels if x not in a.labels]
     if not summed:
-        return _multiplied(a, b, batch, left, right)
+        mine = [*batch, *left, *right]
+        rest = [x for x in mine if x not in out]
+        return _multiplied(a, b, [x for x in out if x in mine] + rest)
     rows = _arranged(a.tensor, a.labels, [*batch, *left, *summed])
     columns = _arranged(b.tensor, b.labels, [*batch, *summed, *right])
     shapes = [[size_a[x] for x in group] for group in (left, summed)] + [[size_b[x] for x in right]]
     m, k, n = (math.prod(s) for s in shapes)
     lead_a, lead_b = tuple([size_a[x] for x in batch]), tuple([size_b[x] for x in batch])
     rows, columns = _as(rows, (*lead_a, m, k)), _as(columns, (*lead_b, k, n))
-    if batch:
-        out = batch_product(rows, columns, (False, False))
-    else:
-        out = matrix_product(rows, columns, (False, False))
-    lead = tuple(out._meta.shape[: len(batch)])
-    return Term(_as(out, (*lead, *shapes[0], *shapes[2])), (*batch, *left, *right))
+    multiply = batch_product if batch else matrix_product
+    made = multiply(rows, columns, (False, False))
+    lead = tuple(made._meta.shape[: len(batch)])
+    return Term(_as(made, (*lead, *shapes[0], *shapes[2])), (*batch, *left, *right))
 
 
 def _dropped(term: Term, labels: set[int]) -> Term:
@@ -250,9 +255,8 @@ def _dropped(term: Term, labels: set[int]) -> Term:
     return Term(t, tuple([x for x in term.labels if x not in labels]))
 
 
-def _multiplied(a: Term, b: Term, batch: list, left: list, right: list) -> Term:
+def _multiplied(a: Term, b: Term, order: list[int]) -> Term:
     """Products where nothing is summed: broadcasting."""
-    order = [*batch, *left, *right]
     factors = []
     for term in (a, b):
         t = _arranged(term.tensor, term.labels, [x for x in order if x in term.labels])
@@ -278,8 +282,8 @@ def _contract(terms: list[Term], out: tuple[int, ...]) -> Tensor:
     for k in range(1, len(terms)):
         later = {x for term in terms[k + 1 :] for x in term.labels}
         keep = set(out) | later
-        contracted = (set(current.labels) & set(terms[k].labels)) - keep
-        current = _pair(*_as_in_result(current, terms[k], out), keep)
+        contracted = (set(current.labels) | set(terms[k].labels)) - keep
+        current = _pair(*_as_in_result(current, terms[k], out), keep, out)
     result = _arranged(current.tensor, current.labels, out)
     return result.view(result._meta.shape) if contracted else result  # type: ignore[attr-defined]
 

@@ -153,17 +153,6 @@ def bilinear(
     return out if bias is None else out + bias
 
 
-def _scale_rule(x: Meta, beta: type, alpha: type) -> None:
-    """PyTorch's errors for numbers that integers are not multiplied by."""
-    if x.dtype.category > INT:
-        return
-    for name, kind in (("beta", beta), ("alpha", alpha)):
-        if kind is float:
-            raise RuntimeError(
-                f"For integral input tensors, argument {name} must not be a floating point number."
-            )
-
-
 def _added(
     name: str, shape_of: Callable, multiply: Callable, vjp_a: Callable, vjp_b: Callable,
     grad_fn: str,
@@ -177,9 +166,8 @@ def _added(
     def rule(x: Meta, a: Meta, b: Meta, *kinds: type) -> tuple[Meta, dict]:
         shape = tuple(shape_of(a, b))
         _check_added(x, a, shape)
-        if kinds:
-            _scale_rule(x, *kinds)
-        return meta_of(shape, x.dtype, x.device), {}
+        attrs = {"whole": x.dtype.category <= INT} if kinds else {}
+        return meta_of(shape, x.dtype, x.device), attrs
 
     def plain(xp: Any, x: Any, a: Any, b: Any) -> Any:
         out = multiply(widened(a), widened(b))
@@ -188,7 +176,11 @@ def _added(
         out += widened(x)
         return out.astype(x.dtype, copy=False)
 
-    def scaled(xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
+    def scaled(
+        xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any, *, whole: bool
+    ) -> Any:
+        if whole:
+            beta, alpha = int(beta), int(alpha)
         out = multiply(widened(a), widened(b))
         if alpha != 1:
             out *= alpha
@@ -311,6 +303,13 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 @public(inplace=True, out=True)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`, input broadcast to the product."""
+    if check_tensor(input, "addr")._meta.dtype.category <= INT:
+        for name, number in (("beta", beta), ("alpha", alpha)):
+            if isinstance(number, float):
+                raise RuntimeError(
+                    f"For integral input tensors, argument {name} must not be a floating point "
+                    "number."
+                )
     return _addr(input, vec1, vec2, beta, alpha)
 
 

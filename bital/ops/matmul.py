@@ -220,8 +220,8 @@ _SUM_OF_OUTER = Op(
     lambda xp, x, g: product(rows_of(x).T, rows_of(g)),
     inputs=("x", "g_"),
     vjp=(
-        lambda h, g_: fold_product(g_, conj(h), (True,)),
-        lambda h, x: fold_product(x, h, (False,)),
+        lambda h, g_: fold_product(conj(g_), h, (True,)),
+        lambda h, x: fold_product(conj(x), h, (False,)),
     ),
     grad_fn="MmBackward0",
 )

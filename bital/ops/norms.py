@@ -390,10 +390,11 @@ def _apart(x1: Tensor, x2: Tensor) -> Tensor:
 
 
 def _cdist(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
-    rows, columns = x1._meta.shape[-2], x2._meta.shape[-2]
-    if p != 2 or (rows <= 25 and columns <= 25):
-        return vector_norm(_apart(x1, x2), p, -1)
-    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, as PyTorch computes it for many rows
+    return vector_norm(_apart(x1, x2), p, -1)
+
+
+def _euclidean(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b
     squares = (x1 * x1).sum(-1, True), (x2 * x2).sum(-1, True).mT
     both = squares[0] + squares[1] - 2 * (x1 @ x2.mT)  # type: ignore[attr-defined]
     return both.clamp_min(0).sqrt()
@@ -412,16 +413,24 @@ def _cdist_vjp(g: Tensor, x1: Tensor, x2: Tensor, out: Tensor, p: float) -> tupl
     return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))  # type: ignore[attr-defined]
 
 
-_CDIST = Op(
-    "cdist",
-    _cdist_rule,
-    None,
-    inputs=("x1", "x2"),
-    vjp=(
-        lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[0],
-        lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[1],
-    ),
-)
+def _cdist_op(name: str, grad_fn: str) -> Op:
+    return Op(
+        name,
+        _cdist_rule,
+        None,
+        inputs=("x1", "x2"),
+        vjp=(
+            lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[0],
+            lambda g, x1, x2, out, p: _cdist_vjp(g, x1, x2, out, p)[1],
+        ),
+        grad_fn=grad_fn,
+    )
+
+
+_CDIST = _cdist_op("cdist", "CdistBackward0")
+_EUCLIDEAN = _cdist_op("euclidean_distances", "ViewBackward0")
+#: from more rows than this on, PyTorch's euclidean distances are made of a matrix product
+_MANY_ROWS = 25
 
 
 @public(method=False)
@@ -432,5 +441,11 @@ def cdist(
     """The p-norm distances of all rows of x1 (..., P, M) to those of x2 (..., R, M)."""
     check_tensor(x1, "cdist", "x1")
     check_tensor(x2, "cdist", "x2", 2)
+    rows = max([n for x in (x1, x2) for n in x._meta.shape[-2:-1]], default=0)
+    by_product = compute_mode == "use_mm_for_euclid_dist" or (
+        compute_mode == "use_mm_for_euclid_dist_if_necessary" and rows > _MANY_ROWS
+    )
+    if p == 2 and by_product:
+        return composite(_EUCLIDEAN, _euclidean, (x1, x2), (2.0,))
     return composite(_CDIST, _cdist, (x1, x2), (float(p),))
 
