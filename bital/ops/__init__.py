@@ -2,6 +2,7 @@
 
 from bital.ops import activation  # noqa: F401
 from bital.ops import arithmetic  # noqa: F401
+from bital.ops import attention  # noqa: F401
 from bital.ops import axes  # noqa: F401
 from bital.ops import binary  # noqa: F401
 from bital.ops import blend  # noqa: F401

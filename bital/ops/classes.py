@@ -83,7 +83,7 @@ def _places(xp: Any, target: Any, layout: tuple[int, int, int], ignore: int) -> 
     if t.dtype.kind == "u":
         t = t.astype(xp.int64)
     kept = None
-    if t.size and (t.view(xp.uint64).max() >= c or 0 <= ignore < c):
+    if t.size and (xp.maximum.reduce(t.view(xp.uint64), axis=None) >= c or 0 <= ignore < c):
         kept = t != ignore
         wrong = kept & ((t < 0) | (t >= c))
         if wrong.any():

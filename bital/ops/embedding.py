@@ -38,7 +38,7 @@ def _rule(weight: Meta, indices: Meta, padding_idx: int, by_frequency: bool) -> 
 def _check_range(xp: Any, indices: Any, rows: int) -> None:
     # a negative number is a huge one without its sign
     unsigned = indices.view(f"u{indices.dtype.itemsize}")
-    if unsigned.size and unsigned.max() >= rows:
+    if unsigned.size and xp.maximum.reduce(unsigned, axis=None) >= rows:
         raise IndexError("index out of range in self")
 
 

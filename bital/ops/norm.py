@@ -73,15 +73,20 @@ def _normalised(xp: Any, x: Any, layout: Layout, eps: float) -> tuple:
     if layout.centred:
         mean = xp.add.reduce(v, axis=axes, keepdims=True)
         mean /= n
-        out = xp.subtract(v, mean)
-        squares = xp.multiply(out, out)
+        v = xp.subtract(v, mean)
     else:
         mean = xp.zeros(layout.stats, v.dtype)
-        out, squares = v, xp.multiply(v, v)
-    var = xp.add.reduce(squares, axis=axes, keepdims=True)
+    var = _dots(xp, v, v, axes)
     var /= n
     r = 1 / xp.sqrt(var + eps)
-    return xp.multiply(out, r, out=squares), mean, r, var
+    return xp.multiply(v, r, out=v if layout.centred else None), mean, r, var
+
+
+def _dots(xp: Any, a: Any, b: Any, axes: Shape) -> Any:
+    """The sums of a b over `axes`, which stay with size 1."""
+    if axes == (a.ndim - 1,):
+        return xp.vecdot(a, b)[..., None]
+    return xp.add.reduce(a * b, axis=axes, keepdims=True)
 
 
 def _hat(xp: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
@@ -171,13 +176,16 @@ class Normalisation:
             g = wide(g)
             if weighted:
                 g = xp.multiply(g, wide(given[0]).reshape(layout.affine))
-            g, hat = g.reshape(layout.view), _hat(xp, x, mean, r, layout)
+            g, v = g.reshape(layout.view), wide(x).reshape(layout.view)
             axes, n = layout.axes, layout.count
-            along = xp.add.reduce(g * hat, axis=axes, keepdims=True) / n
-            hat *= along
-            out = xp.subtract(g, hat, out=hat)
+            # with c = x - mean, so that xh = r c: P(g) = r (g - m(g) - c r^2 m(g c))
+            c = xp.subtract(v, mean) if layout.centred else v
+            along = _dots(xp, g, c, axes)
+            along *= r * r / n
+            out = xp.multiply(c, along, out=c if layout.centred else None)
             if layout.centred:
-                out -= xp.add.reduce(g, axis=axes, keepdims=True) / n
+                out += xp.add.reduce(g, axis=axes, keepdims=True) / n
+            out = xp.subtract(g, out, out=out)
             out *= r
             return out.reshape(x.shape).astype(x.dtype, copy=False)
 
