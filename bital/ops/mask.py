@@ -23,7 +23,7 @@ from bital.ops.part import diagonal_window
 from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import CLEAR, packed, part
-from bital.tensor.dispatch import apply, cast
+from bital.tensor.dispatch import apply, cast, inplace
 from bital.tensor.storage import View, strided
 from bital.tensor.tensor import Tensor, array_of, from_array, window
 
@@ -143,7 +143,7 @@ _FILL_TENSOR = Op(
 )  # fmt: skip
 
 
-@public(inplace=True)
+@public()
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`input` with a number, or the element of a 0-d tensor, where the mask is true."""
     check_tensor(mask, "masked_fill", "mask", 2)
@@ -153,6 +153,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     check_real(value, d)
     check_representable(value, d)
     return apply(_FILL, (input, mask), (), (int(value) if d.category == 1 else value,))
+
+
+@public(name="masked_fill_")
+def masked_fill_in_place(self: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill` written into the tensor itself."""
+    check_tensor(mask, "masked_fill_", "mask", 2)
+    broadcast_shapes(self._meta.shape, mask._meta.shape)
+    return inplace(self, masked_fill, mask, value)
 
 
 def _true_places(mask: Tensor, shape: Ints) -> Tensor:

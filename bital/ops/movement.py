@@ -299,8 +299,12 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
                 f"expected Tensor as element {k} in argument 0, but got {type(t).__name__}"
             )
         if t._meta.ndim > 1:
+            sizes = ",".join(map(str, t._meta.shape))
+            kind = f"torch.{t._meta.dtype.legacy_name}Tensor{{{sizes}}}"
+            numbers = " ".join([f"{number:g}" for number in t.flatten()[:100].tolist()])  # type: ignore[attr-defined]
             raise RuntimeError(
-                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}"
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                f"{numbers} [ {kind} ]"
             )
         if t._meta.dtype is not given[0]._meta.dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")

@@ -162,7 +162,14 @@ def reshape(input: Tensor, *args: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape; a view where that is possible."""
     if shape is None and not args:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    wanted = ints("reshape", "shape", 1, args if shape is None else (shape,))
+    try:
+        wanted = sizes(args if shape is None else (shape,))
+    except TypeError:
+        if len(args) > 1:
+            raise TypeError(
+                f"reshape() takes 1 positional argument but {len(args)} were given"
+            ) from None
+        raise type_error("reshape", "shape", 1, args[0], "tuple of ints") from None
     new, strides = _laid(input, wanted)
     old = input._meta.shape
     if strides is None:
