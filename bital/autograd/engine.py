@@ -260,7 +260,7 @@ def backward(
     inputs: Sequence[Any] | None = None,
     accumulate_grad: bool = True,
 ) -> list[Tensor | None]:
-    """Run backward from the edges `roots`; with edges `inputs`, towards these, giving their grads."""
+    """Run backward from edges; with the edges `inputs`, towards these, giving their gradients."""
     trace = local.trace
     run = Run(keep_graph, create_graph, accumulate_grad)
     if inputs is not None:
