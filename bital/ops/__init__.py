@@ -17,6 +17,7 @@ from bital.ops import division  # noqa: F401
 from bital.ops import dropout  # noqa: F401
 from bital.ops import einsum  # noqa: F401
 from bital.ops import embedding  # noqa: F401
+from bital.ops import embedding_bag  # noqa: F401
 from bital.ops import extremes  # noqa: F401
 from bital.ops import gated  # noqa: F401
 from bital.ops import gather  # noqa: F401
