@@ -133,17 +133,17 @@ class Run:
 
     def capture(self, node: Node, grads: tuple) -> None:
         """Keep the gradients of those of the node's results that are among the inputs."""
-        if self.captures:
-            for k, g in enumerate(grads):
-                for which in self.captures.get((node, k), ()):
-                    self.captured[which] = g
+        for k, g in enumerate(grads):
+            for which in self.captures.get((node, k), ()):
+                self.captured[which] = g
 
     def finish_leaves(self) -> None:
         for leaf, g in self.leaves.items():
             if leaf.tensor_hooks:
                 for hook in list(leaf.tensor_hooks.values()):
                     g = hooked(hook, g)
-            self.capture(leaf, (g,))
+            if self.captures:
+                self.capture(leaf, (g,))
             if self.accumulate:
                 accumulate(leaf, g, self.create_graph)
 
@@ -170,7 +170,12 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         variable._grad = g if create_graph or not plain else _own(g)
     elif create_graph:
         variable._grad = old + g
-    elif old._view is None and old._meta is g._meta and not old._storage.value.shared:
+    elif (
+        old._view is None
+        and g._view is None
+        and old._meta is g._meta
+        and not old._storage.value.shared
+    ):
         storage = old._storage  # old.add_(g), by the short way
         storage.value = (old + g)._storage.value  # type: ignore[operator]
         storage.version += 1

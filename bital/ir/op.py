@@ -72,12 +72,11 @@ INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
 class Vjp:
     """The gradient rule of an Op for one choice of inputs that need gradients.
 
-    `saves` lists the tensors a node keeps for it: (INPUT, i) or (OUTPUT, k). `run(node, g)` gives
-    the list of the inputs' gradients; it is written out as one Python function, since it is where
-    backward spends its time.
+    `saves` lists the tensors a node keeps for it, (INPUT, i) or (OUTPUT, k); `parts` holds per
+    wanted input its index, its rule, and where each of the rule's arguments comes from.
     """
 
-    __slots__ = ("saves", "parts", "keeps_output", "keep", "run")
+    __slots__ = ("saves", "parts", "keeps_output")
 
     def __init__(self, op: Op, wanted: list[int]) -> None:
         saves: list[tuple[int, Any]] = []
@@ -92,35 +91,6 @@ class Vjp:
         self.saves = tuple(saves)
         self.parts = tuple(parts)
         self.keeps_output = any(kind == OUTPUT for kind, _ in saves)
-        self.keep, self.run = self._written_out()
-
-    def _written_out(self) -> tuple[Callable, Callable[[Any, Any], list]]:
-        names: dict[str, Any] = {"__name__": "bital.vjp"}  # no line of the user's
-        kept = [
-            f"(tensors[{i}], tensors[{i}]._storage.version)" if kind == INPUT else "None"
-            for kind, i in self.saves
-        ]
-        lines = ["def keep(tensors):", f"    return [{', '.join(kept)}]"]
-        lines += ["def run(node, g):", "    grads = [None] * len(node.edges)"]
-        if self.saves:
-            lines.append(f"    {''.join(f's{k}, ' for k in range(len(self.saves)))}= node.unpack()")
-        for i, rule, places in self.parts:
-            names[f"rule{i}"] = rule
-            args = ["g"] + [self._place(kind, where) for kind, where in places]
-            lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
-        lines.append("    return grads")
-        exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
-        return names["keep"], names["run"]
-
-    def _place(self, kind: int, where: Any) -> str:
-        if kind <= OUTPUT:
-            return f"s{self.saves.index((kind, where))}"
-        return {
-            ATTR: f"node.spec.attrs[{where!r}]",
-            PARAM: f"node.params[{where}]",
-            SHAPE: f"node.spec.metas[{where}].shape",
-            META: f"node.spec.metas[{where}]",
-        }[kind]
 
 
 class Op:
@@ -147,7 +117,7 @@ class Op:
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "empty_edges", "memo", "vjps", "node_class",
+        "alias", "fresh", "fallible", "empty_edges", "memo", "node_class", "nodes",
     )  # fmt: skip
 
     def __init__(
@@ -173,8 +143,10 @@ class Op:
         self.empty_edges = empty_edges
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}
-        self.vjps: dict[int, Vjp] = {}
-        self.node_class: type | None = None  # made by the tensor room when first needed
+        # made by the tensor room when first needed: what the operator's nodes are, and per choice
+        # of inputs that need gradients
+        self.node_class: type | None = None
+        self.nodes: dict[int, Any] = {}
         if name in REGISTRY:
             raise ValueError(f"operator {name!r} is declared twice")
         REGISTRY[name] = self
@@ -208,11 +180,7 @@ class Op:
 
     def vjp_for(self, wanted: int) -> Vjp:
         """The gradient rule when the inputs whose bits are set in `wanted` need gradients."""
-        found = self.vjps.get(wanted)
-        if found is None:
-            inputs = [i for i in range(wanted.bit_length()) if wanted >> i & 1]
-            found = self.vjps[wanted] = Vjp(self, inputs)
-        return found
+        return Vjp(self, [i for i in range(wanted.bit_length()) if wanted >> i & 1])
 
     def locate(self, name: str) -> tuple[int, Any]:
         """Where the value that a vjp calls `name` comes from."""

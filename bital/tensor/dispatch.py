@@ -172,6 +172,8 @@ def _strides_of_result(spec: Spec, tensors: tuple) -> tuple[int, ...] | None:
 
 def differentiable(trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()) -> Any:
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
+    if not spec.op.vjp:
+        return out
     edges = []
     wanted = 0
     bit = 1
@@ -199,14 +201,18 @@ def attach(
         return out
     if trace.grad is not True:
         _cut_after_data_update(trace)
-    vjp = op.vjps.get(wanted) or op.vjp_for(wanted)
-    if not vjp.parts:
+    cls = op.nodes.get(wanted)
+    if cls is None:
+        cls = node_class(op, wanted)
+    if not cls:
         return out
-    node = (op.node_class or node_class(op))(edges, spec, vjp, tensors, params)
+    node = cls(edges, spec, tensors, params)
+    if nodes.active:
+        node.keep_by_hooks(tensors)
     if out.__class__ is not tuple:
         if out._meta.dtype.category > INT:
             out._edge = node
-            if vjp.keeps_output:
+            if cls.vjp.keeps_output:
                 node.keep_output(0, out)
         return out
     node.more().outputs = len(out)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.errors import Unsupported
-from bital.ir.op import INPUT, OUTPUT, PARAM, Op, Spec, Vjp
+from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, Op, Spec, Vjp
 from bital.ir.trace import user_line
 
 _next_number = itertools.count().__next__
@@ -159,33 +159,28 @@ SECOND_TIME = (
 
 
 class OpNode(Node):
-    """The node of a declared operator: its Spec, its gradient rule, and what that rule needs."""
+    """The node of a declared operator: its Spec, what its gradient rule needs, and the rule.
 
-    __slots__ = ("spec", "vjp", "saved", "params")
+    Each choice of inputs that need gradients has a subclass, `node_class`, whose `__init__` and
+    `apply` are written out as Python, since forward and backward spend their time there. `saved`
+    alternates tensors and their versions; what is not a plain tensor has the version None.
+    """
+
+    __slots__ = ("spec", "saved", "params")
     op: Op
+    vjp: Vjp
+    spec: Spec
+    params: tuple
+    saved: Any
 
-    def __init__(self, edges: tuple, spec: Spec, vjp: Vjp, tensors: tuple, params: tuple) -> None:
-        self.edges = edges
-        self.metas = spec.metas
-        self.number = _next_number()
-        self.extra = None
-        self.spec = spec
-        self.vjp = vjp
-        self.params = params
-        if hooks.active:
-            self._keep_by_hooks(tensors)
-        else:
-            self.saved: Any = vjp.keep(tensors)
-
-    def _keep_by_hooks(self, tensors: tuple) -> None:
+    def keep_by_hooks(self, tensors: tuple) -> None:
         """Off the hot path: pack hooks are on, or lines are wanted."""
         if hooks.keep_lines:
             self.more().line = user_line()
-        pack = hooks.pack
-        if pack is None:
-            self.saved = self.vjp.keep(tensors)
-        else:
-            self.saved = [pack(tensors[i]) if kind is INPUT else None for kind, i in self.vjp.saves]
+        if hooks.pack is not None:
+            for k, (kind, i) in enumerate(self.vjp.saves):
+                if kind == INPUT:
+                    self.saved[2 * k : 2 * k + 2] = hooks.pack(tensors[i]), None
 
     @property
     def next_functions(self) -> tuple:
@@ -194,28 +189,20 @@ class OpNode(Node):
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
         if (OUTPUT, k) in self.vjp.saves:
-            self.saved[self.vjp.saves.index((OUTPUT, k))] = (
+            self.saved[2 * self.vjp.saves.index((OUTPUT, k))] = (
                 SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
             )
 
-    def unpack(self) -> list:
-        """The kept tensors, after checking that nothing was overwritten."""
-        saved = self.saved
-        if saved is None:
+    def unpack(self, k: int) -> Any:
+        """The k-th kept tensor, after checking that it was not overwritten."""
+        if self.saved is None:
             raise RuntimeError(SECOND_TIME)
-        tensors = []
-        for kept in saved:
-            if kept.__class__ is tuple:
-                tensor, version = kept
-                if tensor._storage.version != version:
-                    raise_modified(tensor, self, tensor._storage.version, version)
-                tensors.append(tensor)
-            else:
-                tensors.append(kept.unpack(self))
-        return tensors
-
-    def apply(self, g: Any) -> list:
-        return self.vjp.run(self, g)
+        kept, version = self.saved[2 * k : 2 * k + 2]
+        if version is None:
+            return kept.unpack(self)
+        if kept._storage.version != version:
+            raise_modified(kept, self, kept._storage.version, version)
+        return kept
 
     def release(self) -> None:
         if self.vjp.saves:
@@ -233,7 +220,7 @@ class OpNode(Node):
         if sizes and place[0] == INPUT:
             return self.spec.metas[place[1]].shape
         if place in self.vjp.saves:
-            return self.unpack()[self.vjp.saves.index(place)]
+            return self.unpack(self.vjp.saves.index(place))
         if place[0] == PARAM:
             return self.params[place[1]]
         if place[0] <= OUTPUT:
@@ -300,13 +287,62 @@ class _Hooks:
 hooks = _Hooks()
 
 
-def node_class(op: Op) -> type[OpNode]:
-    """The class of an operator's nodes, named as PyTorch names it."""
+def node_class(op: Op, wanted: int) -> Any:
+    """The class of op's nodes where the inputs whose bits are set need gradients.
+
+    False where no rule gives any of them one.
+    """
     if op.node_class is None:
-        op.node_class = type(
-            op.grad_fn, (OpNode,), {"__slots__": (), "op": op, "__module__": "torch.autograd"}
-        )
-    return op.node_class
+        named = {"__slots__": (), "op": op, "__module__": "torch.autograd"}
+        op.node_class = type(op.grad_fn, (OpNode,), named)
+    vjp = op.vjp_for(wanted)
+    made: Any = False
+    if vjp.parts:
+        members = {"__slots__": (), "__module__": "torch.autograd", "vjp": vjp, **_written_out(vjp)}
+        made = type(op.grad_fn, (op.node_class,), members)
+    op.nodes[wanted] = made
+    return made
+
+
+def _written_out(vjp: Vjp) -> dict[str, Callable]:
+    """`__init__` and `apply` of the nodes of one gradient rule."""
+    names: dict[str, Any] = {"__name__": "bital.vjp", "number": _next_number}  # no user's line
+    kept = [
+        f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT else "None, None"
+        for kind, i in vjp.saves
+    ]
+    lines = [
+        "def __init__(node, edges, spec, tensors, params):",
+        "    node.edges, node.metas, node.spec, node.params = edges, spec.metas, spec, params",
+        "    node.number, node.extra = number(), None",
+        f"    node.saved = [{', '.join(kept)}]",
+        "def apply(node, g):",
+        "    grads = [None] * len(node.edges)",
+        "    saved = node.saved or node.unpack(0)" if vjp.saves else "",
+    ]
+    for k, (kind, _) in enumerate(vjp.saves):
+        lines.append(f"    s{k} = saved[{2 * k}]")
+        check = f"saved[{2 * k + 1}] is None or s{k}._storage.version != saved[{2 * k + 1}]"
+        lines.append(f"    {f'if {check}: ' if kind == INPUT else ''}s{k} = node.unpack({k})")
+    for i, rule, places in vjp.parts:
+        names[f"rule{i}"] = rule
+        args = ["g"] + [_place(vjp, kind, where) for kind, where in places]
+        lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
+    lines.append("    return grads")
+    exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
+    return {name: names[name] for name in ("__init__", "apply")}
+
+
+def _place(vjp: Vjp, kind: int, where: Any) -> str:
+    """The Python that fetches an argument of a rule."""
+    if kind <= OUTPUT:
+        return f"s{vjp.saves.index((kind, where))}"
+    return {
+        ATTR: f"node.spec.attrs[{where!r}]",
+        PARAM: f"node.params[{where}]",
+        SHAPE: f"node.spec.metas[{where}].shape",
+        META: f"node.spec.metas[{where}]",
+    }[kind]
 
 
 def not_differentiable(name: str) -> Unsupported:
