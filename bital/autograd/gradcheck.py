@@ -185,7 +185,7 @@ def _reals(t: Tensor | None, like: Tensor) -> np.ndarray:
     if t is None:
         array = np.zeros(like.shape, dtype)
     else:
-        array = array_of(t).astype(dtype, order="C")
+        array = np.array(array_of(t), dtype, order="C")
     return array.ravel().view(np.float64).copy()
 
 
@@ -200,7 +200,7 @@ def _shift(t: Tensor, steps: np.ndarray) -> None:
     mode, trace.grad = trace.grad, False
     try:
         moved = array_of(t) + change.reshape(t.shape)
-        t.data.copy_(from_array(moved.astype(t._meta.np, order="C"), t.dtype))  # type: ignore[attr-defined]
+        t.data.copy_(from_array(np.array(moved, t._meta.np, order="C"), t.dtype))  # type: ignore[attr-defined]
     finally:
         trace.grad = mode
 
@@ -249,7 +249,7 @@ def _numerical(func: Callable, args: tuple, t: Tensor, eps: float) -> list[np.nd
 def _seed(out: Tensor, components: np.ndarray) -> Tensor:
     """A gradient of `out` with the given real components."""
     array = components.view(np.complex128) if out.dtype.is_complex else components
-    return from_array(array.reshape(out.shape).astype(out._meta.np, order="C"), out.dtype)
+    return from_array(np.array(array.reshape(out.shape), out._meta.np, order="C"), out.dtype)
 
 
 def _analytical(func: Callable, args: tuple, checked: list[Tensor], which: int) -> list[np.ndarray]:
