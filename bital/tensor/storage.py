@@ -118,7 +118,7 @@ def _write(
     out: np.ndarray | None = None,
     **layout: Any,
 ) -> np.ndarray:
-    if out is None:
+    if out is None or not out.flags.c_contiguous:  # NumPy lays some results out as their operands
         out = np.array(base, order="C", copy=True)
     strided(xp, out, offset, **layout)[...] = src
     return out
