@@ -50,7 +50,7 @@ def _weights(xp: Any, x: Any, out: Any, axis: Ints, nan: bool) -> tuple[Any, Any
 def _share_impl(xp: Any, g: Any, x: Any, out: Any, *, axis: Ints, nan: bool) -> Any:
     mask, count = _weights(xp, x, out, axis, nan)
     wide = widened(g.reshape(count.shape))
-    return (wide * mask / count.astype(wide.dtype)).astype(g.dtype, copy=False)
+    return (wide * mask / count.astype(wide.dtype)).astype(g.dtype, "C", copy=False)
 
 
 def _collect_rule(h: Meta, x: Meta, out: Meta, axis: Ints, nan: bool) -> tuple[Meta, dict]:

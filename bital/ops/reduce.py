@@ -147,7 +147,7 @@ def _sum_rule(x: Meta, dims: Any, keepdim: bool, d: dtype | None) -> tuple:
         how = "count" if target.category == INT and len(axis) == x.ndim and not keepdim else "wider"
     elif kind in LOW_PRECISION or target in LOW_PRECISION:
         how = "half"
-    elif kind is not target:
+    elif kind is not target or target.category == INT:  # NumPy would widen narrow integers
         how = "wider"
     attrs = {"axis": axis, "keepdims": keepdim, "how": how, "target": target.np, "runs": runs}
     out = reduced(x, axis, keepdim, target)

@@ -212,8 +212,8 @@ def _extreme_impl(name: str) -> Callable:
             return x.copy(), np.zeros((), np.int64)
         best = getattr(xp, name).accumulate(x, axis)
         places = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
-        found = xp.where((x == best) | (x != x), places, 0)
-        return best, xp.maximum.accumulate(found, axis)
+        found = xp.maximum.accumulate(xp.where((x == best) | (x != x), places, 0), axis)
+        return xp.ascontiguousarray(best), xp.ascontiguousarray(found)
 
     return impl
 

@@ -190,7 +190,8 @@ def _one_index(name: str, find: Callable, check: Callable) -> Op:
     def impl(xp: Any, x: Any, *, axis: int, shape: Ints, args: tuple) -> Any:
         if not x.ndim or not math.prod(shape):
             return np.zeros(shape, np.int64)
-        return find(np.moveaxis(sortable(x), axis, -1), *args).reshape(shape)
+        found = find(np.moveaxis(sortable(x), axis, -1), *args)
+        return xp.ascontiguousarray(found).reshape(shape)
 
     return Op(name, rule, impl)
 
