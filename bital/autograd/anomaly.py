@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from bital.autograd import engine
-from bital.tensor.node import Node, OpNode, hooks
-from bital.tensor.tensor import Tensor, array_of, wrap
+from bital.base.dtype import INT
+from bital.tensor.node import AccumulateGrad, Node, Output, hooks
+from bital.tensor.tensor import Tensor, array_of
 
 _state = {"enabled": False, "check_nan": True}
 
@@ -72,7 +73,7 @@ def _check(node: Node, grads: list) -> None:
     if not _state["check_nan"]:
         return
     for k, g in enumerate(grads):
-        if isinstance(g, Tensor) and g._meta.dtype.category > 1 and _any(np.isnan, g):
+        if isinstance(g, Tensor) and g._meta.dtype.category > INT and _any(np.isnan, g):
             where = _place(_line(node))
             forward = first_non_finite(node)
             print(
@@ -101,35 +102,39 @@ def _place(line: tuple | None) -> str:
 
 
 def first_non_finite(node: Node) -> str:
-    """A sentence on the oldest operation below `node` that kept a non-finite value, or nothing."""
-    seen = set()
+    """A sentence on the oldest operation below `node` that made a non-finite value, or nothing."""
+    seen: set[Node] = set()
     stack: list[Node] = [node]
-    oldest: Node | None = None
+    oldest: tuple[int, str] | None = None
     while stack:
         each = stack.pop()
         if each in seen:
             continue
         seen.add(each)
         stack.extend(n for n, _ in each.next_functions if n is not None)
-        if _kept_non_finite(each) and (oldest is None or each.number < oldest.number):
-            oldest = each
-    if oldest is None:
-        return ""
-    return (
-        " The first non-finite value in the forward pass was met by "
-        f"{oldest.name().removesuffix('Backward0')} at {_place(_line(oldest))}."
-    )
+        for maker, verb in _bad_inputs(each):
+            if oldest is None or maker.number < oldest[0]:
+                name = maker.name().partition("Backward")[0]
+                oldest = maker.number, f"{verb} {name} at {_place(_line(maker))}"
+    return f" The first non-finite value in the forward pass was {oldest[1]}." if oldest else ""
 
 
-def _kept_non_finite(node: Node) -> bool:
-    if not isinstance(node, OpNode) or not node.saved:
-        return False
-    for kept in node.saved:
-        value = None
-        if type(kept) is tuple:
-            value = array_of(kept[0])
-        elif hasattr(kept, "storage"):
-            value = array_of(wrap(kept.storage.value, kept.storage.value.meta))
-        if value is not None and value.dtype.kind in "fc" and not np.isfinite(value).all():
-            return True
-    return False
+def _bad_inputs(node: Node) -> list[tuple[Node, str]]:
+    """For every non-finite input of a node: what made it, or the node itself if it was given it."""
+    found = []
+    for edge, value in zip(node.edges, node.extra.inputs if node.extra else ()):
+        if not np.isfinite(value).all():
+            maker = edge.node if type(edge) is Output else edge
+            if maker is None or isinstance(maker, AccumulateGrad):
+                found.append((node, "given to"))
+            else:
+                found.append((maker, "made by"))
+    return found
+
+
+def _snapshot(tensors: tuple) -> list:
+    """The values of an operation's inputs, those that can be non-finite."""
+    return [array_of(t) if t._meta.dtype.category > INT else np.zeros(()) for t in tensors]
+
+
+hooks.snapshot = _snapshot

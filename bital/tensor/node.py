@@ -22,7 +22,8 @@ _next_number = itertools.count().__next__
 class Extra:
     """What few nodes have: hooks, several results, a kept line, the user's metadata."""
 
-    __slots__ = ("outputs", "hooks", "pre_hooks", "tensor_hooks", "retained", "line", "metadata")
+    __slots__ = ("outputs", "hooks", "pre_hooks", "tensor_hooks", "retained", "line", "inputs",
+                 "metadata")  # fmt: skip
 
     def __init__(self) -> None:
         self.outputs = 1
@@ -31,6 +32,7 @@ class Extra:
         self.tensor_hooks: dict = {}  # those of tensors; they run before the node's own
         self.retained: dict = {}  # output index -> what keeps its gradient
         self.line: tuple | None = None
+        self.inputs: list = []  # their values, where anomaly detection wants them
         self.metadata: dict = {}
 
 
@@ -275,6 +277,7 @@ class _Hooks:
     keep_lines = False  # anomaly detection wants to name the user's line of every node
     active = False  # either of the two
     rebuild: Callable
+    snapshot: Callable  # tensors -> their values, for anomaly detection
     zeros: Callable  # meta -> tensor
     rebase: Callable  # tensor, edge: the tensor was written in place
 
