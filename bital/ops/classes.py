@@ -207,9 +207,7 @@ def _nll(x: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignor
     if len(shape) < 3 or len(shape) == 4:
         return op(tensors, reduction, ignore)
     if wanted != (shape[0], *shape[2:]):
-        raise RuntimeError(
-            f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}"
-        )
+        raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     # positions of other ranks are seen as rows of one image, as PyTorch does
     x = x.reshape(shape[0], shape[1], 1, -1)  # type: ignore[attr-defined]
     target = target.reshape(shape[0], 1, -1)  # type: ignore[attr-defined]
@@ -246,23 +244,21 @@ _DIVIDED = Op(
 )  # fmt: skip
 
 
-def _over(x: Tensor, count: int) -> Tensor:
+def _over(x: Any, count: int) -> Tensor:
     """x / count, with the node that PyTorch gives a division by a number inside an operator."""
     if not count:
-        return x * float("nan")  # type: ignore[operator]
+        return x * float("nan")
     return composite(_DIVIDED, lambda x, count: x / count, (x,), (), (count,))
 
 
 def _check_smoothing(label_smoothing: float) -> None:
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
 
 
-def _by_class(weight: Tensor, x: Tensor, axis: int) -> Any:
+def _by_class(weight: Any, x: Tensor, axis: int) -> Any:
     """Weights per class in the shape that meets scores."""
-    return weight.reshape([-1 if k == axis else 1 for k in range(x._meta.ndim)])  # type: ignore[attr-defined]
+    return weight.reshape([-1 if k == axis else 1 for k in range(x._meta.ndim)])
 
 
 def _with_probabilities(

@@ -67,7 +67,6 @@ def refuse_gradient(t: Any, fn: str, argument: str) -> None:
 def with_names(fn: Callable, *names: str) -> Callable:
     """A gradient rule of many operators: it takes what comes in, and then what `names` say."""
 
-
     def rule(*values: Any) -> Any:
         return fn(*values)
 
@@ -191,17 +190,17 @@ class PointwiseLoss:
             return self.factor
         return (self.factor or 1.0) / n if n else math.nan
 
-    def _descend(self, g: Tensor, *given: Any) -> Tensor:
+    def _descend(self, g: Any, *given: Any) -> Any:
         """The gradient of self: the backward operator on what the forward one was given."""
         *values, reduction = given
         k = len(self.inputs)
         return apply(self.back, (g, *values[:k]), (reduction,), tuple(values[k:]))
 
-    def _along_target(self, g: Tensor, *given: Any) -> Tensor:
+    def _along_target(self, g: Any, *given: Any) -> Any:
         *values, reduction, n = given
         if self.along_target is None:
-            return -self._descend(g, *values, reduction)  # type: ignore[operator]
-        return g * times(self.along_target(*values), 1.0 / n if n > 1 else None)  # type: ignore[operator]
+            return -self._descend(g, *values, reduction)
+        return g * times(self.along_target(*values), 1.0 / n if n > 1 else None)
 
     @staticmethod
     def _bend(curve: Callable | None) -> Callable:
@@ -282,9 +281,7 @@ _soft_margin = PointwiseLoss(
 
 def _bce_dtypes(x: Meta, y: Meta, *_: Meta) -> None:
     if x.dtype is not y.dtype:
-        raise RuntimeError(
-            f"Found dtype {y.dtype.legacy_name} but expected {x.dtype.legacy_name}"
-        )
+        raise RuntimeError(f"Found dtype {y.dtype.legacy_name} but expected {x.dtype.legacy_name}")
 
 
 def _bce_value(xp: Any, x: Any, y: Any) -> Any:

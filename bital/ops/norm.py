@@ -33,7 +33,7 @@ class Layout(NamedTuple):
     centred: bool  # the mean is taken away
 
     @property
-    def count(self) -> int:
+    def group(self) -> int:
         """How many numbers share a mean."""
         return prod([self.view[k] for k in self.axes])
 
@@ -69,7 +69,7 @@ def wide(x: Any) -> Any:
 def _normalised(xp: Any, x: Any, layout: Layout, eps: float) -> tuple:
     """The normalised numbers in the view's shape, their mean, r, and the variance."""
     v = wide(x).reshape(layout.view)
-    axes, n = layout.axes, layout.count
+    axes, n = layout.axes, layout.group
     if layout.centred:
         mean = xp.add.reduce(v, axis=axes, keepdims=True)
         mean /= n
@@ -119,9 +119,7 @@ class Normalisation:
         self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, *attrs: Any
     ) -> tuple[Tensor, ...]:
         """The result, and mean, reciprocal deviation and variance in the layout's shape."""
-        tensors = (x,) if weight is None else (x, weight)
-        if bias is not None:
-            tensors += (bias,)
+        tensors = (x, *[t for t in (weight, bias) if t is not None])
         return apply(self.forward[weight is not None, bias is not None], tensors, attrs, (eps,))
 
     def _forward(self, weighted: bool, biased: bool) -> Op:
@@ -177,7 +175,7 @@ class Normalisation:
             if weighted:
                 g = xp.multiply(g, wide(given[0]).reshape(layout.affine))
             g, v = g.reshape(layout.view), wide(x).reshape(layout.view)
-            axes, n = layout.axes, layout.count
+            axes, n = layout.axes, layout.group
             # with c = x - mean, so that xh = r c: P(g) = r (g - m(g) - c r^2 m(g c))
             c = xp.subtract(v, mean) if layout.centred else v
             along = _dots(xp, g, c, axes)
@@ -235,9 +233,7 @@ class Normalisation:
         def rule(g: Meta, x: Meta, mean: Meta, r: Meta, layout: Layout) -> tuple[Meta, dict]:
             return like(r, layout.affine), {"layout": layout}
 
-        def impl(
-            xp: Any, g: Any, x: Any, mean: Any, r: Any, eps: float, *, layout: Layout
-        ) -> Any:
+        def impl(xp: Any, g: Any, x: Any, mean: Any, r: Any, eps: float, *, layout: Layout) -> Any:
             hat = _hat(xp, x, mean, r, layout).reshape(x.shape)
             hat *= wide(g)
             lead = x.ndim - len(layout.affine)

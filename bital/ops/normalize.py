@@ -354,9 +354,7 @@ def batch_norm(
             raise IndexError("tuple index out of range")
         _check_batch_size(input.shape)
     if (running_mean is None) != (running_var is None):
-        raise ValueError(
-            "running_mean and running_var must either both be None or neither be None"
-        )
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not isinstance(momentum, (int, float)):
         raise type_error("batch_norm", "momentum", 7, momentum, "float")
     return _batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
@@ -392,8 +390,7 @@ def instance_norm(
     """Normalise each channel of each sample of (N, C, *); running statistics (C) are averaged."""
     if use_input_stats and prod(input._meta.shape[2:]) == 1:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     return torch_instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, True
