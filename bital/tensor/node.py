@@ -178,7 +178,8 @@ class OpNode(Node):
     def keep_by_hooks(self, tensors: tuple) -> None:
         """Off the hot path: pack hooks are on, or lines are wanted."""
         if hooks.keep_lines:
-            self.more().line = user_line()
+            extra = self.more()
+            extra.line, extra.inputs = user_line(), hooks.snapshot(tensors)
         if hooks.pack is not None:
             for k, (kind, i) in enumerate(self.vjp.saves):
                 if kind == INPUT:

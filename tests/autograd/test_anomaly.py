@@ -39,9 +39,9 @@ def test_the_first_non_finite_value_of_forward(torch):
 def test_a_line_before_it_was_turned_on(torch):
     x = torch.tensor([0.0], requires_grad=True)
     y = torch.sqrt(x) * 0
-    with torch.autograd.set_detect_anomaly(True):
-        with pytest.raises(RuntimeError, match="SqrtBackward0") as error:
-            y.sum().backward()
+    detecting = torch.autograd.set_detect_anomaly(True)
+    with detecting, pytest.raises(RuntimeError, match="SqrtBackward0") as error:
+        y.sum().backward()
     assert "before anomaly detection was turned on" in notes(error)
 
 
@@ -74,6 +74,7 @@ def test_nothing_is_said_of_good_gradients_or_without_the_check(torch):
 
 def test_it_warns_and_ends(torch):
     with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"):
-        with torch.autograd.detect_anomaly():
-            assert torch.is_anomaly_enabled()
+        detecting = torch.autograd.detect_anomaly()
+    with detecting:
+        assert torch.is_anomaly_enabled()
     assert not torch.is_anomaly_enabled()

@@ -1,6 +1,6 @@
 """Writes `autograd.json`: what PyTorch returns for the scenarios of tests/autograd.
 
-    python -m tests.golden.make_autograd      (where torch 2.13 is installed)
+python -m tests.golden.make_autograd      (where torch 2.13 is installed)
 """
 
 import json
