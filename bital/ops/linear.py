@@ -15,10 +15,13 @@ from bital.base.size import expand_shape
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
-from bital.ops.family import conj, number_of
+from bital.ops.family import common_dtype, conj, number_of
 from bital.ops.matmul import (
+    C_NAMES,
     batch_product,
+    check_batches,
     check_factors,
+    check_vector,
     fold_product,
     matmul,
     matrix_product,
@@ -35,25 +38,36 @@ from bital.tensor.tensor import Tensor, contiguous, view_node
 Ints = tuple[int, ...]
 
 
-def _check_added(x: Meta, a: Meta, shape: Ints) -> None:
-    """PyTorch's errors for what is added to a product: its dtype, its shape."""
+def _check_matrices(x: Meta, a: Meta, b: Meta) -> None:
+    """PyTorch's errors for the dtypes of x + a @ b."""
+    for name, m in (("self", x), ("mat1", a)):
+        if m.dtype is not b.dtype:
+            raise RuntimeError(
+                f"{name} and mat2 must have the same dtype, but got {m.dtype.legacy_name} and "
+                f"{b.dtype.legacy_name}"
+            )
+    check_factors(a, b)
+
+
+def _check_batches(x: Meta, a: Meta, b: Meta) -> None:
+    """PyTorch's errors for the dtypes of x + bmm(a, b)."""
     if x.dtype is not a.dtype:
+        words = [C_NAMES.get(m.dtype.name, m.dtype.name) for m in (x, a, b)]
         raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {x.dtype.legacy_name} and "
-            f"{a.dtype.legacy_name}"
+            f"Input dtypes must be the same, got: input {words[0]}, batch1: {words[1]}, batch2: "
+            f"{words[2]}"
         )
-    if x.shape != shape:
-        expand_shape(x.shape, shape)
+    check_batches(a, b)
 
 
 def _linear_rule(x: Meta, w: Meta, b: Meta) -> tuple[Meta, dict]:
-    check_factors(x, w)
+    _check_matrices(b, x, w)
     rows, n = math.prod(x.shape[:-1]), w.shape[0]
     if x.shape[-1] != w.shape[1]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and {w.shape[1]}x{n})"
         )
-    _check_added(b, x, (rows, n) if b.ndim < 3 else (*x.shape[:-1], n))
+    expand_shape(b.shape, (rows, n) if b.ndim < 3 else (*x.shape[:-1], n))
     out = meta_of((*x.shape[:-1], n), x.dtype, x.device)
     return out, {"shape": out.shape, "plain": x.ndim == 2 and x.dtype.itemsize > 2}
 
@@ -113,7 +127,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         check_tensor(input, "linear")
         check_tensor(weight, "linear", "weight", 2)
     m, n = input._meta.ndim, weight._meta.ndim
-    if n != 2 or not m:
+    if not m or not n:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {m}D and {n}D"
+        )
+    if bias is not None and not isinstance(bias, Tensor):
+        check_tensor(bias, "linear", "bias", 3)
+    if n != 2:
         out = matmul(input, weight.t())  # type: ignore[attr-defined]
         return out if bias is None else out + bias
     if bias is None:
@@ -154,20 +174,24 @@ def bilinear(
 
 
 def _added(
-    name: str, shape_of: Callable, multiply: Callable, vjp_a: Callable, vjp_b: Callable,
-    grad_fn: str,
+    name: str, check: Callable | None, shape_of: Callable, multiply: Callable, vjp_a: Callable,
+    vjp_b: Callable, grad_fn: str,
 ) -> Callable:  # fmt: skip
     """The function `beta * input + alpha * (a times b)` for one kind of product.
 
-    `shape_of` checks the factors' metas and gives the product's shape, `multiply` computes it, and
-    `vjp_a(g, b)`, `vjp_b(g, a)` are its gradients.
+    `check` looks at the operands' dtypes, which promote where it is None; `shape_of` at the
+    factors' shapes, and gives the product's; `multiply` computes it; `vjp_a(g, b)` and
+    `vjp_b(g, a)` are its gradients.
     """
 
-    def rule(x: Meta, a: Meta, b: Meta, *kinds: type) -> tuple[Meta, dict]:
+    def rule(x: Meta, a: Meta, b: Meta, *kinds: type) -> tuple:
+        if check is not None:
+            check(x, a, b)
         shape = tuple(shape_of(a, b))
-        _check_added(x, a, shape)
-        attrs = {"whole": x.dtype.category <= INT} if kinds else {}
-        return meta_of(shape, x.dtype, x.device), attrs
+        expand_shape(x.shape, shape)
+        d = common_dtype(x, a, b)
+        attrs = {"whole": d.category <= INT} if kinds else {}
+        return meta_of(shape, d, x.device), attrs, d
 
     def plain(xp: Any, x: Any, a: Any, b: Any) -> Any:
         out = multiply(widened(a), widened(b))
@@ -218,7 +242,6 @@ def _mm_shape(a: Meta, b: Meta) -> Ints:
     if a.ndim != 2 or b.ndim != 2:
         which = (1, a) if a.ndim != 2 else (2, b)
         raise RuntimeError(f"mat{which[0]} must be a matrix, got {which[1].ndim}-D tensor")
-    check_factors(a, b)
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "
@@ -230,7 +253,6 @@ def _mm_shape(a: Meta, b: Meta) -> Ints:
 def _mv_shape(a: Meta, v: Meta) -> Ints:
     if a.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {v.ndim}")
-    check_factors(a, v)
     if a.shape[1] != v.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec "
@@ -249,7 +271,6 @@ def _bmm_shape(a: Meta, b: Meta) -> Ints:
     for k, m in enumerate((a, b)):
         if m.ndim != 3:
             raise RuntimeError(f"batch{k + 1} must be a 3D tensor")
-    check_factors(a, b)
     if (b.shape[0], b.shape[1]) != (a.shape[0], a.shape[2]):
         raise RuntimeError(
             "Expected size for first two dimensions of batch2 tensor to be: "
@@ -267,23 +288,26 @@ def _bmm_vjp_b(g: Tensor, a: Tensor) -> Tensor:
 
 
 _addmm = _added(
-    "addmm", _mm_shape, product,
+    "addmm", _check_matrices, _mm_shape, product,
     lambda g, b: matrix_product(g, conj(b), (False, True)),
     lambda g, a: matrix_product(conj(a), g, (True, False)), "AddmmBackward0",
 )  # fmt: skip
 _addmv = _added(
-    "addmv", _mv_shape, product,
+    "addmv", check_vector, _mv_shape, product,
     lambda g, v: g.unsqueeze(-1) * conj(v),  # type: ignore[attr-defined]
     lambda g, a: conj(a).t().mv(g), "AddmvBackward0",
 )  # fmt: skip
 _addr = _added(
-    "addr", _outer_shape, lambda u, v: u[:, None] * v,
+    "addr", None, _outer_shape, lambda u, v: u[:, None] * v,
     lambda g, v: g.mv(conj(v)),  # type: ignore[attr-defined]
     lambda g, u: g.t().mv(conj(u)), "AddrBackward0",  # type: ignore[attr-defined]
 )  # fmt: skip
-_baddbmm = _added("baddbmm", _bmm_shape, products, _bmm_vjp_a, _bmm_vjp_b, "BaddbmmBackward0")
+_baddbmm = _added(
+    "baddbmm", _check_batches, _bmm_shape, products, _bmm_vjp_a, _bmm_vjp_b, "BaddbmmBackward0"
+)
 _addbmm = _added(
-    "addbmm", lambda a, b: _bmm_shape(a, b)[1:], lambda a, b: products(a, b).sum(0),
+    "addbmm", _check_matrices, lambda a, b: _bmm_shape(a, b)[1:],
+    lambda a, b: products(a, b).sum(0),
     _bmm_vjp_a, _bmm_vjp_b, "AddbmmBackward0",
 )  # fmt: skip
 

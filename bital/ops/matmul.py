@@ -24,7 +24,8 @@ from bital.tensor.tensor import Tensor, edge_of
 
 Ints = tuple[int, ...]
 _PLAIN = (False, False)
-_C_NAMES = {
+#: C++ names of dtypes, as PyTorch's messages have them
+C_NAMES = {
     "float32": "float", "float64": "double", "bfloat16": "c10::BFloat16", "float16": "c10::Half",
     "int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
     "uint8": "unsigned char", "complex64": "c10::complex<float>",
@@ -35,10 +36,32 @@ _C_NAMES = {
 def check_factors(a: Meta, b: Meta, kernel: str = "addmm_impl_cpu_") -> None:
     """PyTorch's errors for dtypes that are not multiplied with each other, or at all."""
     if a.dtype is not b.dtype:
-        x, y = (_C_NAMES.get(m.dtype.name, m.dtype.name) for m in (a, b))
+        x, y = (C_NAMES.get(m.dtype.name, m.dtype.name) for m in (a, b))
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {x} != {y}")
     if a.dtype.category == BOOL:
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+
+
+def check_batches(a: Meta, b: Meta) -> None:
+    """PyTorch's errors for dtypes of batches of matrices."""
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"expected scalar type {a.dtype.legacy_name} but found {b.dtype.legacy_name}"
+        )
+    if a.dtype.category == BOOL:
+        raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
+
+
+def check_vector(x: Meta, a: Meta, v: Meta) -> None:
+    """PyTorch's errors for dtypes of a vector x to which a product of a and v is added."""
+    kinds = [m.dtype for m in (x, a, v)]
+    if len(set(kinds)) > 1:
+        first, second, third = [d.legacy_name for d in kinds]
+        raise RuntimeError(
+            f"addmv input tensors must have the same dtype, but got {first}, {second}, and {third}"
+        )
+    if a.dtype.category == BOOL:
+        raise NotImplementedError("\"addmv_impl_cpu\" not implemented for 'Bool'")
 
 
 def product(a: Any, b: Any) -> Any:
@@ -111,14 +134,12 @@ def _swapped(x: Any) -> Any:
 
 def _batches(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
     """The rule of products of matrices in batches that broadcast."""
-    check_factors(a, b, "baddbmm_with_gemm")
+    check_batches(a, b)
     m, k = (a.shape[-1], a.shape[-2]) if turn_a else a.shape[-2:]
     k2, n = (b.shape[-1], b.shape[-2]) if turn_b else b.shape[-2:]
     batch = broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
     if k != k2:
         total = math.prod(batch)
-        if a.ndim == 2 or b.ndim == 2:
-            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})")
         raise RuntimeError(
             "Expected size for first two dimensions of batch2 tensor to be: "
             f"[{total}, {k}] but got: [{total}, {k2}]."
@@ -235,7 +256,7 @@ def sum_of_outer(x: Tensor, g: Tensor) -> Tensor:
 
 
 def _vector_rule(a: Meta, v: Meta) -> tuple[Meta, dict]:
-    check_factors(a, v)
+    check_vector(v, a, v)
     if a.shape[-1] != v.shape[0]:
         if a.ndim == 2:
             raise RuntimeError(
@@ -395,7 +416,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def _vector_by_batch(v: Tensor, other: Tensor) -> Tensor:
     """A vector by matrices: the turned matrices by the vector."""
-    check_factors(v._meta, other._meta)
+    check_vector(v._meta, other._meta, v._meta)
     if v._meta.numel != other._meta.shape[-2]:
         *batch, k, n = other._meta.shape
         raise RuntimeError(
