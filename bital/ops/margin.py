@@ -251,7 +251,7 @@ def multilabel_soft_margin_loss(
     return reduced(per_sample, how)
 
 
-@public("nn.functional", "torch", method=False)
+@public("nn.functional", method=False)
 def hinge_embedding_loss(
     input: Any,
     target: Any,
