@@ -161,12 +161,12 @@ class Op:
         compute = got[2] if len(got) > 2 else None
         if compute is not None and all(m.dtype is compute for m in metas):
             compute = None
-        spec = Spec(self, metas, kwargs, out, self._bind(out, kwargs), compute)
+        spec = Spec(self, metas, kwargs, out, self._bind(metas, out, kwargs), compute)
         if len(self.memo) >= _MEMO_LIMIT:
             self.memo.clear()
         return self.memo.setdefault((metas, attrs), spec)
 
-    def _bind(self, out: Any, kwargs: Mapping[str, Any]) -> Callable:
+    def _bind(self, metas: tuple[Meta, ...], out: Any, kwargs: Mapping[str, Any]) -> Callable:
         if self.impl is None:
             return _not_run
         if isinstance(self.impl, str):
@@ -174,7 +174,8 @@ class Op:
             fn = functools.partial(fn, **kwargs) if kwargs else fn
         else:
             fn = functools.partial(self.impl, np, **kwargs)
-        if self.elementwise and isinstance(out, Meta) and out.dtype in LOW_PRECISION:
+        low = isinstance(out, Meta) and out.dtype in LOW_PRECISION
+        if self.elementwise and low and any(m.dtype in LOW_PRECISION for m in metas):
             return functools.partial(_in_float32, fn, out.np)
         return fn
 

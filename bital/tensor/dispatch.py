@@ -52,6 +52,8 @@ def _cast_impl(xp: Any, x: Any, target: Any) -> Any:
         return x != 0
     if target.kind in "iu" and x.dtype.kind not in "iub":
         return _float_to_int(xp, x, target)
+    if target.itemsize == 2 and x.dtype.itemsize > 4 and x.dtype.kind == "f":
+        x = x.astype(xp.float32)  # as PyTorch does, so that numbers are rounded twice
     return x.astype(target)
 
 
@@ -68,6 +70,7 @@ CAST = Op(
     _cast_impl,
     vjp=(lambda g, x_meta: cast(g, x_meta.dtype),),
     grad_fn="ToCopyBackward0",
+    elementwise=True,
 )
 
 
