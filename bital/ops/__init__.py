@@ -11,6 +11,7 @@ from bital.ops import classes  # noqa: F401
 from bital.ops import compare  # noqa: F401
 from bital.ops import count  # noqa: F401
 from bital.ops import create  # noqa: F401
+from bital.ops import ctc  # noqa: F401
 from bital.ops import data  # noqa: F401
 from bital.ops import differences  # noqa: F401
 from bital.ops import division  # noqa: F401
