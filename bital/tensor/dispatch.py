@@ -58,10 +58,13 @@ def _cast_impl(xp: Any, x: Any, target: Any) -> Any:
 
 
 def _float_to_int(xp: Any, x: Any, target: Any) -> Any:
-    """Floats out of a narrow integer's range wrap, as a conversion through int64 does."""
-    if target.itemsize < 8:
-        return x.astype(xp.int64).astype(target)
-    return x.astype(target)
+    """Floats out of an integer's range become what the processor's conversions give PyTorch.
+
+    Narrow integers are the low bits of an int32, which is its least number where it overflows.
+    """
+    if target.itemsize < 4:
+        return x.astype(xp.int32).astype(target)
+    return x.astype(xp.int64).astype(target) if target == xp.uint32 else x.astype(target)
 
 
 CAST = Op(
