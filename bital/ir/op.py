@@ -73,10 +73,11 @@ class Vjp:
     """The gradient rule of an Op for one choice of inputs that need gradients.
 
     `saves` lists the tensors a node keeps for it, (INPUT, i) or (OUTPUT, k); `parts` holds per
-    wanted input its index, its rule, and where each of the rule's arguments comes from.
+    wanted input its index, its rule, and where each of the rule's arguments comes from. `once`
+    says that backward uses up what the node keeps, be it a number that PyTorch keeps as a tensor.
     """
 
-    __slots__ = ("saves", "parts", "keeps_output")
+    __slots__ = ("saves", "parts", "keeps_output", "once")
 
     def __init__(self, op: Op, wanted: list[int]) -> None:
         saves: list[tuple[int, Any]] = []
@@ -91,6 +92,8 @@ class Vjp:
         self.saves = tuple(saves)
         self.parts = tuple(parts)
         self.keeps_output = any(kind == OUTPUT for kind, _ in saves)
+        used = [kind for _, _, places in parts for kind, _ in places]
+        self.once = bool(saves) or (op.empty_edges > 0 and PARAM in used)
 
 
 class Op:

@@ -208,7 +208,7 @@ class OpNode(Node):
         return kept
 
     def release(self) -> None:
-        if self.vjp.saves:
+        if self.vjp.once:
             self.saved = None
 
     def __getattr__(self, name: str) -> Any:
@@ -322,7 +322,8 @@ def _written_out(vjp: Vjp) -> dict[str, Callable]:
         f"    node.saved = [{', '.join(kept)}]",
         "def apply(node, g):",
         "    grads = [None] * len(node.edges)",
-        "    saved = node.saved or node.unpack(0)" if vjp.saves else "",
+        "    saved = node.saved" if vjp.once else "",
+        "    if saved is None: node.unpack(0)" if vjp.once else "",
     ]
     for k, (kind, _) in enumerate(vjp.saves):
         lines.append(f"    s{k} = saved[{2 * k}]")
