@@ -124,22 +124,29 @@ def _fill_rule(x: Meta, mask: Meta, *value: Meta) -> tuple[Meta, dict]:
 
 
 def _fill_impl(xp: Any, x: Any, mask: Any, value: Any) -> Any:
-    return xp.where(mask, x.dtype.type(value), x)
+    if mask.shape == x.shape:
+        out = xp.array(x, order="C", copy=True)
+    else:
+        out = xp.empty(np.broadcast_shapes(x.shape, mask.shape), x.dtype)
+        out[...] = x
+    xp.copyto(out, x.dtype.type(value), where=mask)
+    return out
 
 
+#: contiguous whatever x is, as PyTorch's
 _FILL = Op(
     "masked_fill", _fill_rule, _fill_impl, inputs=("x", "mask"), params=("value",),
-    vjp=(lambda g, mask: masked_fill(g, mask, 0), None), elementwise=True,
+    vjp=(lambda g, mask: masked_fill(g, mask, 0), None),
 )  # fmt: skip
 _FILL_TENSOR = Op(
-    "masked_fill_tensor", _fill_rule, lambda xp, x, mask, value: xp.where(mask, value, x),
+    "masked_fill_tensor", _fill_rule, _fill_impl,
     inputs=("x", "mask", "value"),
     vjp=(
         lambda g, mask: masked_fill(g, mask, 0),
         None,
         lambda g, mask: apply(_WHERE, (mask, g, _zero(g))),
     ),
-    grad_fn="MaskedFillBackward1", elementwise=True,
+    grad_fn="MaskedFillBackward1",
 )  # fmt: skip
 
 
