@@ -67,7 +67,7 @@ def _unique_slices(x: Tensor, *, dim: int, ordered: bool) -> tuple[Tensor, Tenso
     front = np.moveaxis(array, dim, 0)
     rows = front.reshape(front.shape[0], math.prod(front.shape[1:]))
     order, begins = _groups(list(sortable(np.ascontiguousarray(rows.T))), len(rows), ordered)
-    values = from_array(front[order[begins]], x._meta.dtype).movedim(0, dim)  # type: ignore[attr-defined]
+    values = from_array(front[order[begins]], x._meta.dtype).movedim(0, dim)  # type: ignore
     if values._view is not None:
         values._view.base = None  # PyTorch's result is laid out so, and is no view
     return (values, *_found(order, begins, (len(rows),)))
@@ -188,7 +188,8 @@ def searchsorted(
                 f"dimension is 1, but we got boundaries tensor dim({ndim}) and input value's "
                 "dim(0) numel(1)"
             )
-        input = sorted_sequence.new_tensor(input, dtype=_dtype_of(input, sorted_sequence))  # type: ignore[attr-defined]
+        kind = _dtype_of(input, sorted_sequence)
+        input = sorted_sequence.new_tensor(input, dtype=kind)  # type: ignore[attr-defined]
     if sorter is not None:
         if sorter._meta.shape != sorted_sequence._meta.shape:
             raise RuntimeError(
@@ -203,7 +204,8 @@ def searchsorted(
             )
         sorted_sequence = take_along(sorted_sequence, sorter, ndim - 1)
     behind = right or side == "right"
-    return apply(_SEARCH, (sorted_sequence.detach(), input.detach()), (behind, out_int32))  # type: ignore[attr-defined]
+    pair = (sorted_sequence.detach(), input.detach())  # type: ignore[attr-defined]
+    return apply(_SEARCH, pair, (behind, out_int32))
 
 
 def _dtype_of(number: Any, like: Tensor) -> Any:
@@ -298,7 +300,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     Where min and max are equal the range is that of the data. Others and NaN are not counted.
     """
     check_tensor(input, "histc")
-    return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))  # type: ignore[attr-defined]
+    return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))  # type: ignore
 
 
 def _histogram_rule(
@@ -379,4 +381,5 @@ def histogram(
     low, high = (None, None) if range is None else (float(range[0]), float(range[1]))
     count = None if isinstance(bins, Tensor) else int(bins)
     attrs = (count, low, high, bool(density), weight is not None)
-    return _Histogram(apply(_HISTOGRAM, tuple([t.detach() for t in tensors]), attrs))  # type: ignore[attr-defined]
+    bare = tuple([t.detach() for t in tensors])  # type: ignore[attr-defined]
+    return _Histogram(apply(_HISTOGRAM, bare, attrs))

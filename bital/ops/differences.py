@@ -142,7 +142,7 @@ def _gradient_along(t: Tensor, dim: int, spacing: Any, edge_order: int) -> Tenso
     middle = (_part(t, dim, 2, 0) - _part(t, dim, 0, -2)) / (2 * h)
     if edge_order == 1:
         first = (_part(t, dim, 1, 2) - _part(t, dim, 0, 1)) / h
-        last = (_part(t, dim, t._meta.shape[dim] - 1, 0) - t.narrow(dim, -2, 1)) / h  # type: ignore[attr-defined]
+        last = (_part(t, dim, t._meta.shape[dim] - 1, 0) - t.narrow(dim, -2, 1)) / h  # type: ignore
         return cat([first, middle, last], dim)
 
     def at(k: int) -> Tensor:

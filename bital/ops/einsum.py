@@ -7,6 +7,7 @@ permutations and products, so gradients follow by themselves.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,11 +20,8 @@ from bital.tensor.tensor import Tensor
 _ELLIPSIS = 52
 
 
-class Term(NamedTuple):
-    """An operand with a label per axis, no label twice."""
-
-    tensor: Tensor
-    labels: tuple[int, ...]
+Ints = tuple[int, ...]
+Labels = tuple[int, ...]
 
 
 def _label(letter: str) -> int:
@@ -97,12 +95,12 @@ def _from_sublists(args: Sequence[Any]) -> tuple[list, list, list | None]:
     return args[::2], [labels(s) for s in args[1::2]], None if out is None else labels(out)
 
 
-def _ellipsis_width(operands: Sequence[Tensor], inputs: list[list[int | None]]) -> int:
+def _ellipsis_width(shapes: Sequence[Ints], inputs: Sequence[list[int | None]]) -> int:
     """How many axes the widest ellipsis stands for; RuntimeError where labels do not fit."""
     width = 0
-    for k, (t, labels) in enumerate(zip(operands, inputs)):
+    for k, (shape, labels) in enumerate(zip(shapes, inputs)):
         named = len([x for x in labels if x is not None])
-        ndim = t._meta.ndim
+        ndim = len(shape)
         if None in labels:
             if named > ndim:
                 raise RuntimeError(
@@ -130,27 +128,28 @@ def _spelled_out(labels: list[int | None], ndim: int, width: int) -> list[int]:
     return out
 
 
-def _without_repeats(t: Tensor, labels: list[int]) -> Term:
-    """Diagonals where a label stands twice."""
+def _repeats(labels: list[int], shape: Ints, operand: int) -> tuple[tuple, Labels, Ints]:
+    """Which axes to take diagonals of where a label stands twice; the labels and sizes left."""
+    labels, sizes = list(labels), list(shape)
+    pairs = []
     k = 0
     while k < len(labels):
         first = labels.index(labels[k])
         if first == k:
             k += 1
             continue
-        sizes = t._meta.shape
         if sizes[first] != sizes[k]:
             raise RuntimeError(
-                f"einsum(): subscript {_letter(labels[k])} is repeated for operand 0 but the sizes "
-                f"don't match, {sizes[k]} != {sizes[first]}"
+                f"einsum(): subscript {_letter(labels[k])} is repeated for operand {operand} but "
+                f"the sizes don't match, {sizes[k]} != {sizes[first]}"
             )
-        t = t.diagonal(0, first, k).movedim(-1, first)  # type: ignore[attr-defined]
-        labels = labels[:k] + labels[k + 1 :]
-    return Term(t, tuple(labels))
+        pairs.append((first, k))
+        del labels[k], sizes[k]
+    return tuple(pairs), tuple(labels), tuple(sizes)
 
 
 def _result_labels(
-    inputs: list[list[int | None]], spelled: list[list[int]], out: list[int | None] | None,
+    inputs: Sequence[list[int | None]], spelled: list[list[int]], out: list[int | None] | None,
     width: int,
 ) -> tuple[int, ...]:  # fmt: skip
     """The labels of the result: those given, or the ellipsis and, sorted, what stands once."""
@@ -177,115 +176,192 @@ def _result_labels(
     return tuple(found)
 
 
-def _check_sizes(terms: list[Term]) -> dict[int, int]:
-    """The size of every label, 1 broadcasting; RuntimeError where two do not fit."""
+def _check_sizes(terms: Sequence[tuple[Labels, Ints]]) -> None:
+    """RuntimeError where a label has two sizes; 1 broadcasts."""
     sizes: dict[int, int] = {}
-    for k, (t, labels) in enumerate(terms):
-        for x, n in zip(labels, t._meta.shape):
+    for k, (labels, shape) in enumerate(terms):
+        for x, n in zip(labels, shape):
             seen = sizes.get(x, 1)
             if n != 1 and seen != 1 and n != seen:
-                if x >= _ELLIPSIS:
-                    raise RuntimeError(
-                        f"einsum(): dimension {x - _ELLIPSIS} covered by ellipsis has size {n} for "
-                        f"operand {k} which does not broadcast with previously seen size {seen}"
-                    )
+                what = (
+                    f"subscript {_letter(x)} has size {n} for operand {k} which"
+                    if x < _ELLIPSIS
+                    else f"dimension {x - _ELLIPSIS} covered by ellipsis has size {n} for operand "
+                    f"{k} which"
+                )
                 raise RuntimeError(
-                    f"einsum(): subscript {_letter(x)} has size {n} for operand {k} which does not "
-                    f"broadcast with previously seen size {seen}"
+                    f"einsum(): {what} does not broadcast with previously seen size {seen}"
                 )
             sizes[x] = n if seen == 1 else seen
-    return sizes
 
 
-def _summed(term: Term, keep: set[int]) -> Term:
-    """The term summed over the axes whose labels nobody needs."""
-    over = tuple([k for k, x in enumerate(term.labels) if x not in keep])
-    if not over:
-        return term
-    t = term.tensor.sum(over)  # type: ignore[attr-defined]
-    return Term(t, tuple([x for x in term.labels if x in keep]))
+class Layout(NamedTuple):
+    """How an operand is brought into the form of a matrix: summed, permuted, reshaped."""
+
+    summed: Ints
+    order: Ints | None
+    shape: Ints | None
+
+    def of(self, t: Tensor) -> Tensor:
+        if self.summed:
+            t = t.sum(self.summed)  # type: ignore[attr-defined]
+        if self.order is not None:
+            t = t.permute(self.order)  # type: ignore[attr-defined]
+        return t if self.shape is None else t.reshape(self.shape)  # type: ignore[attr-defined]
 
 
-def _arranged(t: Tensor, labels: tuple[int, ...], order: Sequence[int]) -> Tensor:
-    """The axes of t put in the order of labels, which are all there."""
-    dims = [labels.index(x) for x in order]
-    return t if dims == list(range(len(dims))) else t.permute(dims)  # type: ignore[attr-defined]
+def _layout(
+    labels: Labels, shape: Ints, needed: Sequence[int], form: Sequence[int] | None
+) -> Layout:
+    """The layout that leaves the labels `needed`, in this order, in the shape `form`."""
+    summed = tuple([k for k, x in enumerate(labels) if x not in needed])
+    left = [x for x in labels if x in needed]
+    order = tuple([left.index(x) for x in needed])
+    sizes = dict(zip(labels, shape))
+    plain = tuple([sizes[x] for x in needed])
+    return Layout(
+        summed,
+        None if order == tuple(range(len(order))) else order,
+        None if form is None or tuple(form) == plain else tuple(form),
+    )
 
 
-def _as(t: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return t if t._meta.shape == shape else t.reshape(shape)  # type: ignore[attr-defined]
+class Pair(NamedTuple):
+    """Two terms multiplied: how each is laid out, which are turned (None where nothing is summed),
+    and what the product's labels and sizes are."""
+
+    first: Layout
+    second: Layout
+    turned: tuple[bool, bool] | None
+    batched: bool
+    labels: Labels
+    shape: Ints
+
+    def of(self, a: Tensor, b: Tensor) -> Tensor:
+        a, b = self.first.of(a), self.second.of(b)
+        if self.turned is None:
+            return a * b
+        made = (batch_product if self.batched else matrix_product)(a, b, self.turned)
+        return made if made._meta.shape == self.shape else made.reshape(self.shape)  # type: ignore
 
 
-def _pair(a: Term, b: Term, keep: set[int], out: tuple[int, ...]) -> Term:
-    """Two terms multiplied and summed over what neither the result nor another term needs."""
-    size_a = dict(zip(a.labels, a.tensor._meta.shape))
-    size_b = dict(zip(b.labels, b.tensor._meta.shape))
-    both = [x for x in a.labels if x in size_b]
-    # a sum over an axis that one side broadcasts is the other side's alone
-    lone = {x for x in both if x not in keep and (size_a[x] == 1) != (size_b[x] == 1)}
-    a, b = _summed(a, keep | (size_b.keys() - lone)), _summed(b, keep | (size_a.keys() - lone))
-    if lone:
-        a, b = _dropped(a, lone), _dropped(b, lone)
-    summed = [x for x in a.labels if x in b.labels and x not in keep]
-    batch = [x for x in a.labels if x in b.labels and x in keep]
-    left = [x for x in a.labels if x not in b.labels]
-    right = [x for x in b.labels if x not in a.labels]
+def _matrix(
+    labels: Labels, shape: Ints, batch: list[int], rows: list[int], columns: list[int]
+) -> tuple[Layout, bool]:
+    """A term as matrices (batch, rows, columns), or turned where that needs no permutation."""
+    sizes = dict(zip(labels, shape))
+    lead = [sizes[x] for x in batch]
+    m, n = math.prod([sizes[x] for x in rows]), math.prod([sizes[x] for x in columns])
+    plain = _layout(labels, shape, [*batch, *rows, *columns], [*lead, m, n])
+    if plain.order is None:
+        return plain, False
+    turned = _layout(labels, shape, [*batch, *columns, *rows], [*lead, n, m])
+    return (turned, True) if turned.order is None else (plain, False)
+
+
+def _pair(
+    a: tuple[Labels, Ints], b: tuple[Labels, Ints], keep: set[int], out: Labels
+) -> Pair:
+    """How two terms are multiplied and summed over what neither the result nor others need."""
+    sizes_a, sizes_b = dict(zip(*a)), dict(zip(*b))
+    # an axis that one side broadcasts, or lacks, is summed on the other side alone
+    gone = {x for x in (*a[0], *b[0]) if x not in keep}
+    shared = [x for x in a[0] if x in gone and x in sizes_b]
+    summed = [x for x in shared if (sizes_a[x] == 1) == (sizes_b[x] == 1)]
+    alone = gone - set(summed)
+    mine, other = [x for x in a[0] if x not in alone], [x for x in b[0] if x not in alone]
+    batch = [x for x in mine if x in other and x not in summed]
+    left, right = [x for x in mine if x not in other], [x for x in other if x not in mine]
+    both = {x: sizes_b[x] if sizes_a.get(x, 1) == 1 and x in sizes_b else sizes_a[x]
+            for x in (*batch, *left, *right)}  # fmt: skip
     if not summed:
-        mine = [*batch, *left, *right]
-        rest = [x for x in mine if x not in out]
-        return _multiplied(a, b, [x for x in out if x in mine] + rest)
-    rows = _arranged(a.tensor, a.labels, [*batch, *left, *summed])
-    columns = _arranged(b.tensor, b.labels, [*batch, *summed, *right])
-    shapes = [[size_a[x] for x in group] for group in (left, summed)] + [[size_b[x] for x in right]]
-    m, k, n = (math.prod(s) for s in shapes)
-    lead_a, lead_b = tuple([size_a[x] for x in batch]), tuple([size_b[x] for x in batch])
-    rows, columns = _as(rows, (*lead_a, m, k)), _as(columns, (*lead_b, k, n))
-    multiply = batch_product if batch else matrix_product
-    made = multiply(rows, columns, (False, False))
-    lead = tuple(made._meta.shape[: len(batch)])
-    return Term(_as(made, (*lead, *shapes[0], *shapes[2])), (*batch, *left, *right))
+        order = [x for x in out if x in both]
+        order += [x for x in both if x not in out]
+        forms = [[s.get(x, 1) for x in order] for s in (sizes_a, sizes_b)]
+        return Pair(
+            _layout(*a, [x for x in order if x in mine], forms[0]),
+            _layout(*b, [x for x in order if x in other], forms[1]),
+            None, False, tuple(order), tuple([both[x] for x in order]),
+        )  # fmt: skip
+    first, turn_a = _matrix(*a, batch, left, summed)
+    second, turn_b = _matrix(*b, batch, summed, right)
+    labels = (*batch, *left, *right)
+    shape = tuple([both[x] for x in labels])
+    return Pair(first, second, (turn_a, turn_b), bool(batch), labels, shape)
 
 
-def _dropped(term: Term, labels: set[int]) -> Term:
-    """The term without axes of length 1 (or already summed)."""
-    over = tuple([k for k, x in enumerate(term.labels) if x in labels])
-    if not over:
-        return term
-    t = term.tensor.sum(over)  # type: ignore[attr-defined]
-    return Term(t, tuple([x for x in term.labels if x not in labels]))
+class Program(NamedTuple):
+    """All that an equation does with operands of certain shapes."""
+
+    diagonals: tuple[tuple, ...]
+    pairs: tuple[tuple[bool, Pair], ...]  # with whether the next operand comes first
+    order: Ints | None
+    summed: Ints
+    viewed: bool
+
+    def run(self, operands: Sequence[Tensor]) -> Tensor:
+        terms = list(operands)
+        for k, axes in enumerate(self.diagonals):
+            for first, second in axes:
+                t = terms[k].diagonal(0, first, second)  # type: ignore[attr-defined]
+                terms[k] = t.movedim(-1, first)
+        result = terms[0]
+        for following, (swapped, pair) in zip(terms[1:], self.pairs):
+            result = pair.of(following, result) if swapped else pair.of(result, following)
+        if self.order is not None:
+            result = result.permute(self.order)  # type: ignore[attr-defined]
+        if self.summed:
+            result = result.sum(self.summed)  # type: ignore[attr-defined]
+        return result.view(result._meta.shape) if self.viewed else result  # type: ignore
 
 
-def _multiplied(a: Term, b: Term, order: list[int]) -> Term:
-    """Products where nothing is summed: broadcasting."""
-    factors = []
-    for term in (a, b):
-        t = _arranged(term.tensor, term.labels, [x for x in order if x in term.labels])
-        sizes = dict(zip(term.labels, term.tensor._meta.shape))
-        factors.append(_as(t, tuple([sizes.get(x, 1) for x in order])))
-    return Term(factors[0] * factors[1], tuple(order))
-
-
-def _as_in_result(a: Term, b: Term, out: tuple[int, ...]) -> tuple[Term, Term]:
-    """The two terms, that one first whose own labels come first in the result."""
-    own = [x for x in out if (x in a.labels) != (x in b.labels)]
-    return (b, a) if own and own[0] in b.labels else (a, b)
-
-
-def _contract(terms: list[Term], out: tuple[int, ...]) -> Tensor:
+def _program(
+    inputs: Sequence[list[int | None]], out: list[int | None] | None, shapes: tuple[Ints, ...]
+) -> Program:
+    """Understand an equation for operands of `shapes`; all its errors are raised here."""
+    width = _ellipsis_width(shapes, inputs)
+    spelled = [_spelled_out(x, len(s), width) for x, s in zip(inputs, shapes)]
+    wanted = _result_labels(inputs, spelled, out, width)
+    parts = [_repeats(x, s, k) for k, (x, s) in enumerate(zip(spelled, shapes))]
+    diagonals, terms = tuple([p[0] for p in parts]), [p[1:] for p in parts]
+    _check_sizes(terms)
     if len(terms) == 1:
-        (only,) = terms
+        labels = terms[0][0]
         # PyTorch permutes first and sums then, which names the node
-        rest = [x for x in only.labels if x not in out]
-        t = only.tensor.permute([only.labels.index(x) for x in (*out, *rest)])  # type: ignore[attr-defined]
-        return t.sum(tuple(range(len(out), len(only.labels)))) if rest else t
-    current = terms[0]
+        order = [*wanted, *[x for x in labels if x not in wanted]]
+        places = tuple([labels.index(x) for x in order])
+        return Program(diagonals, (), places, tuple(range(len(wanted), len(order))), False)
+    current, contracted = terms[0], False
+    pairs = []
     for k in range(1, len(terms)):
-        later = {x for term in terms[k + 1 :] for x in term.labels}
-        keep = set(out) | later
-        contracted = (set(current.labels) | set(terms[k].labels)) - keep
-        current = _pair(*_as_in_result(current, terms[k], out), keep, out)
-    result = _arranged(current.tensor, current.labels, out)
-    return result.view(result._meta.shape) if contracted else result  # type: ignore[attr-defined]
+        later = {x for labels, _ in terms[k + 1 :] for x in labels}
+        keep = set(wanted) | later
+        labels = terms[k][0]
+        contracted = bool((set(current[0]) | set(labels)) - keep)
+        own = [x for x in wanted if (x in current[0]) != (x in labels)]
+        swapped = bool(own) and own[0] in labels  # so that the result lies in order
+        both = (terms[k], current) if swapped else (current, terms[k])
+        pair = _pair(*both, keep, wanted)
+        pairs.append((swapped, pair))
+        current = pair.labels, pair.shape
+    places = tuple([current[0].index(x) for x in wanted])
+    plain = places == tuple(range(len(places)))
+    return Program(diagonals, tuple(pairs), None if plain else places, (), contracted)
+
+
+@functools.lru_cache(1024)
+def _program_of(equation: str, shapes: tuple[Ints, ...]) -> Program:
+    inputs, out = _parse(equation)
+    _check_count(len(inputs), len(shapes))
+    return _program(inputs, out, shapes)
+
+
+def _check_count(named: int, given: int) -> None:
+    if named != given:
+        which = "fewer" if given < named else "more"
+        raise RuntimeError(
+            f"einsum(): {which} operands were provided than specified in the equation"
+        )
 
 
 @public(method=False)
@@ -304,18 +380,8 @@ def einsum(*args: Any) -> Tensor:
     if isinstance(args[0], str):
         listed = len(args) == 2 and isinstance(args[1], (list, tuple))
         operands = list(args[1] if listed else args[1:])
-        inputs, out = _parse(args[0])
-    else:
-        operands, inputs, out = _from_sublists(args)
-    if len(inputs) != len(operands):
-        which = "fewer" if len(operands) < len(inputs) else "more"
-        verb = "were provided than specified in the equation"
-        raise RuntimeError(f"einsum(): {which} operands {verb}")
-    width = _ellipsis_width(operands, inputs)
-    spelled = [_spelled_out(x, t._meta.ndim, width) for x, t in zip(inputs, operands)]
-    result = _result_labels(inputs, spelled, out, width)
-    terms = [_without_repeats(t, x) for t, x in zip(operands, spelled)]
-    _check_sizes(terms)
-    return _contract(terms, result)
-
-
+        shapes = tuple([tuple(t._meta.shape) for t in operands])
+        return _program_of(args[0], shapes).run(operands)
+    operands, inputs, out = _from_sublists(args)
+    shapes = tuple([tuple(t._meta.shape) for t in operands])
+    return _program(inputs, out, shapes).run(operands)

@@ -168,20 +168,16 @@ def bilinear(
     shape = (*input1._meta.shape[:-1], n)
     first, second = input1.reshape(-1, i), input2.reshape(-1, j)  # type: ignore[attr-defined]
     columns = weight.permute(1, 0, 2).reshape(i, n * j)  # type: ignore[attr-defined]
-    halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)  # type: ignore[attr-defined]
+    halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)  # type: ignore
     out = (halfway * second.unsqueeze(1)).sum(-1).view(shape)
     return out if bias is None else out + bias
 
 
-def _added(
-    name: str, check: Callable | None, shape_of: Callable, multiply: Callable, vjp_a: Callable,
-    vjp_b: Callable, grad_fn: str,
-) -> Callable:  # fmt: skip
-    """The function `beta * input + alpha * (a times b)` for one kind of product.
+def _added_rule(check: Callable | None, shape_of: Callable) -> Callable:
+    """The rule of a product with something added.
 
     `check` looks at the operands' dtypes, which promote where it is None; `shape_of` at the
-    factors' shapes, and gives the product's; `multiply` computes it; `vjp_a(g, b)` and
-    `vjp_b(g, a)` are its gradients.
+    factors' shapes, and gives the product's.
     """
 
     def rule(x: Meta, a: Meta, b: Meta, *kinds: type) -> tuple:
@@ -192,6 +188,19 @@ def _added(
         d = common_dtype(x, a, b)
         attrs = {"whole": d.category <= INT} if kinds else {}
         return meta_of(shape, d, x.device), attrs, d
+
+    return rule
+
+
+def _added(
+    name: str, check: Callable | None, shape_of: Callable, multiply: Callable, vjp_a: Callable,
+    vjp_b: Callable, grad_fn: str,
+) -> Callable:  # fmt: skip
+    """The function `beta * input + alpha * (a times b)` for one kind of product.
+
+    `check` and `shape_of` are those of `_added_rule`; `multiply` computes the product, and
+    `vjp_a(g, b)`, `vjp_b(g, a)` are its gradients.
+    """
 
     def plain(xp: Any, x: Any, a: Any, b: Any) -> Any:
         out = multiply(widened(a), widened(b))
@@ -212,6 +221,7 @@ def _added(
             out += widened(x) * beta
         return out.astype(x.dtype, copy=False)
 
+    rule = _added_rule(check, shape_of)
     inputs = ("input", "a", "b")
     whole = Op(
         name, rule, plain, inputs=inputs, grad_fn=grad_fn,
@@ -220,9 +230,9 @@ def _added(
     with_numbers = Op(
         f"{name}_scaled", rule, scaled, inputs=inputs, params=("beta", "alpha"), grad_fn=grad_fn,
         vjp=(
-            lambda g, beta: g * beta,
-            lambda g, b, alpha: vjp_a(g, b) * alpha,
-            lambda g, a, alpha: vjp_b(g, a) * alpha,
+            lambda g, beta: g * conj(beta),
+            lambda g, b, alpha: vjp_a(g, b) * conj(alpha),
+            lambda g, a, alpha: vjp_b(g, a) * conj(alpha),
         ),
     )  # fmt: skip
 

@@ -114,7 +114,7 @@ def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> T
         return shared_or_nan(g, x.abs(), norm, axis) * x.sgn()  # type: ignore[attr-defined]
     size = x.abs()  # type: ignore[attr-defined]
     if p < 2:
-        direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))  # type: ignore[attr-defined]
+        direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))  # type: ignore
     else:
         direction = x * size ** (p - 2)
     scale = apply(_WHERE_NONZERO, (g / norm ** (p - 1), norm))
@@ -188,7 +188,7 @@ def matrix_norm(
     sums = vector_norm(A, 1, inner, keepdim, dtype=dtype)
     if not keepdim and inner < outer:
         outer -= 1
-    return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)  # type: ignore[attr-defined]
+    return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)  # type: ignore
 
 
 def _of_singular_values(
@@ -339,7 +339,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             "expected common dtype to be floating point, yet common dtype is " + d.legacy_name
         )
-    lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]  # type: ignore[attr-defined]
+    lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]  # type: ignore
     return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
 
 
@@ -410,7 +410,7 @@ def _cdist_vjp(g: Tensor, x1: Tensor, x2: Tensor, out: Tensor, p: float) -> tupl
         )
     apart = _apart(x1, x2)
     pull = norm_gradient(g, apart, out, p, (apart._meta.ndim - 1,))
-    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))  # type: ignore[attr-defined]
+    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))  # type: ignore
 
 
 def _cdist_op(name: str, grad_fn: str) -> Op:

@@ -262,7 +262,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
             f"{meta.shape[-2]} by {meta.shape[-1]} matrices"
         )
     if n == 0:
-        return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))  # type: ignore[attr-defined]
+        return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))  # type: ignore
     if n < 0:
         inverse = NAMESPACES.get("linalg", {}).get("inv")
         if inverse is None:

@@ -184,8 +184,8 @@ def _prod_vjp(g: Tensor, x: Tensor, axis: Ints) -> Tensor:
         return g
     if len(axis) > 1:
         flat = x.reshape(-1)  # type: ignore[attr-defined]
-        others = (_exclusive(flat, 0, False) * _exclusive(flat, 0, True)).reshape(shape)  # type: ignore[attr-defined]
-        return g * others
+        others = _exclusive(flat, 0, False) * _exclusive(flat, 0, True)
+        return g * others.reshape(shape)  # type: ignore[attr-defined]
     return g * (_exclusive(x, axis[0], False) * _exclusive(x, axis[0], True))
 
 

@@ -28,7 +28,7 @@ from bital.tensor.dispatch import apply, composite
 from bital.tensor.tensor import Tensor, make_view, strides_of
 
 #: from this length on, a few largest elements are found without sorting the rest
-_LONG = 256
+_LONG = 64
 
 
 def sortable(x: Any) -> Any:
@@ -114,7 +114,7 @@ def argsort(
 ) -> Tensor:
     """Where the elements come from when they are sorted along `dim`, as int64."""
     k = normalize_dim(_dim_and_flag(dim, "argsort"), check_tensor(input, "argsort")._meta.ndim)
-    return _sorted(input.detach(), dim=k, descending=bool(descending))[1]  # type: ignore[attr-defined]
+    return _sorted(input.detach(), dim=k, descending=bool(descending))[1]  # type: ignore
 
 
 @public(out=True)
@@ -387,14 +387,14 @@ def _quantile(
     else:
         axis = normalize_dim(dim, ndim)
         kept = reduced_shape(shape, (axis,) if ndim else (), keepdim)
-        x = x.unsqueeze(-1).transpose(axis, -1).squeeze(axis) if ndim else x.reshape(-1)  # type: ignore[attr-defined]
+        x = x.movedim(axis, -1) if ndim else x.reshape(-1)  # type: ignore[attr-defined]
     if not isinstance(q, Tensor):
         q = x.new_tensor(q)  # type: ignore[attr-defined]
     ranked = sort(x, -1)[0]
     below, above, weight = apply(_RANKS, (ranked.detach(), q.detach()), (ignore_nan, how))
     out = take_along(ranked, below, x._meta.ndim - 1)
     if how in ("linear", "midpoint"):
-        out = out.lerp(take_along(ranked, above, x._meta.ndim - 1), weight)  # type: ignore[attr-defined]
+        out = out.lerp(take_along(ranked, above, x._meta.ndim - 1), weight)  # type: ignore
     if q._meta.ndim == 0:
         return in_shape(out, tuple(kept), "SqueezeBackward4")
     front = out.movedim(-1, 0)  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
 from bital.ops.broadcast import repeat_over
-from bital.ops.family import masked_op
+from bital.ops.family import conj, masked_op
 from bital.ops.reduce import Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
@@ -219,10 +219,10 @@ def cov(
         if aweights is None:
             norm = weight - correction
         elif correction:
-            norm = weight - correction * (weights * aweights).sum() / weight  # type: ignore[attr-defined]
+            norm = weight - correction * (weights * aweights).sum() / weight  # type: ignore
     rest = rows - mean.unsqueeze(1)
     scaled = rest if weights is None else rest * weights
-    turned = scaled.t().conj() if scaled._meta.dtype.category == COMPLEX else scaled.t()  # type: ignore[attr-defined]
+    turned = conj(scaled.t())  # type: ignore[attr-defined]
     norm = max(norm, 0) if isinstance(norm, (int, float)) else norm.clamp(min=0)
     return (rest.mm(turned) / norm).squeeze()  # type: ignore[attr-defined]
 
