@@ -151,7 +151,9 @@ default = _Default()
 def set_default(new: dtype) -> None:
     """Make `new` the type of floating-point tensors made without a dtype; else TypeError."""
     if not isinstance(new, dtype):
-        raise TypeError(f"invalid dtype object: got {type(new).__name__}; pass torch.float32 or so")
+        raise TypeError(
+            "invalid dtype object: only floating-point types are supported as the default type"
+        )
     if not new.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {new}")
     if new is not default.dtype:
@@ -290,11 +292,11 @@ class iinfo:
 
 
 def check_known(value: object, where: str) -> dtype:
-    """`value` if it is a dtype of ours, else the error of function `where`."""
+    """`value` as a dtype: itself, or what Python's float, int, bool and complex stand for."""
     if isinstance(value, dtype):
         return value
     if value in (float, int, bool, complex):
         return {float: float64, int: int64, bool: bool_, complex: complex128}[value]
-    raise Unsupported(
+    raise TypeError(
         f"{where}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}"
     )

@@ -19,7 +19,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Value, local
 from bital.ops.api import method, public, type_error
 from bital.ops.overwrite import overwrite
-from bital.ops.view import sizes
+from bital.ops.view import format_strides, sizes
 from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
@@ -62,22 +62,37 @@ def ones_of(meta: Meta) -> Tensor:
 nodes.zeros = lambda meta: constant(meta, 0)
 
 
-def _checked_sizes(fn: str, size: tuple) -> tuple[int, ...]:
-    shape = tuple([_dimension(fn, n) for n in sizes(size)])
-    if any(n < 0 for n in shape):
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
-        )
+def checked_sizes(fn: str, args: tuple, size: Any = None) -> tuple[int, ...]:
+    """The size given as ints, as a sequence or by name, with PyTorch's errors."""
+    if size is not None:
+        args = (size,)
+    elif not args:
+        raise TypeError(f'{fn}() missing 1 required positional arguments: "size"')
+    if isinstance(args[0], bool):
+        raise type_error(fn, "size", 1, args[0], "tuple of ints")
+    try:
+        shape = sizes(args)
+    except TypeError:
+        raise _no_size(fn, args) from None
+    for n in shape:
+        if n < 0:
+            if fn == "zeros":
+                raise RuntimeError("zeros: Dimension size must be non-negative.")
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {n}: {list(shape)}"
+            )
     return shape
 
 
-def _dimension(fn: str, n: Any) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(
-            f"{fn}(): argument 'size' (position 1) must be tuple of ints, but found element of "
-            f"type {type(n).__name__} at pos 0"
-        )
-    return n.__index__()
+def _no_size(fn: str, args: tuple) -> TypeError:
+    given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    at = next((k for k, n in enumerate(given) if not isinstance(n, int)), 0)
+    if at == 0 and given is args:
+        return type_error(fn, "size", 1, args[0], "tuple of ints")
+    return TypeError(
+        f"{fn}(): argument 'size' failed to unpack the object at pos {at + 1} with error \"type "
+        f'must be tuple of ints,but got {type(given[at]).__name__}"'
+    )
 
 
 def _finish(out: Tensor, requires_grad: bool) -> Tensor:
@@ -87,9 +102,11 @@ def _finish(out: Tensor, requires_grad: bool) -> Tensor:
 
 
 def options(
-    d: dtype | None, layout: Any, device: Any, fallback: dtype | None = None
+    d: dtype | None, layout: Any, device: Any, fallback: dtype | None = None, fn: str = "tensor"
 ) -> tuple[dtype, Any]:
     """The dtype and device of a tensor to be made; layouts but strided are refused."""
+    if d is not None and d.__class__ is not dtype:
+        d = dtypes.check_known(d, fn)
     if layout is not None and repr(layout) != "torch.strided":
         raise Unsupported(f"bital has no {layout} tensors, only torch.strided ones")
     return d or fallback or default.dtype, usable(device)
@@ -97,7 +114,8 @@ def options(
 
 def _filled(fn: str, number: Any) -> Any:
     def make(
-        *size: Any,
+        *args: Any,
+        size: Any = None,
         out: Tensor | None = None,
         dtype: dtype | None = None,
         layout: Any = None,
@@ -106,13 +124,16 @@ def _filled(fn: str, number: Any) -> Any:
         requires_grad: bool = False,
         memory_format: Any = None,
     ) -> Tensor:
-        d, where = options(dtype, layout, device)
-        meta = meta_of(_checked_sizes(fn, size), d, where)
+        d, where = options(dtype, layout, device, fn=fn)
+        meta = meta_of(checked_sizes(fn, args, size), d, where)
         if out is not None:
             if out._meta.shape != meta.shape:
                 out.resize_(meta.shape)  # type: ignore[attr-defined]
             return out.fill_(number)  # type: ignore[attr-defined]
-        return _finish(constant(meta, number), requires_grad)
+        made = constant(meta, number)
+        if memory_format is not None:
+            made = in_format(made, memory_format)
+        return _finish(made, requires_grad)
 
     make.__doc__ = f"A tensor of the given size filled with {number} (`torch.{fn}`)."
     make.__name__ = fn
@@ -140,9 +161,13 @@ def full(
     """A tensor of the given size filled with a number, whose kind decides the dtype."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()  # type: ignore[attr-defined]
-    d, where = options(dtype, layout, device, of_python(fill_value))
+    if not isinstance(fill_value, (int, float, complex, np.generic)):
+        raise type_error("full", "fill_value", 2, fill_value, "Number")
+    if isinstance(size, int):
+        raise type_error("full", "size", 1, size, "tuple of ints")
+    d, where = options(dtype, layout, device, of_python(fill_value), "full")
     check_representable(fill_value, d)
-    meta = meta_of(_checked_sizes("full", (size,)), d, where)
+    meta = meta_of(checked_sizes("full", (size,)), d, where)
     made = _finish(constant(meta, fill_value), requires_grad)
     if out is None:
         return made
@@ -165,10 +190,20 @@ def _like_meta(t: Tensor, d: dtype | None, device: Any, layout: Any) -> Meta:
     return meta_of(t._meta.shape, kind, where)
 
 
+def in_format(made: Tensor, memory_format: Any) -> Tensor:
+    """A contiguous tensor of one number as one with the strides of a memory format."""
+    strides = format_strides(made._meta.shape, memory_format)
+    if strides is None or tuple(strides) == made._meta.strides:
+        return made
+    return window(Storage(made._storage.value), made._meta, View(0, tuple(strides)))
+
+
 def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
     """`made` (contiguous, of t's shape) as a tensor whose strides are those t's copy would have."""
     keep = memory_format is None or repr(memory_format) == "torch.preserve_format"
-    if not keep or t._view is None:
+    if not keep:
+        return in_format(made, memory_format)
+    if t._view is None:
         return made
     strides = preserved_strides(t._meta.shape, strides_of(t))
     if tuple(strides) == made._meta.strides:
@@ -213,15 +248,16 @@ def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
 def _new(fn: str, number: Any) -> Any:
     def make(
         self: Tensor,
-        *size: Any,
+        *args: Any,
+        size: Any = None,
         dtype: dtype | None = None,
         device: Any = None,
         requires_grad: bool = False,
         layout: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        kind, where = options(dtype, layout, device, self._meta.dtype)
-        meta = meta_of(_checked_sizes(fn, size), kind, where)
+        kind, where = options(dtype, layout, device, self._meta.dtype, fn)
+        meta = meta_of(checked_sizes(fn, args, size), kind, where)
         return _finish(constant(meta, number), requires_grad)
 
     make.__doc__ = f"A tensor of this one's dtype filled with {number}."
@@ -245,6 +281,16 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros with given strides."""
     d, where = options(kwargs.get("dtype"), kwargs.get("layout"), kwargs.get("device"))
     shape, strides = tuple(size), tuple(stride)
+    if len(shape) != len(strides):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides "
+            f"({len(strides)})"
+        )
+    if any(s < 0 for s in strides):
+        raise RuntimeError(
+            f"Storage size calculation overflowed with sizes={list(shape)} and "
+            f"strides={list(strides)}"
+        )
     last = sum((n - 1) * s for n, s in zip(shape, strides)) + 1 if 0 not in shape else 0
     out = window(
         Storage(constant_value(meta_of((last,), d, where), 0)),
@@ -254,6 +300,26 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     return _finish(out, kwargs.get("requires_grad", False))
 
 
+@method
+def new_empty_strided(self: Tensor, size: Any, stride: Any, **kwargs: Any) -> Tensor:
+    """A tensor of zeros with given strides, of this one's dtype."""
+    kwargs["dtype"] = kwargs.get("dtype") or self._meta.dtype
+    return empty_strided(size, stride, **kwargs)
+
+
+@public(method=False)
+def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
+    """A tensor of zeros whose axes lie in memory in the order `physical_layout`, outermost first."""
+    order = list(physical_layout)
+    if sorted(order) != list(range(len(order))) or len(order) != len(size):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            f"len(size) = {len(size)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    made = empty(*[size[k] for k in order], **kwargs)
+    return made.permute([order.index(k) for k in range(len(order))])
+
+
 def number_of(value: Any) -> Any:
     """A Python number of a number or a one-element tensor."""
     return value.item() if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
@@ -261,7 +327,7 @@ def number_of(value: Any) -> Any:
 
 @public(method=False)
 def arange(
-    start: Any = 0,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -275,9 +341,23 @@ def arange(
     """`start`, `start + step`, … below `end`: int64 for integers, else the default float."""
     if end is None:
         start, end = 0, start
+    elif start is None:
+        start = 0
+    if end is None:
+        raise TypeError(
+            "arange() received an invalid combination of arguments - got (), but expected one of: "
+            "(Number end), (Number start, Number end), (Number start, Number end, Number step)"
+        )
     start, end, step = number_of(start), number_of(end), number_of(step)
+    for n, name in ((start, "start"), (end, "end"), (step, "step")):
+        if not isinstance(n, (int, float, np.generic)):
+            raise type_error("arange", name, 1, n, "Number")
+    if not all(math.isfinite(n) for n in (start, end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
-    d, _ = options(dtype, layout, device, dtypes.int64 if whole else default.dtype)
+    d, _ = options(dtype, layout, device, dtypes.int64 if whole else default.dtype, "arange")
+    if d.category == dtypes.INT and not whole:
+        step = int(step)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -304,9 +384,16 @@ def _given(array: np.ndarray, d: dtype, out: Tensor | None, requires_grad: bool)
 
 def _spaced(start: float, end: float, steps: int, d: dtype) -> np.ndarray:
     """Evenly spaced numbers, the second half counted from the end as PyTorch does."""
-    if steps == 1:
-        return np.full(1, start).astype(d.np)
-    compute = np.float32 if d in (dtypes.float32, *dtypes.LOW_PRECISION) else np.float64
+    if steps < 2:
+        return np.full(steps, start).astype(d.np)
+    if d in dtypes.LOW_PRECISION:  # every operation is rounded
+        start, end = d.np.type(start), d.np.type(end)
+        step = d.np.type((end - start) / d.np.type(steps - 1))
+        k = np.arange(steps).astype(d.np)
+        low = start + (step * k).astype(d.np)
+        high = end - (step * (steps - 1 - np.arange(steps)).astype(d.np)).astype(d.np)
+        return np.where(np.arange(steps) < steps // 2, low, high).astype(d.np)
+    compute = np.float32 if d is dtypes.float32 else np.float64
     if d.is_complex:
         compute = d.np  # type: ignore[assignment]
     if d.category <= dtypes.INT:
@@ -317,6 +404,13 @@ def _spaced(start: float, end: float, steps: int, d: dtype) -> np.ndarray:
     high = compute(end) - step * (steps - 1 - k).astype(compute)
     array = np.where(k < steps // 2, low, high)
     return (np.trunc(array) if d.category <= dtypes.INT else array).astype(d.np)
+
+
+def _check_steps(fn: str, steps: Any) -> None:
+    if not hasattr(steps, "__index__"):
+        raise type_error(fn, "steps", 3, steps, "int")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
 
 
 @public(method=False)
@@ -335,8 +429,7 @@ def linspace(
     start, end = number_of(start), number_of(end)
     either = isinstance(start, complex) or isinstance(end, complex)
     d, _ = options(dtype, layout, device, default.dtype.to_complex() if either else None)
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    _check_steps("linspace", steps)
     return _given(_spaced(start, end, steps, d), d, out, requires_grad)
 
 
@@ -354,9 +447,8 @@ def logspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`base` to the powers of evenly spaced numbers from `start` to `end`."""
-    d, _ = options(dtype, layout, device)
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    d, _ = options(dtype, layout, device, fn="logspace")
+    _check_steps("logspace", steps)
     powers = _spaced(number_of(start), number_of(end), steps, dtypes.float64)
     return _given(np.power(float(base), powers).astype(d.np), d, out, requires_grad)
 
@@ -373,8 +465,10 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """The n x m matrix with ones on the diagonal."""
-    d, _ = options(dtype, layout, device)
+    d, _ = options(dtype, layout, device, fn="eye")
     for value, name in ((n, "n"), (m, "m")):
+        if value is not None and not hasattr(value, "__index__"):
+            raise type_error("eye", name, 1 + (name == "m"), value, "int")
         if value is not None and value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
     return _given(np.eye(n, n if m is None else m).astype(d.np), d, out, requires_grad)
@@ -413,10 +507,17 @@ def zero_(self: Tensor) -> Tensor:
     return self
 
 
+def _check_triangle(row: int, col: int) -> None:
+    for value, name in ((row, "row"), (col, "col")):
+        if value < 0:
+            raise RuntimeError(f"{name} must be non-negative, got{value}")
+
+
 @public(method=False)
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64,
                  device: Any = None, layout: Any = None) -> Tensor:  # fmt: skip
     """The (2, N) indices of the lower triangle of a row x col matrix."""
+    _check_triangle(row, col)
     return from_array(np.stack(np.tril_indices(row, offset, col)).astype(dtype.np))
 
 
@@ -424,5 +525,5 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.i
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64,
                  device: Any = None, layout: Any = None) -> Tensor:  # fmt: skip
     """The (2, N) indices of the upper triangle of a row x col matrix."""
+    _check_triangle(row, col)
     return from_array(np.stack(np.triu_indices(row, offset, col)).astype(dtype.np))
-

@@ -6,6 +6,7 @@ PyTorch's would; in a trace they are ready inputs. The streams themselves are in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,18 @@ from bital.base.dtype import dtype
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Value, local
 from bital.ops.api import method, public
-from bital.ops.create import in_layout_of, options
-from bital.ops.view import sizes
+from bital.ops.create import checked_sizes, empty_like, options
 from bital.streams import Stream
 from bital.tensor.dispatch import check_writable
-from bital.tensor.tensor import Tensor, array_of, contiguous, from_array, wrap, write
+from bital.tensor.tensor import (
+    Tensor,
+    array_of,
+    contiguous,
+    from_array,
+    strides_of,
+    wrap,
+    write,
+)
 
 
 class Generator:
@@ -39,7 +47,7 @@ class Generator:
 
     def initial_seed(self) -> int:
         """The seed the stream began with."""
-        return self.stream.initial_seed
+        return self.stream.initial_seed()
 
     def seed(self) -> int:
         """Begin a stream of the system's choice and return its seed."""
@@ -120,9 +128,24 @@ def _made(array: np.ndarray, meta: Meta, requires_grad: bool) -> Tensor:
     return out
 
 
-def _meta(size: tuple, d: dtype | None, device: Any, layout: Any = None) -> Meta:
-    kind, where = options(d, layout, device)
-    return meta_of(sizes(size), kind, where)
+def _meta(
+    fn: str, args: tuple, size: Any, d: dtype | None, device: Any, layout: Any = None
+) -> Meta:
+    kind, where = options(d, layout, device, fn=fn)
+    if not args and size is None:
+        raise TypeError(
+            f"{fn}() received an invalid combination of arguments - got (), but expected one of: "
+            "(tuple of ints size, *, torch.Generator generator, Tensor out, torch.dtype dtype, "
+            "torch.layout layout, torch.device device, bool pin_memory, bool requires_grad)"
+        )
+    return meta_of(checked_sizes(fn, args, size), kind, where)
+
+
+def _drawn(draw: Callable[[int, np.dtype], np.ndarray], meta: Meta) -> np.ndarray:
+    """Numbers for a tensor of `meta`; a complex one takes two for each element."""
+    if not meta.dtype.is_complex:
+        return draw(meta.numel, meta.np)
+    return draw(2 * meta.numel, meta.dtype.to_real().np).view(meta.np)
 
 
 def _needs_floats(fn: str, meta: Meta) -> None:
@@ -133,7 +156,8 @@ def _needs_floats(fn: str, meta: Meta) -> None:
 
 @public(method=False)
 def rand(
-    *size: Any,
+    *args: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: dtype | None = None,
@@ -143,14 +167,16 @@ def rand(
     pin_memory: bool = False,
 ) -> Tensor:
     """Uniform numbers from [0, 1)."""
-    meta = _meta(size, dtype, device, layout)
+    meta = _meta("rand", args, size, dtype, device, layout)
     _needs_floats("check_uniform_bounds", meta)
-    return _into(out, _made(stream_of(generator).uniform(meta.numel, meta.np), meta, requires_grad))
+    array = _drawn(stream_of(generator).uniform, meta)
+    return _into(out, _made(array, meta, requires_grad))
 
 
 @public(method=False)
 def randn(
-    *size: Any,
+    *args: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: dtype | None = None,
@@ -160,9 +186,11 @@ def randn(
     pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers of mean 0 and variance 1."""
-    meta = _meta(size, dtype, device, layout)
+    meta = _meta("randn", args, size, dtype, device, layout)
     _needs_floats("normal_kernel_cpu", meta)
-    array = stream_of(generator).normal(meta.numel, meta.np)
+    std = 0.5**0.5 if meta.dtype.is_complex else 1.0
+    stream = stream_of(generator)
+    array = _drawn(lambda n, d: stream.normal(n, d, 0.0, std), meta)
     return _into(out, _made(array, meta, requires_grad))
 
 
@@ -175,7 +203,7 @@ def _into(out: Tensor | None, made: Tensor) -> Tensor:
 
 @public(method=False)
 def randint(
-    low: int,
+    low: Any = None,
     high: Any = None,
     size: Any = None,
     *,
@@ -188,9 +216,15 @@ def randint(
     pin_memory: bool = False,
 ) -> Tensor:
     """Whole numbers from [low, high): `randint(high, size)` or `randint(low, high, size)`."""
-    if size is None:
-        low, high, size = (0, low, high) if high is not None else (0, low, ())
-    meta = _meta((size,), dtype or dtypes.int64, device, layout)
+    if size is None:  # randint(high, size)
+        low, high, size = 0, low, high
+    low = 0 if low is None else low
+    if high is None or size is None or isinstance(size, int):
+        raise TypeError(
+            "randint() received an invalid combination of arguments: expected one of (int high, "
+            "tuple of ints size), (int low, int high, tuple of ints size)"
+        )
+    meta = _meta("randint", (size,), None, dtype or dtypes.int64, device, layout)
     _check_range(low, high, meta.dtype)
     array = stream_of(generator).random_int(meta.numel, meta.np, int(low), int(high))
     return _into(out, _made(array, meta, requires_grad))
@@ -198,7 +232,9 @@ def randint(
 
 def _check_range(low: Any, high: Any, d: dtype) -> None:
     if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
 
 
 @public(method=False)
@@ -215,59 +251,85 @@ def randperm(
 ) -> Tensor:
     """The whole numbers below n in random order."""
     if n < 0:
-        raise RuntimeError(f"n must be non-negative, got{n}")
+        raise RuntimeError(f"randperm: Trying to create tensor with negative dimension {n}: [{n}]")
     array = stream_of(generator).permutation(n, dtype.np)
     return _into(out, _made(array, meta_of((n,), dtype), requires_grad))
 
 
-def _like(draw: Any, name: str) -> Any:
-    def make(input: Tensor, *args: Any, dtype: dtype | None = None, memory_format: Any = None,
-             layout: Any = None, device: Any = None, requires_grad: bool = False,
-             pin_memory: bool = False) -> Tensor:  # fmt: skip
-        shape = input._meta.shape
-        given = (*args, shape) if args else (shape,)
-        made = draw(*given, dtype=dtype or input._meta.dtype)
-        made = in_layout_of(input, made, memory_format)
-        if requires_grad:
-            made.requires_grad = True
-        return made
-
-    make.__name__, make.__doc__ = name, f"Random numbers in the shape of `input` (`torch.{name}`)."
-    return make
+@public(method=False)
+def rand_like(input: Tensor, *, generator: Generator | None = None, **kwargs: Any) -> Tensor:
+    """Uniform numbers from [0, 1) in the shape and layout of `input`."""
+    return _drawn_like(input, kwargs, lambda t: uniform_(t, generator=generator))
 
 
-rand_like = public(method=False)(_like(rand, "rand_like"))
-randn_like = public(method=False)(_like(randn, "randn_like"))
-randint_like = public(method=False)(
-    _like(lambda *a, dtype: randint(*((0, a[0], a[1]) if len(a) == 2 else a), dtype=dtype),
-          "randint_like")
-)  # fmt: skip
+@public(method=False)
+def randn_like(input: Tensor, *, generator: Generator | None = None, **kwargs: Any) -> Tensor:
+    """Normal numbers in the shape and layout of `input`."""
+    return _drawn_like(input, kwargs, lambda t: normal_(t, generator=generator))
+
+
+@public(method=False)
+def randint_like(
+    input: Tensor,
+    low: Any = None,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Whole numbers from [low, high), or [0, low), in the shape and layout of `input`."""
+    low, high = (0, low) if high is None else (low or 0, high)
+    return _drawn_like(input, kwargs, lambda t: random_(t, low, high, generator=generator))
+
+
+def _drawn_like(input: Tensor, kwargs: dict, fill: Callable[[Tensor], Tensor]) -> Tensor:
+    requires_grad = kwargs.pop("requires_grad", False)
+    made = fill(empty_like(input, **kwargs))
+    if requires_grad:
+        made.requires_grad = True
+    return made
 
 
 def fill_with(t: Tensor, array: np.ndarray) -> Tensor:
-    """Write drawn numbers into `t`, in the order of its elements."""
+    """Write drawn numbers into `t`, in the order in which its elements lie in memory."""
     trace = local.trace
     if trace.grad:
         check_writable(t)
-    meta = meta_of(t._meta.shape, t._meta.dtype, t._meta.device)
-    write(t, Value(meta, None, array.reshape(meta.shape)), trace)
+    meta = t._meta
+    if contiguous(t):
+        array = array.reshape(meta.shape)
+    else:
+        strides = strides_of(t)
+        order = sorted(range(meta.ndim), key=lambda k: -strides[k])
+        array = array.reshape([meta.shape[k] for k in order])
+        array = array.transpose([order.index(k) for k in range(meta.ndim)])
+    write(t, Value(meta, None, array), trace)
     return t
 
 
 @method
 def uniform_(
-    self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None,
-    **bounds: float,
-) -> Tensor:  # fmt: skip
-    """Fill with uniform numbers from [from, to)."""
-    low, high = bounds.get("from", from_), to
+    self: Tensor, *bounds: float, generator: Generator | None = None, **named: float
+) -> Tensor:
+    """Fill with uniform numbers from [from, to), by default [0, 1)."""
+    low, high = _bounds("uniform_", bounds, named, 0, 1)
     _needs_floats("check_uniform_bounds", self._meta)
     if low > high:
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
         )
-    drawn = stream_of(generator).uniform(self._meta.numel, self._meta.np, low, high)
-    return fill_with(self, drawn)
+    stream = stream_of(generator)
+    return fill_with(self, _drawn(lambda n, d: stream.uniform(n, d, low, high), self._meta))
+
+
+def _bounds(fn: str, given: tuple, named: dict, *defaults: Any) -> tuple[Any, Any]:
+    """The arguments `from` and `to`, the first of which is no name that Python lets us give."""
+    values = dict(zip(("from", "to"), defaults)) | dict(zip(("from", "to"), given))
+    for name, value in named.items():
+        if name not in values:
+            raise TypeError(f"{fn}() got an unexpected keyword argument '{name}'")
+        values[name] = value
+    return values["from"], values["to"]
 
 
 @method
@@ -278,18 +340,21 @@ def normal_(
     _needs_floats("normal_kernel_cpu", self._meta)
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-    drawn = stream_of(generator).normal(
-        self._meta.numel, self._meta.np, mean, std, contiguous=contiguous(self)
-    )
-    return fill_with(self, drawn)
+    stream, flat = stream_of(generator), contiguous(self)
+    if self._meta.dtype.is_complex:
+        std = std * 0.5**0.5
+
+    def draw(n: int, d: np.dtype) -> np.ndarray:
+        return stream.normal(n, d, mean, std, contiguous=flat)
+
+    return fill_with(self, _drawn(draw, self._meta))
 
 
 @method
-def random_(
-    self: Tensor, from_: Any = 0, to: Any = None, *, generator: Generator | None = None
-) -> Tensor:
-    """Fill with whole numbers from [from, to), or over the dtype's whole range."""
+def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
+    """Fill with whole numbers from [from, to), [0, from), or over the dtype's whole range."""
     stream, meta = stream_of(generator), self._meta
+    from_, to = _bounds("random_", bounds, named, 0, None)
     if to is None and from_ == 0:
         return fill_with(self, stream.random_full(meta.numel, meta.np))
     low, high = (0, from_) if to is None else (from_, to)
@@ -311,7 +376,9 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
 
 def _filler(name: str, doc: str) -> Any:
-    def fill(self: Tensor, *args: float, generator: Generator | None = None, **named: Any) -> Tensor:
+    def fill(
+        self: Tensor, *args: float, generator: Generator | None = None, **named: Any
+    ) -> Tensor:
         draw = getattr(stream_of(generator), name)
         return fill_with(self, draw(self._meta.numel, self._meta.np, *args, **named))
 
@@ -326,10 +393,12 @@ log_normal_ = _filler("log_normal", "Fill with the exponentials of normal number
 
 
 @public(out=True)
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
     """Ones with the probabilities in `input` (or `p`), and zeros."""
     meta = input._meta
-    _needs_floats("bernoulli_tensor_cpu_self_", meta)
+    _needs_floats("bernoulli_tensor_cpu_p_", meta)
     probability = array_of(input).ravel() if p is None else p
     return _made(stream_of(generator).bernoulli(meta.numel, meta.np, probability), meta, False)
 
@@ -368,7 +437,7 @@ def normal(
     """Normal numbers of given means and standard deviations, numbers or tensors."""
     stream = stream_of(generator)
     if size is not None:
-        meta = _meta((size,), dtype, kwargs.get("device"))
+        meta = _meta("normal", (size,), None, dtype, kwargs.get("device"))
         return _into(out, _made(stream.normal(meta.numel, meta.np, mean, std), meta, False))
     arrays = [array_of(a) if isinstance(a, Tensor) else a for a in (mean, std)]
     if isinstance(std, Tensor) and std._meta.numel and (arrays[1] < 0).any():
@@ -397,5 +466,3 @@ class fork_rng:  # noqa: N801
     def __exit__(self, *exc: object) -> None:
         if self.enabled:
             default_generator.stream = self.stream
-
-
