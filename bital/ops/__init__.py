@@ -28,6 +28,7 @@ from bital.ops import indexing  # noqa: F401
 from bital.ops import join  # noqa: F401
 from bital.ops import likelihood  # noqa: F401
 from bital.ops import linear  # noqa: F401
+from bital.ops import legacy  # noqa: F401
 from bital.ops import loss  # noqa: F401
 from bital.ops import margin  # noqa: F401
 from bital.ops import mask  # noqa: F401

@@ -5,20 +5,20 @@ Room: ops.
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
 from bital.base import dtype as dtypes
-from bital.base.dtype import default, dtype, from_numpy, of_python, promote
+from bital.base.dtype import check_known, default, dtype, from_numpy, of_python, promote
 from bital.ir.meta import meta_of
 from bital.ops.api import public
 from bital.ops.create import check_representable, constant, options
-from bital.ops.view import sizes
 from bital.tensor.convert import from_dlpack, from_numpy_array
 from bital.tensor.dispatch import cast
-from bital.tensor.tensor import Tensor, array_of, from_array, window
+from bital.tensor.tensor import Tensor, array_of, from_array
 
 public(method=False, name="from_numpy")(from_numpy_array)
 public(method=False)(from_dlpack)
@@ -34,6 +34,8 @@ def tensor(
     pin_memory: bool = False,
 ) -> Tensor:
     """A new tensor with a copy of `data`: numbers, nested sequences, arrays or a tensor."""
+    if dtype is not None:
+        dtype = check_known(dtype, "tensor")
     options(dtype, None, device)
     if isinstance(data, Tensor):
         warnings.warn(
@@ -46,7 +48,8 @@ def tensor(
         out = from_array(np.array(array_of(data), order="C"), data._meta.dtype)
         out = out if dtype is None else cast(out, dtype)
     else:
-        out = from_array(*_array(data, dtype))
+        array, kind = _array(data, dtype)
+        out = from_array(array, kind) if array.flags.c_contiguous else from_numpy_array(array)
     if requires_grad:
         out.requires_grad = True
     return out
@@ -56,7 +59,7 @@ def _array(data: Any, d: dtype | None) -> tuple[np.ndarray, dtype]:
     """A fresh array of the data, and its dtype by PyTorch's inference."""
     if isinstance(data, np.ndarray):
         kind = d or from_numpy(data.dtype)
-        return np.array(data, kind.np, order="C", copy=True), kind
+        return np.array(data, kind.np, order="K", copy=True), kind
     if isinstance(data, np.generic):
         kind = d or from_numpy(data.dtype)
         return np.array(data, kind.np), kind
@@ -84,7 +87,7 @@ def _of_number(number: Any, d: dtype) -> np.ndarray:
 def _check_number(number: Any, d: dtype) -> None:
     if d.category == dtypes.INT and isinstance(number, int) and not isinstance(number, bool):
         if d is dtypes.int64 and not -(1 << 63) <= number < 1 << 63:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         try:
             check_representable(number, d)
         except RuntimeError:
@@ -92,19 +95,31 @@ def _check_number(number: Any, d: dtype) -> None:
                 f"value cannot be converted to type {d.name} without overflow"
             ) from None
     if isinstance(number, complex) and not d.is_complex:
-        raise TypeError("must be real number, not complex")
+        if d.is_floating_point:
+            raise TypeError("must be real number, not complex")
+        raise TypeError("'complex' object cannot be interpreted as an integer")
+    if d.category == dtypes.INT and isinstance(number, float) and not math.isfinite(number):
+        raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
 
 
 def _of_list(flat: list, d: dtype) -> np.ndarray:
     try:
         if d.category == dtypes.INT:
             whole = [int(x) if isinstance(x, (float, np.floating)) else x for x in flat]
+            if not d.is_signed and any(x < 0 for x in whole):
+                return np.array(whole, np.int64).astype(d.np)  # they wrap
             return np.array(whole, d.np) if whole else np.empty(0, d.np)
         if d is dtypes.bool_:
             return np.array([bool(x) for x in flat], np.bool_)
         return np.array(flat, d.np) if flat else np.empty(0, d.np)
-    except OverflowError:
+    except (OverflowError, TypeError, ValueError):
         for x in flat:
+            if isinstance(x, (list, tuple)):
+                raise TypeError(f"'{type(x).__name__}' object cannot be interpreted as an integer"
+                                if d.category == dtypes.INT else
+                                f"must be real number, not {type(x).__name__}") from None  # fmt: skip
+            if isinstance(x, str):
+                raise TypeError("new(): invalid data type 'str'") from None
             _check_number(x, d)
         raise
 
@@ -112,8 +127,10 @@ def _of_list(flat: list, d: dtype) -> np.ndarray:
 def _shape(data: Any) -> tuple[int, ...]:
     shape = []
     while isinstance(data, (list, tuple, range, np.ndarray, Tensor)):
-        if isinstance(data, (np.ndarray, Tensor)):
+        if isinstance(data, np.ndarray):
             return (*shape, *data.shape)
+        if isinstance(data, Tensor):
+            break
         shape.append(len(data))
         if not len(data):
             break
@@ -140,22 +157,19 @@ def _infer(data: Any) -> dtype | None:
     if isinstance(data, (bool, int, float, complex)):
         return of_python(data)
     if isinstance(data, str):
-        raise ValueError("too many dimensions 'str'")
+        raise TypeError("new(): invalid data type 'str'")
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 
 def _flatten(data: Any, shape: tuple[int, ...], depth: int, out: list) -> None:
     """Append the numbers of nested sequences, checking that they are of one shape."""
-    if isinstance(data, (Tensor, np.ndarray)) and data.ndim:
-        out.extend(np.asarray(array_of(data) if isinstance(data, Tensor) else data).ravel().tolist())
-        return
-    if isinstance(data, (Tensor, np.ndarray)):
-        out.append(data.item())
+    if isinstance(data, np.ndarray) and data.ndim:
+        out.extend(data.ravel().tolist())
         return
     if depth == len(shape):
-        if isinstance(data, (list, tuple)):
-            raise TypeError(f"not a number: {type(data).__name__}")
-        out.append(data)
+        if isinstance(data, Tensor) and data._meta.numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        out.append(data.item() if isinstance(data, (Tensor, np.ndarray)) else data)
         return
     if not isinstance(data, (list, tuple, range)):
         raise TypeError("not a sequence")
@@ -163,7 +177,9 @@ def _flatten(data: Any, shape: tuple[int, ...], depth: int, out: list) -> None:
         raise ValueError(
             f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})"
         )
-    if depth == len(shape) - 1 and not any(isinstance(x, (list, tuple, Tensor, np.ndarray)) for x in data):
+    if depth == len(shape) - 1 and not any(
+        isinstance(x, (list, tuple, Tensor, np.ndarray)) for x in data
+    ):
         out.extend(data)
         return
     for each in data:
@@ -173,6 +189,8 @@ def _flatten(data: Any, shape: tuple[int, ...], depth: int, out: list) -> None:
 @public(method=False)
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing its memory where that is possible."""
+    if dtype is not None:
+        dtype = check_known(dtype, "as_tensor")
     options(dtype, None, device)
     if isinstance(data, Tensor):
         return data if dtype is None else cast(data, dtype)
@@ -198,7 +216,7 @@ def asarray(
     if copy:
         made = from_array(np.array(array_of(made), order="C"), made._meta.dtype)
     elif copy is False and not isinstance(obj, (Tensor, np.ndarray)):
-        raise ValueError("can't alias arbitrary sequence")
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
     if requires_grad:
         made = made.detach() if made is obj else made  # type: ignore[attr-defined]
         made.requires_grad = True
@@ -216,6 +234,24 @@ def frombuffer(
     buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A one-dimensional tensor on the memory of an object with the buffer protocol."""
+    length, item = memoryview(buffer).nbytes, dtype.itemsize
+    if not length or not count:
+        raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
+    if not 0 <= offset < length:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({length} bytes) minus 1"
+        )
+    if count < 0 and (length - offset) % item:
+        raise ValueError(
+            f"buffer length ({length} bytes) after offset ({offset} bytes) must be a multiple of "
+            f"element size ({item})"
+        )
+    if count > 0 and offset + count * item > length:
+        raise ValueError(
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must "
+            f"not be greater than actual buffer length ({length} bytes)"
+        )
     array = np.frombuffer(buffer, dtype.np, count, offset)
     if not array.flags.writeable:
         array = array.copy()
@@ -230,50 +266,3 @@ def new_tensor(self: Tensor, data: Any, *, dtype: dtype | None = None, **kwargs:
 
 
 Tensor.new_tensor = new_tensor  # type: ignore[attr-defined]
-
-
-def construct(cls: type[Tensor], *args: Any, device: Any = None) -> Tensor:
-    """`torch.Tensor(2, 3)`, `torch.Tensor([1, 2])`: the legacy constructor, default dtype."""
-    options(None, None, device)
-    kind = getattr(cls, "_legacy_dtype", None) or default.dtype
-    if not args:
-        made = constant(meta_of((0,), kind), 0)
-    elif len(args) == 1 and isinstance(args[0], Tensor):
-        made = cast(args[0], kind) if cls is Tensor else args[0]
-        return window(made._storage, made._meta, made._view, cls)
-    elif all(isinstance(a, int) and not isinstance(a, bool) for a in args):
-        made = constant(meta_of(sizes(args), kind), 0)
-    elif len(args) == 1 and type(args[0]).__name__ == "Size":
-        made = constant(meta_of(tuple(args[0]), kind), 0)
-    elif len(args) == 1 and not isinstance(args[0], (int, float)):
-        made = tensor(args[0], dtype=kind)
-    else:
-        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
-    return window(made._storage, made._meta, made._view, cls)
-
-
-def make_subclass(
-    cls: type[Tensor], data: Tensor, require_grad: bool = False, **kwargs: Any
-) -> Tensor:
-    """A tensor of class `cls` on data's storage, a leaf (`torch.Tensor._make_subclass`)."""
-    out = window(data._storage, data._meta, data._view, cls)
-    if require_grad:
-        out.requires_grad = True
-    return out
-
-
-def as_subclass(self: Tensor, cls: type[Tensor]) -> Tensor:
-    """This tensor as an instance of a subclass, its history kept."""
-    out = window(self._storage, self._meta, self._view, cls)
-    out._edge = self._edge
-    return out
-
-
-def _new(cls: type[Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    return construct(cls, *args, **kwargs)
-
-
-Tensor.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
-Tensor._make_subclass = staticmethod(make_subclass)  # type: ignore[attr-defined]
-Tensor.as_subclass = as_subclass  # type: ignore[attr-defined]
-

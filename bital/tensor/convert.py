@@ -60,6 +60,14 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.n
     return array.copy() if copy else array
 
 
+def __array_wrap__(
+    self: Tensor, array: np.ndarray, context: Any = None, return_scalar: bool = False
+) -> Tensor:
+    """What a NumPy function of tensors returns: a tensor; of truth values, one of bytes."""
+    array = np.asarray(array)
+    return from_numpy_array(array.astype(np.uint8) if array.dtype == np.bool_ else array)
+
+
 def from_numpy_array(array: np.ndarray) -> Tensor:
     """A tensor on a NumPy array's memory, as `torch.from_numpy`."""
     if not isinstance(array, np.ndarray):
@@ -118,16 +126,24 @@ def __bool__(self: Tensor) -> bool:
     return bool(array_of(self).item())
 
 
+def _number(t: Tensor, kind: Any) -> Any:
+    """The only element as a Python number of a kind; the imaginary part of a complex one is lost."""
+    if t._meta.numel != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    value = array_of(t).item()
+    return kind(value.real if kind is not complex and isinstance(value, complex) else value)
+
+
 def __float__(self: Tensor) -> float:
-    return float(item(self))
+    return _number(self, float)
 
 
 def __int__(self: Tensor) -> int:
-    return int(item(self))
+    return _number(self, int)
 
 
 def __complex__(self: Tensor) -> complex:
-    return complex(item(self))
+    return _number(self, complex)
 
 
 def __index__(self: Tensor) -> int:
@@ -251,7 +267,7 @@ def is_number(value: Any) -> bool:
 
 
 for _method in (
-    item, tolist, numpy, __array__, __dlpack__, __dlpack_device__, __bool__, __float__, __int__,
+    item, tolist, numpy, __array__, __array_wrap__, __dlpack__, __dlpack_device__, __bool__, __float__, __int__,
     __complex__, __index__, __format__, __len__, __copy__, __deepcopy__, __reduce_ex__, __repr__,
     data_ptr,
 ):  # fmt: skip
