@@ -18,7 +18,7 @@ from bital.base.stride import preserved_strides, reshape_strides
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.along import take_along
-from bital.ops.api import check_tensor, numpy_names, public
+from bital.ops.api import check_tensor, numpy_names, public, type_error
 from bital.ops.peaks import picked, shared_or_nan
 from bital.ops.products import in_shape
 from bital.ops.reduce import Ints, axes, reduced
@@ -168,6 +168,13 @@ _TOPK = picked("topk", "TopkBackward0", _topk_rule)
 _Topk = values_and_indices("topk")
 
 
+def _count(k: Any, fn: str) -> int:
+    """The argument `k`, which must be an int."""
+    if isinstance(k, (bool, float, str)) or not hasattr(k, "__index__"):
+        raise type_error(fn, "k", 1, k, "int")
+    return int(k)
+
+
 @public(out=True)
 @numpy_names
 def topk(
@@ -175,7 +182,8 @@ def topk(
 ) -> Any:
     """(values, indices) of the k largest (or smallest) along `dim`, the most extreme first."""
     axis = normalize_dim(dim, check_tensor(input, "topk")._meta.ndim)
-    return _Topk(composite(_TOPK, _topk, (input,), (int(k), axis, bool(largest))))
+    k = _count(k, "topk")
+    return _Topk(composite(_TOPK, _topk, (input,), (k, axis, bool(largest))))
 
 
 def _one_index(name: str, find: Callable, check: Callable) -> Op:
@@ -278,7 +286,7 @@ _mode_along = _pick("mode", _one_index("mode_index", _mode, _not_empty("mode")),
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices) of the k-th smallest element along `dim`."""
-    return _kthvalue(check_tensor(input, "kthvalue"), dim, keepdim, int(k))
+    return _kthvalue(check_tensor(input, "kthvalue"), dim, keepdim, _count(k, "kthvalue"))
 
 
 @public(out=True)
