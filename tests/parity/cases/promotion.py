@@ -22,15 +22,32 @@ NUMBERS = {"bool": True, "int": 3, "float": 2.5, "complex": 1 + 2j}
 
 def _try(run):
     try:
-        out = run()
+        return run()
     except RuntimeError:
         return "RuntimeError"
-    return str(out.dtype) if "complex32" in str(getattr(out, "dtype", "")) else out
+
+
+def _is_complex32(kind, other):
+    """Whether PyTorch computes the pair in complex32, which bital has not and refuses."""
+    return {kind, other} & {"float16"} and {kind, other} & {"complex", "complex64", "complex128"}
 
 
 def _all(T, kind, run, left=(2,), right=(2,)):
     one = T.ones(left, dtype=getattr(T, kind))
-    return [_try(lambda o=other: run(one, T.ones(right, dtype=getattr(T, o)))) for other in KINDS]
+    return [
+        _try(lambda o=other: run(one, T.ones(right, dtype=getattr(T, o))))
+        for other in KINDS
+        if not _is_complex32(kind, other)
+    ]
+
+
+def _numbers(T, kind, run):
+    one = T.ones(2, dtype=getattr(T, kind))
+    return [
+        _try(lambda n=number: run(one, n))
+        for word, number in NUMBERS.items()
+        if not _is_complex32(kind, word)
+    ]
 
 
 for kind in KINDS:
@@ -41,8 +58,8 @@ for kind in KINDS:
             _all(T, k, T.result_type, right=()),
             _all(T, k, T.result_type, left=()),
             _all(T, k, T.result_type, (), ()),
-            [T.result_type(T.ones(2, dtype=getattr(T, k)), n) for n in NUMBERS.values()],
-            [T.result_type(n, T.ones((), dtype=getattr(T, k))) for n in NUMBERS.values()],
+            _numbers(T, k, T.result_type),
+            _numbers(T, k, lambda x, n: T.result_type(n, x[0])),
             [T.promote_types(getattr(T, k), getattr(T, o)) for o in KINDS],
             [T.can_cast(getattr(T, k), getattr(T, o)) for o in KINDS],
         ],
@@ -58,9 +75,7 @@ for kind in KINDS:
         promotion(f"{word} 0-d {kind}", lambda T, k=kind, run=run: _all(T, k, run, left=()))
         promotion(
             f"{word} {kind} number",
-            lambda T, k=kind, run=run: [
-                _try(lambda n=n: run(T.ones(2, dtype=getattr(T, k)), n)) for n in NUMBERS.values()
-            ],
+            lambda T, k=kind, run=run: _numbers(T, k, run),
         )
     for word, run in {
         "sub": lambda x, y: x - y,
@@ -71,9 +86,7 @@ for kind in KINDS:
         promotion(f"{word} {kind}", lambda T, k=kind, run=run: _all(T, k, run))
         promotion(
             f"number {word} {kind}",
-            lambda T, k=kind, run=run: [
-                _try(lambda n=n: run(n, T.ones(2, dtype=getattr(T, k)))) for n in NUMBERS.values()
-            ],
+            lambda T, k=kind, run=run: _numbers(T, k, lambda x, n: run(n, x)),
         )
     promotion(f"add_ {kind}", lambda T, k=kind: _all(T, k, lambda x, y: x.clone().add_(y)))
     promotion(
