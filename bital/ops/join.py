@@ -5,6 +5,7 @@ Room: ops. The gradient of a joined tensor is cut into views for its parts.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -133,14 +134,16 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     if len(dtypes) > 1 and len(kept) < len(given):
         out = out.to(_promoted(tuple([t._meta for t in given])))
     dim = normalize_dim(dim, out._meta.ndim)
-    starts = [0]
-    for t in kept:
-        starts.append(starts[-1] + tuple(t._meta.shape)[dim])
+    left_out = len(kept) < len(given)
+    counts = [0 if left_out and t._meta.shape == (0,) else t._meta.shape[dim] for t in given]
+    starts = [0, *accumulate(counts)]
 
     def part_of(g: Tensor, k: int) -> Tensor:
-        return cut(g, dim, starts[k], 1, starts[k + 1] - starts[k], "SliceBackward0")
+        if left_out and given[k]._meta.shape == (0,):
+            return g.new_zeros((0,))  # type: ignore[attr-defined]
+        return cut(g, dim, starts[k], 1, counts[k], "SliceBackward0")
 
-    return _with_node(out, kept, "CatBackward0", part_of)
+    return _with_node(out, given, "CatBackward0", part_of)
 
 
 @public(method=False, out=True)
