@@ -10,9 +10,11 @@ from bital.ops import cast  # noqa: F401
 from bital.ops import classes  # noqa: F401
 from bital.ops import compare  # noqa: F401
 from bital.ops import count  # noqa: F401
+from bital.ops import complex  # noqa: F401
 from bital.ops import create  # noqa: F401
 from bital.ops import ctc  # noqa: F401
 from bital.ops import data  # noqa: F401
+from bital.ops import decompose  # noqa: F401
 from bital.ops import differences  # noqa: F401
 from bital.ops import division  # noqa: F401
 from bital.ops import dropout  # noqa: F401
@@ -22,6 +24,7 @@ from bital.ops import embedding_bag  # noqa: F401
 from bital.ops import extremes  # noqa: F401
 from bital.ops import gated  # noqa: F401
 from bital.ops import gather  # noqa: F401
+from bital.ops import facts  # noqa: F401
 from bital.ops import index  # noqa: F401
 from bital.ops import index_axis  # noqa: F401
 from bital.ops import indexing  # noqa: F401
@@ -52,6 +55,7 @@ from bital.ops import softmax  # noqa: F401
 from bital.ops import sort  # noqa: F401
 from bital.ops import special  # noqa: F401
 from bital.ops import split  # noqa: F401
+from bital.ops import taper  # noqa: F401
 from bital.ops import unary  # noqa: F401
 from bital.ops import variance  # noqa: F401
 from bital.ops import view  # noqa: F401
