@@ -6,10 +6,8 @@ Source of the rules: PyTorch's documentation "Tensor Attributes", section type p
 
 from __future__ import annotations
 
-from typing import Any
-
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
@@ -185,6 +183,15 @@ def _promote_uncached(a: dtype, b: dtype) -> dtype:
     return a if a.itemsize > b.itemsize else b
 
 
+def _check_dtypes(fn: str, names: tuple, values: tuple) -> None:
+    for k, (name, value) in enumerate(zip(names, values)):
+        if not isinstance(value, dtype):
+            raise TypeError(
+                f"{fn}(): argument '{name}' (position {k + 1}) must be torch.dtype, not "
+                f"{type(value).__name__}"
+            )
+
+
 _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}
 
 
@@ -196,6 +203,7 @@ def promote(a: dtype, b: dtype) -> dtype:
     """
     got = _PROMOTED.get((a, b))
     if got is None:
+        _check_dtypes("promote_types", ("type1", "type2"), (a, b))
         got = _PROMOTED[a, b] = _promote_uncached(a, b)
     return got
 
@@ -231,6 +239,7 @@ def _winner(higher: dtype, best: dtype) -> dtype:
 
 def can_cast(source: dtype, target: dtype) -> bool:
     """Whether a result of type `source` may be written into `target` (`torch.can_cast`)."""
+    _check_dtypes("can_cast", ("from_", "to"), (source, target))
     return source.category <= target.category and not (
         source.category == INT and target.category == BOOL
     )
@@ -257,7 +266,7 @@ class finfo:
         self.bits = int(info.bits)
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        self.resolution = 10.0 ** -int(info.precision)
         self.dtype = type.to_real().name
 
     def __repr__(self) -> str:

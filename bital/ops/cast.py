@@ -9,7 +9,7 @@ from typing import Any
 
 from bital.base import dtype as dtypes
 from bital.base.device import device, usable
-from bital.base.dtype import dtype
+from bital.base.dtype import check_known, dtype
 from bital.base.size import broadcast_shapes
 from bital.ir.op import Op, same_as
 from bital.ops.api import method, public
@@ -79,21 +79,25 @@ for _name, _target in _NAMES.items():
     setattr(Tensor, _name, _caster(_name, _target))
 
 
+_CLASS = float.__class__  # `type` is a method here
+
+
 @method
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """This tensor in another dtype, on another device or in another memory format (`Tensor.to`).
 
     Takes (dtype), (device, dtype) or (other), each with `non_blocking`, `copy`, `memory_format`.
     """
-    d, where, other = kwargs.pop("dtype", None), kwargs.pop("device", None), kwargs.pop("other", None)
+    d, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    other = kwargs.pop("other", None)
     copy, form = kwargs.pop("copy", False), kwargs.pop("memory_format", None)
     kwargs.pop("non_blocking", None)
     if kwargs:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
     flags = []
     for a in args:
-        if isinstance(a, dtype):
-            d = a
+        if isinstance(a, (dtype, _CLASS)):
+            d = check_known(a, "to")
         elif isinstance(a, Tensor):
             other = a
         elif isinstance(a, (str, device)) or (isinstance(a, int) and not isinstance(a, bool)):
@@ -103,14 +107,14 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         elif a is not None:
             raise TypeError(
                 "to() received an invalid combination of arguments - got "
-                f"({', '.join(type(x).__name__ for x in args)}), but expected one of: (torch.device"
-                " device, torch.dtype dtype), (torch.dtype dtype), (Tensor other)"
+                f"({', '.join(x.__class__.__name__ for x in args)}), but expected one of: "
+                "(torch.device device, torch.dtype dtype), (torch.dtype dtype), (Tensor other)"
             )
     if other is not None:
         d = d or other._meta.dtype
     usable(where)
     copy = copy or (len(flags) > 1 and flags[1])
-    out = self if d is None else cast(self, d)
+    out = self if d is None else cast(self, check_known(d, "to"))
     if form is not None and not out.is_contiguous(memory_format=form):  # type: ignore[attr-defined]
         return in_format(out, form)
     return clone(out) if copy and out is self else out
@@ -140,6 +144,7 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The legacy name of the tensor's type, or the tensor as another dtype."""
     if dtype is None:
         return f"torch.{self._meta.dtype.legacy_name}Tensor"
+    dtype = getattr(dtype, "dtype", dtype)  # torch.LongTensor
     if isinstance(dtype, str):
         words = {f"torch.{d.legacy_name}Tensor": d for d in dtypes.ALL}
         if dtype not in words:

@@ -29,6 +29,7 @@ from bital.ops.family import (
     unary_op,
     zeros_for,
 )
+from bital.tensor.convert import from_numpy_array
 from bital.tensor.dispatch import apply, binary, inplace, with_scalar
 from bital.tensor.tensor import Tensor, array_of, edge_of
 
@@ -53,7 +54,20 @@ def _comparison(name: str, ufunc: str, symbol: str, refuse: Refusals, alias: str
     aliases = (alias,) if alias else ()
     public(name=name, out=True, aliases=aliases)(fn)
     _install_writing(fn, name, ufunc, aliases)
-    setattr(Tensor, f"__{name}__", operator(fn, call, of_number))
+    written = operator(fn, call, of_number)
+    setattr(Tensor, f"__{name}__", _with_arrays(written) if name == "eq" else written)
+
+
+def _with_arrays(method: Callable) -> Callable:
+    """== that also takes a NumPy array, as PyTorch's does (and no other comparison)."""
+
+    def equals(self: Tensor, other: Any) -> Any:
+        got = method(self, other)
+        if got is NotImplemented and isinstance(other, np.ndarray):
+            return method(self, from_numpy_array(other))
+        return got
+
+    return equals
 
 
 def _install_writing(fn: Callable, name: str, ufunc: str, aliases: tuple[str, ...]) -> None:

@@ -20,14 +20,13 @@ from bital.ir.trace import Value, local
 from bital.ops.api import method, public, type_error
 from bital.ops.overwrite import overwrite
 from bital.ops.view import format_strides, sizes
+from bital.streams.arithmetic import fma64
 from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
     Tensor,
-    edge_of,
     from_array,
     strides_of,
-    view_node,
     window,
     wrap,
     write,
@@ -309,7 +308,7 @@ def new_empty_strided(self: Tensor, size: Any, stride: Any, **kwargs: Any) -> Te
 
 @public(method=False)
 def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
-    """A tensor of zeros whose axes lie in memory in the order `physical_layout`, outermost first."""
+    """Zeros whose axes lie in memory in the order `physical_layout`, outermost first."""
     order = list(physical_layout)
     if sorted(order) != list(range(len(order))) or len(order) != len(size):
         raise RuntimeError(
@@ -393,17 +392,24 @@ def _spaced(start: float, end: float, steps: int, d: dtype) -> np.ndarray:
         low = start + (step * k).astype(d.np)
         high = end - (step * (steps - 1 - np.arange(steps)).astype(d.np)).astype(d.np)
         return np.where(np.arange(steps) < steps // 2, low, high).astype(d.np)
-    compute = np.float32 if d is dtypes.float32 else np.float64
-    if d.is_complex:
-        compute = d.np  # type: ignore[assignment]
-    if d.category <= dtypes.INT:
-        compute = np.float32
-    step = compute((end - start) / (steps - 1))
     k = np.arange(steps)
-    low = compute(start) + step * k.astype(compute)
-    high = compute(end) - step * (steps - 1 - k).astype(compute)
-    array = np.where(k < steps // 2, low, high)
-    return (np.trunc(array) if d.category <= dtypes.INT else array).astype(d.np)
+    if d.is_complex:
+        step = (d.np.type(end) - d.np.type(start)) / d.np.type(steps - 1)
+        return np.where(k < steps // 2, start + step * k, end - step * (steps - 1 - k)).astype(d.np)
+    whole = d.category <= dtypes.INT
+    if whole:
+        start, end = int(start), int(end)
+    compute = np.float32 if d is dtypes.float32 else np.float64
+    start, end = compute(start), compute(end)
+    step = (end - start) / compute(steps - 1)
+    if compute is np.float32:  # fused operations round once
+        low = np.float64(start) + np.float64(step) * k
+        high = np.float64(end) - np.float64(step) * (steps - 1 - k)
+    else:
+        low = fma64(k.astype(np.float64), step, start)
+        high = fma64((steps - 1 - k).astype(np.float64), -step, end)
+    array = np.where(k < steps // 2, low.astype(compute), high.astype(compute))
+    return (np.trunc(array) if whole else array).astype(d.np)
 
 
 def _check_steps(fn: str, steps: Any) -> None:

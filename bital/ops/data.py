@@ -73,6 +73,11 @@ def _array(data: Any, d: dtype | None) -> tuple[np.ndarray, dtype]:
     if isinstance(data, str):
         raise TypeError("new(): invalid data type 'str'")
     shape = _shape(data)
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if isinstance(first, str):
+        raise ValueError("too many dimensions 'str'")
     kind = d or _infer(data) or default.dtype
     flat: list = []
     _flatten(data, shape, 0, flat)
@@ -102,6 +107,13 @@ def _check_number(number: Any, d: dtype) -> None:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
 
 
+def _no_number(x: Any, d: dtype) -> str:
+    kind = type(x).__name__
+    if d.category == dtypes.INT:
+        return f"'{kind}' object cannot be interpreted as an integer"
+    return f"must be real number, not {kind}"
+
+
 def _of_list(flat: list, d: dtype) -> np.ndarray:
     try:
         if d.category == dtypes.INT:
@@ -115,9 +127,7 @@ def _of_list(flat: list, d: dtype) -> np.ndarray:
     except (OverflowError, TypeError, ValueError):
         for x in flat:
             if isinstance(x, (list, tuple)):
-                raise TypeError(f"'{type(x).__name__}' object cannot be interpreted as an integer"
-                                if d.category == dtypes.INT else
-                                f"must be real number, not {type(x).__name__}") from None  # fmt: skip
+                raise TypeError(_no_number(x, d)) from None
             if isinstance(x, str):
                 raise TypeError("new(): invalid data type 'str'") from None
             _check_number(x, d)

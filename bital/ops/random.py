@@ -454,8 +454,8 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return _made(np.asarray(drawn), input._meta, False)
 
 
-class fork_rng:  # noqa: N801
-    """Inside the block the default stream goes its own way; after it, on as if nothing was drawn."""
+class fork_rng:
+    """Inside the block the default stream goes its own way; after it, on from where it was."""
 
     def __init__(self, devices: Any = None, enabled: bool = True, **kwargs: Any) -> None:
         self.enabled = enabled

@@ -127,7 +127,7 @@ def __bool__(self: Tensor) -> bool:
 
 
 def _number(t: Tensor, kind: Any) -> Any:
-    """The only element as a Python number of a kind; the imaginary part of a complex one is lost."""
+    """The only element as a Python number of a kind; an imaginary part is lost."""
     if t._meta.numel != 1:
         raise ValueError("only one element tensors can be converted to Python scalars")
     value = array_of(t).item()
@@ -267,8 +267,8 @@ def is_number(value: Any) -> bool:
 
 
 for _method in (
-    item, tolist, numpy, __array__, __array_wrap__, __dlpack__, __dlpack_device__, __bool__, __float__, __int__,
-    __complex__, __index__, __format__, __len__, __copy__, __deepcopy__, __reduce_ex__, __repr__,
-    data_ptr,
+    item, tolist, numpy, __array__, __array_wrap__, __dlpack__, __dlpack_device__, __bool__,
+    __float__, __int__, __complex__, __index__, __format__, __len__, __copy__, __deepcopy__,
+    __reduce_ex__, __repr__, data_ptr,
 ):  # fmt: skip
     setattr(Tensor, _method.__name__, _method)

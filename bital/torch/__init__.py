@@ -7,12 +7,14 @@ lacks raises an error that says so.
 from __future__ import annotations
 
 import math as _math
+from numbers import Number as _Number
 from typing import Any as _Any
 
 from bital import __version__ as _bital_version
 from bital import ops as _ops
 from bital.autograd import api as _autograd_api
 from bital.autograd import engine as _engine
+from bital.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from bital.autograd.mode import (
     enable_grad,
     inference_mode,
@@ -21,7 +23,6 @@ from bital.autograd.mode import (
     no_grad,
     set_grad_enabled,
 )
-from bital.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from bital.base import dtype as _dtypes
 from bital.base.device import device
 from bital.base.device import usable as _usable
@@ -41,6 +42,7 @@ from bital.base.layout import (
 )
 from bital.base.size import Size
 from bital.ops.api import NAMESPACES as _NAMESPACES
+from bital.ops.api import check_tensor as _check_tensor
 from bital.ops.create import ones_of as _ones_of
 from bital.ops.random import Generator, default_generator, fork_rng
 from bital.runtime import executor as _executor
@@ -65,29 +67,24 @@ def is_tensor(obj: _Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def is_storage(obj: _Any) -> bool:
-    """Whether `obj` is a storage object."""
-    return False
-
-
 def is_floating_point(input: Tensor) -> bool:
     """Whether the tensor's dtype is a floating one."""
-    return input.dtype.is_floating_point
+    return _check_tensor(input, "is_floating_point")._meta.dtype.is_floating_point
 
 
 def is_complex(input: Tensor) -> bool:
     """Whether the tensor's dtype is a complex one."""
-    return input.dtype.is_complex
+    return _check_tensor(input, "is_complex")._meta.dtype.is_complex
 
 
 def is_nonzero(input: Tensor) -> bool:
     """Whether the only element of the tensor is not zero."""
-    return bool(input)
+    return input.__bool__()
 
 
 def numel(input: Tensor) -> int:
     """How many elements the tensor has."""
-    return input._meta.numel
+    return _check_tensor(input, "numel")._meta.numel
 
 
 def get_default_dtype() -> dtype:
@@ -102,6 +99,13 @@ def set_default_dtype(d: dtype) -> None:
 
 def result_type(tensor1: _Any, tensor2: _Any) -> dtype:
     """The dtype of an operation on two tensors or numbers."""
+    for each in (tensor1, tensor2):
+        if not isinstance(each, (Tensor, _Number)):
+            raise TypeError(
+                "result_type() received an invalid combination of arguments - got "
+                f"({type(tensor1).__name__}, {type(tensor2).__name__}), but expected tensors or "
+                "numbers"
+            )
     ranked = [
         (t.dtype, 2 if t.ndim else 1) if isinstance(t, Tensor) else (_dtypes.of_python(t), 0)
         for t in (tensor1, tensor2)
@@ -129,18 +133,21 @@ Tensor.is_complex = is_complex  # type: ignore[attr-defined]
 Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 
 
-from bital.torch import (  # noqa: E402 (they use the names above)
+from bital.torch import (  # noqa: E402 (they use the names above)  # noqa: E402
     autograd,
     backends,
     cuda,
     linalg,
+    nn,
+    optim,
     random,
     return_types,
     special,
     testing,
+    utils,
     version,
 )
-from bital.torch import nn, optim, utils  # noqa: E402
 from bital.torch._printing import set_printoptions  # noqa: E402, F401
+from bital.torch._settings import *  # noqa: E402, F403
 
 __getattr__ = missing_attribute("torch")

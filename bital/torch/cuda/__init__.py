@@ -6,6 +6,7 @@ from typing import Any
 
 from bital.base.device import usable
 from bital.base.errors import missing_attribute
+from bital.ops.api import NAMESPACES
 
 
 def is_available() -> bool:
@@ -52,4 +53,5 @@ def get_device_name(device: Any = None) -> str:
     return ""
 
 
+globals().update(NAMESPACES["cuda"])  # torch.cuda.FloatTensor
 __getattr__ = missing_attribute("torch.cuda")
