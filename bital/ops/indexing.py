@@ -23,7 +23,7 @@ from bital.ops.index import MASK_PUT, check_real, read_at, write_at
 from bital.ops.overwrite import overwrite
 from bital.ops.split import unbind
 from bital.ops.window import attach, bare_view, spread
-from bital.tensor.dispatch import apply, check_overlap, inplace
+from bital.tensor.dispatch import apply, cast, check_overlap, inplace
 from bital.tensor.storage import View
 from bital.tensor.tensor import (
     Tensor,
@@ -385,10 +385,13 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     axes = tuple(place.axes)
     if len(place.masks) == 1 and src._meta.numel == 1 and len(axes) == place.masks[0][1]._meta.ndim:
         axis, mask = place.masks[0]
-        if src._meta.dtype is target._meta.dtype:
-            one = src if not src._meta.ndim else src.reshape(())  # type: ignore[attr-defined]
-            inplace(target, lambda t: apply(MASK_PUT, (t, one, mask), (axis, False)))
-            return
+        one = src.reshape(()) if src._meta.ndim else src  # type: ignore[attr-defined]
+        d = target._meta.dtype
+        if one._meta.dtype.is_complex and not d.is_complex:
+            raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
+        one = cast(one, d)
+        inplace(target, lambda t: apply(MASK_PUT, (t, one, mask), (axis, False)))
+        return
     positions = _positions(place)
     check_overlap(target, src, whole=True)
     inplace(target, lambda t: write_at(t, axes, positions, src))
