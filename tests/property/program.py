@@ -5,6 +5,7 @@ far, read from one of the sides that run it. Lines may be mistakes: the sides mu
 the same way. Every line is ordinary Python, so that a failing program can be printed and run.
 """
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Side:
     def __init__(self, torch, **more: Any) -> None:
         self.torch = torch
         self.names: dict[str, Any] = {"torch": torch, "np": np, **more}
+        self.gradients: list[Any] = []
 
     def run(self, line: str) -> str | None:
         """Run one line; return the builtin class of what it raised, or None."""
@@ -34,7 +36,19 @@ class Side:
             self.error = error
             return builtin.__name__
         self.error = None
+        if line.endswith(".grad"):
+            self.gradients.append(self.names[line.split()[0]])
         return None
+
+    def settle(self) -> None:
+        """Ask every tensor for its grad_fn.
+
+        PyTorch finds that of a view anew only when it is asked; until then it takes a view whose
+        base was given a history for a leaf, and dies where such a view is given a hook.
+        """
+        for name in self.tensors():
+            with contextlib.suppress(RuntimeError):
+                self.names[name].grad_fn  # noqa: B018
 
     def tensors(self) -> list[str]:
         """The names of the tensors alive, in the order they were made."""
@@ -49,11 +63,21 @@ class Side:
         t = self.names[name]
         return {
             "dtype": str(t.dtype), "shape": tuple(t.shape), "stride": strides(t),
-            "offset": t.storage_offset(), "contiguous": t.is_contiguous(), "version": t._version,
+            "offset": t.storage_offset(), "contiguous": t.is_contiguous(),
+            "version": t._version,
             "requires_grad": t.requires_grad, "is_leaf": t.is_leaf,
             "has grad_fn": t.grad_fn is not None,
             "has grad": t.is_leaf and t.grad is not None,
         }  # fmt: skip
+
+    def is_gradient(self, name: str) -> bool:
+        """Whether a tensor is, or sees, what was somebody's `.grad`.
+
+        Its version says whether PyTorch took the gradient over or copied it, which depends on who
+        else held it just then.
+        """
+        place = memory(self.names[name])
+        return any(g is not None and memory(g) == place for g in self.gradients)
 
     def values(self, name: str) -> list[np.ndarray]:
         """The numbers of a tensor and of its gradient, as lists of Python numbers read them."""
@@ -141,11 +165,15 @@ class Program:
         """A tensor to write into `name`; where memory is shared, a copy of it.
 
         What a write gives that reads its own target through another window depends on the order
-        of the elements, and is not defined.
+        of the elements, and is not defined. What needs a gradient does not go into integers: some
+        writes then make PyTorch give them a history that cannot be used.
         """
         other = self.some()
         here, there = self.side.names[name], self.side.names[other]
-        return f"{other}.clone()" if other != name and memory(here) == memory(there) else other
+        if there.requires_grad and not here.is_floating_point():
+            return f"{other}.detach().clone()"
+        shared = memory(here) == memory(there) and (other != name or not here.numel())
+        return f"{other}.clone()" if shared else other
 
     def axis(self, name: str) -> int:
         return self.pick(list(range(max(len(self.shape(name)), 1))))
@@ -167,7 +195,9 @@ class Program:
         count = int(np.prod(shape))
         start = self.pick([-3, 0, 2])
         dtype = self.pick(["float64", "float64", "float64", "float32", "int64"])
-        end = ".requires_grad_()" if dtype != "int64" and self.pick([True, False]) else ""
+        # a leaf that is a view itself loses the gradients of its own views once it is written to
+        tracked = dtype != "int64" and self.pick([True, False])
+        end = ".clone().requires_grad_()" if tracked else ""
         make = f"torch.arange({start}, {start + count}, dtype=torch.{dtype}).reshape({shape})"
         return f"{self.name()} = {make}{end}"
 
@@ -192,11 +222,21 @@ class Program:
         a, b = self.some(), self.some()
         number = self.pick(NUMBERS)
         choices = [f"{a} + {b}", f"{a} * {b}", f"{a} - {number}", f"{number} * {a}", f"{a} / 2",
-                   f"{a}.{self.pick(UNARY)}()", f"{a}.sum({self.axis(a)})", f"{a} @ {b}",
+                   f"{a}.{self.pick(UNARY)}()", f"{a}.sum({self.axis(a)})", self.product(a, b),
                    f"torch.where({a} > 0, {a}, {number})", f"{a}.max({self.axis(a)})[0]",
                    f"torch.cat([{a}, {b}])", f"torch.stack([{a}, {a}], {self.axis(a)})",
                    f"{a}.masked_fill({a} > 1, {number})", f"{a}.to(torch.float32)"]  # fmt: skip
         return f"{self.name()} = {self.pick(choices)}"
+
+    def product(self, a: str, b: str) -> str:
+        """A matrix product, without two ways of PyTorch's own.
+
+        It does not look at the dtypes of some that are empty, and writes in place to the product of
+        a vector and a matrix, whose version is 1.
+        """
+        first, second = self.side.names[a], self.side.names[b]
+        alike = first.dtype == second.dtype or first.numel() and second.numel()
+        return f"{a} @ {b if alike and (first.dim(), second.dim()) != (1, 2) else a}"
 
     def write(self) -> str:
         a = self.target()
