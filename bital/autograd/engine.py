@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from bital.base.dtype import LOW_PRECISION
 from bital.base.stride import is_dense_nonoverlapping
 from bital.ir.meta import Meta
+from bital.ir.op import Spec
 from bital.ir.trace import local
+from bital.ops.create import constant_value
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
@@ -177,13 +180,25 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         and not old._storage.value.shared
     ):
         storage = old._storage  # old.add_(g), by the short way
-        storage.value = (old + g)._storage.value  # type: ignore[operator]
+        storage.value = (g if _adds_to_zeros(old, g) else old + g)._storage.value
         storage.version += 1
     else:
         old.add_(g)  # type: ignore[attr-defined]
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(variable)
+
+
+def _adds_to_zeros(old: Tensor, g: Tensor) -> bool:
+    """Whether `old` is known to be zeros and g to hold no -0, so that their sum is g."""
+    if old._storage.value is not constant_value(old._meta, 0):
+        return False
+    trace = local.trace
+    number = trace.refs.get(g._storage.value, -1)
+    if number < 0 or g._meta.dtype in LOW_PRECISION:
+        return False
+    spec = trace.code[number][0]
+    return spec.__class__ is Spec and spec.op.positive_zero
 
 
 def _dense(t: Tensor) -> bool:

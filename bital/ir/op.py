@@ -113,6 +113,8 @@ class Op:
               takes out=, which must be the first operand; None: it takes no out
     alias     the result may share memory with the first operand
     fresh     the result is a buffer of its own, contiguous
+    positive_zero  results are no -0 (short of underflow), so that adding them to zeros changes
+              nothing: sums of products, which begin at +0
     fallible  impl may raise for the data it meets; the user's line is kept for the message
     empty_edges  edges that PyTorch's node has beside the inputs', where it takes a number for a
               tensor
@@ -120,7 +122,7 @@ class Op:
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "empty_edges", "memo", "node_class", "nodes",
+        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "memo", "node_class", "nodes",
     )  # fmt: skip
 
     def __init__(
@@ -138,11 +140,13 @@ class Op:
         alias: bool = False,
         fresh: bool = True,
         fallible: bool = False,
+        positive_zero: bool = False,
         empty_edges: int = 0,
     ) -> None:
         self.name, self.rule, self.impl, self.inputs, self.params = name, rule, impl, inputs, params
         self.vjp, self.elementwise, self.out = vjp, elementwise, out
         self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
+        self.positive_zero = positive_zero
         self.empty_edges = empty_edges
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}
