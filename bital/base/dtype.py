@@ -306,6 +306,4 @@ def check_known(value: object, where: str) -> dtype:
         return value
     if value in (float, int, bool, complex):
         return {float: float64, int: int64, bool: bool_, complex: complex128}[value]
-    raise TypeError(
-        f"{where}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}"
-    )
+    raise TypeError(f"{where}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")

@@ -118,9 +118,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
         gone = (normalize_dim(dim, len(shape)),)
     kept = [k for k, n in enumerate(shape) if k not in gone or n != 1]
     new, strides = permuted(shape, kept), permuted(strides_of(input), kept)
-    return make_view(
-        input, new, strides, input.storage_offset(), name, lambda g: reshape(g, shape)
-    )
+    return make_view(input, new, strides, input.storage_offset(), name, lambda g: reshape(g, shape))
 
 
 @public()

@@ -268,13 +268,9 @@ def _edges_of(x: Any, low: float, high: float, fn: str) -> tuple[Any, Any]:
 
 def _histc_rule(x: Meta, bins: int, low: float, high: float) -> tuple[Meta, dict]:
     if x.dtype.category != FLOAT:
-        raise NotImplementedError(
-            f"\"histogram_cpu\" not implemented for '{x.dtype.legacy_name}'"
-        )
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{x.dtype.legacy_name}'")
     if bins <= 0:
-        raise RuntimeError(
-            f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
-        )
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     _check_range(low, high, "torch.histc")
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
@@ -303,19 +299,13 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))  # type: ignore
 
 
-def _histogram_rule(
-    x: Meta, *rest: Any
-) -> tuple[tuple[Meta, Meta], dict]:
+def _histogram_rule(x: Meta, *rest: Any) -> tuple[tuple[Meta, Meta], dict]:
     """Operands x, perhaps weights, perhaps edges; attributes bins, range, density, which ones."""
     *tensors, bins, low, high, density, weighted = rest
     if x.dtype not in (float32, float64):
-        raise NotImplementedError(
-            f"\"histogram_cpu\" not implemented for '{x.dtype.legacy_name}'"
-        )
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{x.dtype.legacy_name}'")
     if bins is not None and bins <= 0:
-        raise RuntimeError(
-            f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
-        )
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if low is not None:
         _check_range(low, high, "torch.histogram()")
         if low > high:

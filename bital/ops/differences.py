@@ -16,7 +16,6 @@ from bital.ops.join import cat
 from bital.tensor.dispatch import with_scalar
 from bital.tensor.tensor import Tensor
 
-
 #: products and quotients with numbers that stand inside PyTorch's own functions: other nodes
 _times = with_scalar(
     scalar_op("mul_number", "multiply", lambda g, scalar: g * conj(scalar), grad_fn="MulBackward1")
@@ -41,9 +40,7 @@ def _added_at_ends(t: Tensor, dim: int, prepend: Any, append: Any) -> Tensor:
         if end is None:
             continue
         if end._meta.ndim != t._meta.ndim:
-            raise RuntimeError(
-                "diff expects prepend or append to be the same dimension as input"
-            )
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
         for k, (mine, given) in enumerate(zip(t._meta.shape, end._meta.shape)):
             if k != dim and mine != given:
                 raise RuntimeError(

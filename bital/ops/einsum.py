@@ -42,9 +42,7 @@ def _subscripts(text: str, start: int, whose: str) -> list[int | None]:
             output = whose == "output"
             if None in labels:
                 already = "but an ellipsis (...)" if output else "for which an ellipsis"
-                raise RuntimeError(
-                    f"einsum(): found '.' for {whose} {already} was already found"
-                )
+                raise RuntimeError(f"einsum(): found '.' for {whose} {already} was already found")
             if text[k : k + 3] != "...":
                 raise RuntimeError(
                     f"einsum(): found '.' for {whose} that is not part of any ellipsis"
@@ -259,9 +257,7 @@ def _matrix(
     return (turned, True) if turned.order is None else (plain, False)
 
 
-def _pair(
-    a: tuple[Labels, Ints], b: tuple[Labels, Ints], keep: set[int], out: Labels
-) -> Pair:
+def _pair(a: tuple[Labels, Ints], b: tuple[Labels, Ints], keep: set[int], out: Labels) -> Pair:
     """How two terms are multiplied and summed over what neither the result nor others need."""
     sizes_a, sizes_b = dict(zip(*a)), dict(zip(*b))
     # an axis that one side broadcasts, or lacks, is summed on the other side alone

@@ -62,9 +62,7 @@ def out_of_bounds(shape: Ints, axes: Ints, indices: tuple) -> IndexError | None:
         n = shape[k]
         if i.size and (i.max() >= n or i.min() < -n):
             bad = i[(i >= n) | (i < -n)].flat[0]
-            return IndexError(
-                f"index {int(bad)} is out of bounds for dimension {k} with size {n}"
-            )
+            return IndexError(f"index {int(bad)} is out of bounds for dimension {k} with size {n}")
     return None
 
 

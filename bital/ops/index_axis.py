@@ -36,8 +36,7 @@ def _select_rule(x: Meta, index: Meta, dim: int) -> tuple[Meta, dict]:
     if not shape:
         if index.numel != 1:
             raise RuntimeError(
-                "index_select(): Index to scalar can have only 1 value, got "
-                f"{index.numel} value(s)"
+                f"index_select(): Index to scalar can have only 1 value, got {index.numel} value(s)"
             )
         return x, {"dim": dim}
     return meta_of((*shape[:dim], index.numel, *shape[dim + 1 :]), x.dtype, x.device), {"dim": dim}
@@ -331,9 +330,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
                 axes.append(at)
             at += 1
     if at > input._meta.ndim:
-        raise IndexError(
-            f"too many indices for tensor of dimension {input._meta.ndim} (got {at})"
-        )
+        raise IndexError(f"too many indices for tensor of dimension {input._meta.ndim} (got {at})")
     return write_at(input, tuple(axes), tuple(found), values, accumulate)
 
 
@@ -395,9 +392,7 @@ def _put_rule(x: Meta, index: Meta, src: Meta, accumulate: bool) -> tuple[Meta, 
     return x, {"accumulate": accumulate}
 
 
-def _put_impl(
-    xp: Any, x: Any, index: Any, src: Any, *, accumulate: bool, out: Any = None
-) -> Any:
+def _put_impl(xp: Any, x: Any, index: Any, src: Any, *, accumulate: bool, out: Any = None) -> Any:
     out = _own(xp, x, out)
     _check_take(index, x.size)
     flat, places = out.reshape(-1), index.reshape(-1)

@@ -283,9 +283,7 @@ def _flag(place: Place, flag: bool, shape: Ints, strides: Ints, plain: Ints, dim
     place.keep(1, step, shape[dim] * plain[dim] if dim < len(shape) else 1)
 
 
-def _indices(
-    place: Place, item: Tensor, shape: Ints, strides: Ints, plain: Ints, dim: int
-) -> int:
+def _indices(place: Place, item: Tensor, shape: Ints, strides: Ints, plain: Ints, dim: int) -> int:
     """An index tensor for one axis, or a mask for as many axes as it has."""
     if item._meta.dtype is not bool_:
         place.axes.append(len(place.shape))
@@ -406,9 +404,7 @@ def _source(t: Tensor, value: Any) -> Tensor:
         check_real(value, d)
         meta = meta_of((), d, t._meta.device)
         return wrap(constant_value(meta, value), meta)
-    raise TypeError(
-        f"can't assign a {_type_name(value)} to a torch.{d.legacy_name}Tensor"
-    )
+    raise TypeError(f"can't assign a {_type_name(value)} to a torch.{d.legacy_name}Tensor")
 
 
 def _type_name(value: Any) -> str:

@@ -35,16 +35,13 @@ def _cat_rule(*args: Any) -> tuple[Meta, dict, Any]:
     first = metas[0]
     for k, m in enumerate(metas):
         if not m.ndim:
-            raise RuntimeError(
-                f"zero-dimensional tensor (at position {k}) cannot be concatenated"
-            )
+            raise RuntimeError(f"zero-dimensional tensor (at position {k}) cannot be concatenated")
     dim = normalize_dim(dim, first.ndim)
     total = 0
     for k, m in enumerate(metas):
         if m.ndim != first.ndim:
             raise RuntimeError(
-                "Tensors must have same number of dimensions: got "
-                f"{first.ndim} and {m.ndim}"
+                f"Tensors must have same number of dimensions: got {first.ndim} and {m.ndim}"
             )
         for axis, (n, wanted) in enumerate(zip(m.shape, first.shape)):
             if axis != dim and n != wanted:

@@ -149,9 +149,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 @public("nn.functional", method=False)
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1 @ weight[n] @ input2 + bias[n]`: (..., I), (..., J), (N, I, J) -> (..., N)."""
     if input1._meta.shape[:-1] != input2._meta.shape[:-1]:
         raise RuntimeError(
@@ -209,9 +207,7 @@ def _added(
         out += widened(x)
         return out.astype(x.dtype, copy=False)
 
-    def scaled(
-        xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any, *, whole: bool
-    ) -> Any:
+    def scaled(xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any, *, whole: bool) -> Any:
         if whole:
             beta, alpha = int(beta), int(alpha)
         out = multiply(widened(a), widened(b))

@@ -181,9 +181,7 @@ def _repeat_vjp(g: Tensor, x_shape: Ints, repeats: Ints) -> Tensor:
     return summed.reshape(x_shape)
 
 
-_REPEAT = Op(
-    "repeat", _repeat_rule, lambda xp, x, repeats: xp.tile(x, repeats), vjp=(_repeat_vjp,)
-)
+_REPEAT = Op("repeat", _repeat_rule, lambda xp, x, repeats: xp.tile(x, repeats), vjp=(_repeat_vjp,))
 
 
 @public("Tensor")

@@ -286,17 +286,13 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference of two tensors, which broadcast."""
     check_tensor(input, "dist")
     check_tensor(other, "dist", "other", 2)
-    return composite(
-        _DIST, lambda a, b, *, p: vector_norm(a - b, p), (input, other), (float(p),)
-    )
+    return composite(_DIST, lambda a, b, *, p: vector_norm(a - b, p), (input, other), (float(p),))
 
 
 def _renorm_rule(x: Meta, p: float, dim: int) -> tuple[Meta, dict]:
     k = normalize_dim(dim, x.ndim)
     if x.ndim < 2:
-        raise RuntimeError(
-            f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions"
-        )
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions")
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     return x, {"p": p, "axis": tuple([i for i in range(x.ndim) if i != k])}
@@ -377,8 +373,7 @@ def _cdist_rule(a: Meta, b: Meta, p: float) -> tuple[Meta, dict]:
             raise RuntimeError(f"cdist only supports at least 2D tensors, X{k + 1} got: {m.ndim}D")
     if a.shape[-1] != b.shape[-1]:
         raise RuntimeError(
-            "X1 and X2 must have the same number of columns. X1: "
-            f"{a.shape[-1]} X2: {b.shape[-1]}"
+            f"X1 and X2 must have the same number of columns. X1: {a.shape[-1]} X2: {b.shape[-1]}"
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
@@ -448,4 +443,3 @@ def cdist(
     if p == 2 and by_product:
         return composite(_EUCLIDEAN, _euclidean, (x1, x2), (2.0,))
     return composite(_CDIST, _cdist, (x1, x2), (float(p),))
-

@@ -187,4 +187,3 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 turn_in_place("as_strided_", as_strided)
-

@@ -40,9 +40,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of an element of one vector and one of another, (M, N)."""
     for t, name in ((check_tensor(input, "outer"), "self"), (vec2, "vec2")):
         if check_tensor(t, "outer", name, 2)._meta.ndim != 1:
-            raise RuntimeError(
-                f"outer: Expected 1-D argument {name}, but got {t._meta.ndim}-D"
-            )
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {t._meta.ndim}-D")
     return input.view(-1, 1) * vec2  # type: ignore[attr-defined]
 
 
@@ -68,9 +66,7 @@ def _contracted(dims: Any, a: Meta, b: Meta) -> tuple[list[int], list[int]]:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         return list(range(-dims, 0)), list(range(dims))
     first, second = dims
     return (
@@ -89,8 +85,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     first, second = _contracted(dims, x, y)
     if len(first) != len(second):
         raise RuntimeError("both dimension lists should have same length")
-    over, under = normalize_dims(first, x.ndim, empty_is_all=False), normalize_dims(
-        second, y.ndim, empty_is_all=False
+    over, under = (
+        normalize_dims(first, x.ndim, empty_is_all=False),
+        normalize_dims(second, y.ndim, empty_is_all=False),
     )
     for i, j, given, taken in zip(over, under, first, second):
         if x.shape[i] != y.shape[j] and 1 not in (x.shape[i], y.shape[j]):
@@ -226,9 +223,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
         shape.append(parts[-1]._meta.shape[-1])
     for k, t in enumerate(parts):
         if t._meta.ndim != 2:
-            raise RuntimeError(
-                f"multi_dot(): tensor {k} must be 2D but got {t._meta.ndim}D"
-            )
+            raise RuntimeError(f"multi_dot(): tensor {k} must be 2D but got {t._meta.ndim}D")
     split = _best_order([t._meta.shape[0] for t in parts] + [parts[-1]._meta.shape[1]])
 
     def multiplied(i: int, j: int) -> Tensor:

@@ -277,9 +277,7 @@ def _logcumsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: int, reverse: boo
     return (x - out).exp() * following  # type: ignore[attr-defined]
 
 
-_LOGCUMSUMEXP = Op(
-    "logcumsumexp", _logcumsumexp_rule, _logcumsumexp_impl, vjp=(_logcumsumexp_vjp,)
-)
+_LOGCUMSUMEXP = Op("logcumsumexp", _logcumsumexp_rule, _logcumsumexp_impl, vjp=(_logcumsumexp_vjp,))
 
 
 @public(out=True)

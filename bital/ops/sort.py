@@ -177,9 +177,7 @@ def _count(k: Any, fn: str) -> int:
 
 @public(out=True)
 @numpy_names
-def topk(
-    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Any:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(values, indices) of the k largest (or smallest) along `dim`, the most extreme first."""
     axis = normalize_dim(dim, check_tensor(input, "topk")._meta.ndim)
     k = _count(k, "topk")
@@ -235,9 +233,7 @@ def _not_empty(fn: str) -> Callable:
 
 def _kth_check(x: Meta, axis: int, k: int) -> None:
     if not 1 <= k <= (x.shape[axis] if x.ndim else 1):
-        raise RuntimeError(
-            f"kthvalue(): selected number k out of range for dimension {axis}"
-        )
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
 
 
 def _kth(x: Any, k: int) -> Any:

@@ -67,9 +67,7 @@ def _axis(x: Tensor, dim: int, fn: str) -> tuple[int, int]:
 def _equal_counts(x: Tensor, size: int, dim: int) -> tuple[int, Ints]:
     dim, n = _axis(x, dim, "split")
     if size < 0:
-        raise RuntimeError(
-            f"split expects split_size be non-negative, but got split_size={size}"
-        )
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if not size and n:
         raise RuntimeError(
             f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
@@ -169,9 +167,7 @@ def tensor_split(
     indices: Any = None, sections: int | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Views of parts: into `sections` of nearly equal size, or cut at the given indices."""
-    given = next(
-        (g for g in (indices_or_sections, indices, sections) if g is not None), None
-    )
+    given = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)
     if not input._meta.ndim:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"

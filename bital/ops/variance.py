@@ -159,15 +159,11 @@ def _public(name: str, op: Op, doc: str, method: bool) -> Callable:
     return public(name=name, method=method, out=not op.name.endswith("mean"))(numpy_names(fn))
 
 
-_FORMS = (
-    "Called as (unbiased), as (dim, unbiased, keepdim), or as (dim, *, correction, keepdim)."
-)
+_FORMS = "Called as (unbiased), as (dim, unbiased, keepdim), or as (dim, *, correction, keepdim)."
 var = _public("var", _VAR, f"The variance over `dim`, as `torch.var`. {_FORMS}", True)
 std = _public("std", _STD, f"The standard deviation over `dim`, as `torch.std`. {_FORMS}", True)
 var_mean = _public("var_mean", _VAR_MEAN, f"(variance, mean) over `dim`. {_FORMS}", False)
-std_mean = _public(
-    "std_mean", _STD_MEAN, f"(standard deviation, mean) over `dim`. {_FORMS}", False
-)
+std_mean = _public("std_mean", _STD_MEAN, f"(standard deviation, mean) over `dim`. {_FORMS}", False)
 
 
 def _check_weights(w: Tensor, observations: int, fn: str, what: str) -> None:
