@@ -228,7 +228,7 @@ Tensor.backward = _tensor_backward  # type: ignore[attr-defined]
 
 
 def _get_grad(self: Tensor) -> Tensor | None:
-    if self._grad is None and not self.is_leaf and not self.retains_grad:  # type: ignore[attr-defined]
+    if self._grad is None and not self.is_leaf and not _retains_grad(self):
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want "

@@ -56,7 +56,7 @@ class Run:
             if self.needed is not None and edge not in self.needed:
                 return
             before = self.leaves.pop(edge, None)
-            self.leaves[edge] = g if before is None else before + g  # type: ignore[operator]
+            self.leaves[edge] = g if before is None else before + g
             return
         if edge.__class__ is Output:
             self.send_output(edge.node, edge.index, g)
@@ -183,7 +183,7 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         storage.value = (g if _adds_to_zeros(old, g) else old + g)._storage.value
         storage.version += 1
     else:
-        old.add_(g)  # type: ignore[attr-defined]
+        old.add_(g)
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(variable)

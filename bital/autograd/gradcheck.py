@@ -106,10 +106,10 @@ def gradgradcheck(
     count = len(args)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        seeds = [
-            _random_like(rng, out, gen_non_contig_grad_outputs).requires_grad_()  # type: ignore[attr-defined]
-            for out in _differentiable(_outputs(func, args))
-        ]
+        outs = _differentiable(_outputs(func, args))
+        seeds = [_random_like(rng, out, gen_non_contig_grad_outputs) for out in outs]
+        for seed in seeds:
+            seed.requires_grad = True
     else:
         seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
 
@@ -200,7 +200,7 @@ def _shift(t: Tensor, steps: np.ndarray) -> None:
     mode, trace.grad = trace.grad, False
     try:
         moved = array_of(t) + change.reshape(t.shape)
-        t.data.copy_(from_array(np.array(moved, t._meta.np, order="C"), t.dtype))  # type: ignore[attr-defined]
+        _restore(t, moved)
     finally:
         trace.grad = mode
 
@@ -226,7 +226,8 @@ def _slope(
 
 
 def _restore(t: Tensor, kept: np.ndarray) -> None:
-    t.data.copy_(from_array(kept.copy(), t.dtype))  # type: ignore[attr-defined]
+    array = np.array(kept, t._meta.np, order="C")
+    t.data.copy_(from_array(array, t.dtype))  # type: ignore[attr-defined]
 
 
 def _floating(func: Callable, args: tuple) -> list[Tensor]:
@@ -384,8 +385,10 @@ def _check_batched(
             out, checked, stacked, retain_graph=True, allow_unused=True, is_grads_batched=True
         )
         for g, rows in zip(many, zip(*single, strict=True), strict=True):
-            expected = None if g is None else np.stack([array_of(r) for r in rows])
-            if g is not None and not np.allclose(array_of(g), expected, rtol=rtol, atol=atol):
+            if g is None:
+                continue
+            expected = np.stack([array_of(r) for r in rows])
+            if not np.allclose(array_of(g), expected, rtol=rtol, atol=atol):
                 raise GradcheckError("Batched gradients differ from those computed one by one")
 
 

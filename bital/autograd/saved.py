@@ -69,7 +69,7 @@ class save_on_cpu(saved_tensors_hooks):
     """Saved tensors are kept on the CPU, where they already are: copies without sharing."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        super().__init__(lambda t: t.clone(), lambda t: t)  # type: ignore[attr-defined]
+        super().__init__(lambda t: t.clone(), lambda t: t)
 
 
 class disable_saved_tensors_hooks:

@@ -96,7 +96,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
     flags = []
     for a in args:
-        if isinstance(a, (dtype, _CLASS)):
+        if isinstance(a, (dtype, _CLASS)):  # type: ignore[arg-type]
             d = check_known(a, "to")
         elif isinstance(a, Tensor):
             other = a

@@ -399,16 +399,16 @@ def _spaced(start: float, end: float, steps: int, d: dtype) -> np.ndarray:
     whole = d.category <= dtypes.INT
     if whole:
         start, end = int(start), int(end)
-    compute = np.float32 if d is dtypes.float32 else np.float64
-    start, end = compute(start), compute(end)
-    step = (end - start) / compute(steps - 1)
-    if compute is np.float32:  # fused operations round once
-        low = np.float64(start) + np.float64(step) * k
-        high = np.float64(end) - np.float64(step) * (steps - 1 - k)
+    if d is dtypes.float32:  # fused operations round once
+        first, last = np.float32(start), np.float32(end)
+        small = np.float64((last - first) / np.float32(steps - 1))
+        low = (first + small * k).astype(np.float32)
+        high = (last - small * (steps - 1 - k)).astype(np.float32)
     else:
-        low = fma64(k.astype(np.float64), step, start)
-        high = fma64((steps - 1 - k).astype(np.float64), -step, end)
-    array = np.where(k < steps // 2, low.astype(compute), high.astype(compute))
+        step = (float(end) - float(start)) / (steps - 1)
+        low = fma64(k.astype(np.float64), step, float(start))
+        high = fma64((steps - 1 - k).astype(np.float64), -step, float(end))
+    array = np.where(k < steps // 2, low, high)
     return (np.trunc(array) if whole else array).astype(d.np)
 
 

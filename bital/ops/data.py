@@ -135,7 +135,7 @@ def _of_list(flat: list, d: dtype) -> np.ndarray:
 
 
 def _shape(data: Any) -> tuple[int, ...]:
-    shape = []
+    shape: list[int] = []
     while isinstance(data, (list, tuple, range, np.ndarray, Tensor)):
         if isinstance(data, np.ndarray):
             return (*shape, *data.shape)

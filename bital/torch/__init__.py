@@ -133,7 +133,7 @@ Tensor.is_complex = is_complex  # type: ignore[attr-defined]
 Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 
 
-from bital.torch import (  # noqa: E402 (they use the names above)  # noqa: E402
+from bital.torch import (  # noqa: E402 (they use the names above)
     autograd,
     backends,
     cuda,
