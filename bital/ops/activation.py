@@ -68,7 +68,7 @@ def relu(input: Tensor) -> Tensor:
 @public("nn.functional", method=False, name="relu")
 def functional_relu(input: Tensor, inplace: bool = False) -> Tensor:
     """`max(input, 0)` elementwise, written into `input` if `inplace`."""
-    return input.relu_() if inplace else _relu(input)  # type: ignore[attr-defined]
+    return input.relu_() if inplace else _relu(input)
 
 
 _HARDTANH_BACKWARD = masked_op(
@@ -267,7 +267,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             )
     aligned = [given.numel if k == 1 else 1 for k in range(len(shape))]
     if len(shape) != given.ndim:
-        weight = weight.view(aligned) if len(shape) > 1 else weight.reshape(shape)  # type: ignore[attr-defined]
+        weight = weight.view(aligned) if len(shape) > 1 else weight.reshape(shape)
     return apply(_PRELU, (input, weight))
 
 

@@ -118,7 +118,7 @@ def numpy_names(fn: F) -> F:
 def write_out(out: Tensor, result: Tensor) -> Tensor:
     """Put a result into the tensor the user gave for it, resizing that one as PyTorch does."""
     if out._meta.shape != result._meta.shape:
-        out.resize_(result._meta.shape)  # type: ignore[attr-defined]
+        out.resize_(result._meta.shape)
     return assign(out, result, local.trace)
 
 

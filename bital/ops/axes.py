@@ -167,7 +167,7 @@ def _adjoint(x: Tensor, what: str) -> Tensor:
     if not x._meta.ndim:
         return x
     turned = transpose(x, -2, -1)
-    return turned.conj() if x._meta.dtype.is_complex else turned  # type: ignore[attr-defined]
+    return turned.conj() if x._meta.dtype.is_complex else turned
 
 
 def _hermitian(self: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def _zeros(shape: tuple) -> tuple:
 
 
 def _gather(g: Tensor, x_shape: tuple, axis: tuple) -> Tensor:
-    return g.sum(axis).reshape(x_shape) if axis else g  # type: ignore[attr-defined]
+    return g.sum(axis).reshape(x_shape) if axis else g
 
 
 _REPEAT = Op("repeat_over", _rule, _impl, vjp=(_gather,), grad_fn="ExpandBackward0", alias=True)

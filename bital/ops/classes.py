@@ -209,10 +209,10 @@ def _nll(x: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignor
     if wanted != (shape[0], *shape[2:]):
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     # positions of other ranks are seen as rows of one image, as PyTorch does
-    x = x.reshape(shape[0], shape[1], 1, -1)  # type: ignore[attr-defined]
-    target = target.reshape(shape[0], 1, -1)  # type: ignore[attr-defined]
+    x = x.reshape(shape[0], shape[1], 1, -1)
+    target = target.reshape(shape[0], 1, -1)
     out = op((x, target, *tensors[2:]), reduction, ignore)
-    return out.view(wanted) if reduction == NONE else out  # type: ignore[attr-defined]
+    return out.view(wanted) if reduction == NONE else out
 
 
 @public("nn.functional", method=False)
@@ -306,9 +306,9 @@ def _smoothed(scores: Any, target: Any, weight: Tensor | None, reduction: int, i
     elif weight is None:
         shared = losses.sum() / ignored.logical_not().sum()
     else:
-        counted = weight.take(target.masked_fill(ignored, 0))  # type: ignore[attr-defined]
+        counted = weight.take(target.masked_fill(ignored, 0))
         shared = losses.sum() / counted.masked_fill(ignored, 0.0).sum()
-    return right * (1 - smoothing) + shared * (smoothing / classes)  # type: ignore[operator]
+    return right * (1 - smoothing) + shared * (smoothing / classes)
 
 
 @public("nn.functional", method=False)
@@ -336,7 +336,7 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _with_probabilities(input, target, weight, how, label_smoothing)
-    scores = input.log_softmax(0 if len(shape) == 1 else 1)  # type: ignore[attr-defined]
+    scores = input.log_softmax(0 if len(shape) == 1 else 1)
     if label_smoothing:
         _check_smoothing(label_smoothing)
         return _smoothed(scores, target, weight, how, ignore_index, label_smoothing)

@@ -67,7 +67,7 @@ def _unique_slices(x: Tensor, *, dim: int, ordered: bool) -> tuple[Tensor, Tenso
     front = np.moveaxis(array, dim, 0)
     rows = front.reshape(front.shape[0], math.prod(front.shape[1:]))
     order, begins = _groups(list(sortable(np.ascontiguousarray(rows.T))), len(rows), ordered)
-    values = from_array(front[order[begins]], x._meta.dtype).movedim(0, dim)  # type: ignore
+    values = from_array(front[order[begins]], x._meta.dtype).movedim(0, dim)
     if values._view is not None:
         values._view.base = None  # PyTorch's result is laid out so, and is no view
     return (values, *_found(order, begins, (len(rows),)))
@@ -189,7 +189,7 @@ def searchsorted(
                 "dim(0) numel(1)"
             )
         kind = _dtype_of(input, sorted_sequence)
-        input = sorted_sequence.new_tensor(input, dtype=kind)  # type: ignore[attr-defined]
+        input = sorted_sequence.new_tensor(input, dtype=kind)
     if sorter is not None:
         if sorter._meta.shape != sorted_sequence._meta.shape:
             raise RuntimeError(
@@ -204,7 +204,7 @@ def searchsorted(
             )
         sorted_sequence = take_along(sorted_sequence, sorter, ndim - 1)
     behind = right or side == "right"
-    pair = (sorted_sequence.detach(), input.detach())  # type: ignore[attr-defined]
+    pair = (sorted_sequence.detach(), input.detach())
     return apply(_SEARCH, pair, (behind, out_int32))
 
 
@@ -296,7 +296,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     Where min and max are equal the range is that of the data. Others and NaN are not counted.
     """
     check_tensor(input, "histc")
-    return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))  # type: ignore
+    return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))
 
 
 def _histogram_rule(x: Meta, *rest: Any) -> tuple[tuple[Meta, Meta], dict]:
@@ -371,5 +371,5 @@ def histogram(
     low, high = (None, None) if range is None else (float(range[0]), float(range[1]))
     count = None if isinstance(bins, Tensor) else int(bins)
     attrs = (count, low, high, bool(density), weight is not None)
-    bare = tuple([t.detach() for t in tensors])  # type: ignore[attr-defined]
+    bare = tuple([t.detach() for t in tensors])
     return _Histogram(apply(_HISTOGRAM, bare, attrs))

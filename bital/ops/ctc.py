@@ -178,8 +178,7 @@ def ctc_loss(
     if single:
         log_probs = log_probs.unsqueeze(1)
     lengths = [
-        cast(as_tensor(given), int64).reshape(-1)  # type: ignore[attr-defined]
-        for given in (input_lengths, target_lengths)
+        cast(as_tensor(given), int64).reshape(-1) for given in (input_lengths, target_lengths)
     ]
     targets = cast(targets, int64)
     losses: Any = apply(_CTC[zero_infinity], (log_probs, targets, *lengths), (blank,))

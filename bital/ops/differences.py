@@ -32,7 +32,7 @@ def _part(t: Tensor, dim: int, start: int, stop: int) -> Tensor:
     """The elements start … stop - 1 along `dim`; stop counts from the end where it is not > 0."""
     n = t._meta.shape[dim]
     stop = stop if stop > 0 else n + stop
-    return t.narrow(dim, start, max(stop - start, 0))  # type: ignore[attr-defined]
+    return t.narrow(dim, start, max(stop - start, 0))
 
 
 def _added_at_ends(t: Tensor, dim: int, prepend: Any, append: Any) -> Tensor:
@@ -67,11 +67,11 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if not n:
-        return constant(t._meta, 0).copy_(t)  # type: ignore[attr-defined]
+        return constant(t._meta, 0).copy_(t)
     for _ in range(min(n, t._meta.shape[axis])):
         ahead, behind = _part(t, axis, 1, 0), _part(t, axis, 0, -1)
         if meta.dtype.category == BOOL:
-            t = ahead.logical_xor(behind)  # type: ignore[attr-defined]
+            t = ahead.logical_xor(behind)
         else:
             t = ahead - behind
     return t
@@ -82,11 +82,11 @@ def _steps(y: Tensor, x: Tensor, dim: int, fn: str) -> Tensor:
     if x._meta.ndim == 1:
         if x._meta.shape[0] != y._meta.shape[dim]:
             raise RuntimeError(f"{fn}: There must be one `x` value for each sample point")
-        x = x.view([-1] + [1] * (y._meta.ndim - dim - 1))  # type: ignore[attr-defined]
+        x = x.view([-1] + [1] * (y._meta.ndim - dim - 1))
         return diff(x, dim=0)
     lead = y._meta.ndim - x._meta.ndim
     if lead > 0:
-        x = x.view([1] * lead + list(x._meta.shape))  # type: ignore[attr-defined]
+        x = x.view([1] * lead + list(x._meta.shape))
     if x._meta.shape[dim] != y._meta.shape[dim]:
         raise RuntimeError(f"{fn}: There must be one `x` value for each sample point")
     return diff(x, dim=dim)
@@ -108,13 +108,13 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     axis = normalize_dim(dim, check_tensor(y, "trapezoid", "y")._meta.ndim)
     if not y._meta.shape[axis]:
         shape = [n for k, n in enumerate(y._meta.shape) if k != axis]
-        return y.new_zeros(shape)  # type: ignore[attr-defined]
+        return y.new_zeros(shape)
     if x is not None:
         steps = _steps(y, x, axis, "trapezoid")
         areas = ((_part(y, axis, 1, 0) + _part(y, axis, 0, -1)) * steps).sum(axis)
         return _over(areas, 2.0)
-    ends = y.select(axis, 0) + y.select(axis, -1)  # type: ignore[attr-defined]
-    return _times(y.sum(axis) - ends * 0.5, 1 if dx is None else dx)  # type: ignore[attr-defined]
+    ends = y.select(axis, 0) + y.select(axis, -1)
+    return _times(y.sum(axis) - ends * 0.5, 1 if dx is None else dx)
 
 
 @public(method=False)
@@ -128,7 +128,7 @@ def cumulative_trapezoid(
     if x is not None:
         steps = _steps(y, x, axis, "cumulative_trapezoid")
         return _over((both * steps).cumsum(axis), 2.0)
-    return ((0.5 if dx is None else dx / 2.0) * both).cumsum(axis)  # type: ignore[attr-defined]
+    return ((0.5 if dx is None else dx / 2.0) * both).cumsum(axis)
 
 
 def _gradient_along(t: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
@@ -139,11 +139,11 @@ def _gradient_along(t: Tensor, dim: int, spacing: Any, edge_order: int) -> Tenso
     middle = (_part(t, dim, 2, 0) - _part(t, dim, 0, -2)) / (2 * h)
     if edge_order == 1:
         first = (_part(t, dim, 1, 2) - _part(t, dim, 0, 1)) / h
-        last = (_part(t, dim, t._meta.shape[dim] - 1, 0) - t.narrow(dim, -2, 1)) / h  # type: ignore
+        last = (_part(t, dim, t._meta.shape[dim] - 1, 0) - t.narrow(dim, -2, 1)) / h
         return cat([first, middle, last], dim)
 
     def at(k: int) -> Tensor:
-        return t.narrow(dim, k, 1)  # type: ignore[attr-defined]
+        return t.narrow(dim, k, 1)
 
     first = (at(0) * -3 + at(1) * 4 - at(2)) / (2 * h)
     last = (at(-1) * 3 - at(-2) * 4 + at(-3)) / (2 * h)
@@ -152,11 +152,11 @@ def _gradient_along(t: Tensor, dim: int, spacing: Any, edge_order: int) -> Tenso
 
 def _gradient_at(t: Tensor, dim: int, points: Tensor, edge_order: int) -> Tensor:
     """The same at points of any distance (Fornberg's three-point formulas)."""
-    h = diff(points).reshape([-1] + [1] * (t._meta.ndim - dim - 1))  # type: ignore[attr-defined]
+    h = diff(points).reshape([-1] + [1] * (t._meta.ndim - dim - 1))
     a, b = _part(h, 0, 0, -1), _part(h, 0, 1, 0)  # before and after each inner point
 
     def at(k: int) -> Tensor:
-        return t.narrow(dim, k, 1)  # type: ignore[attr-defined]
+        return t.narrow(dim, k, 1)
 
     middle = (
         _part(t, dim, 0, -2) * (-b / (a * (a + b)))
@@ -164,12 +164,12 @@ def _gradient_at(t: Tensor, dim: int, points: Tensor, edge_order: int) -> Tensor
         + _part(t, dim, 2, 0) * (a / (b * (a + b)))
     )
     if edge_order == 1:
-        first, last = (at(1) - at(0)) / h[0], (at(-1) - at(-2)) / h[-1]  # type: ignore[index]
+        first, last = (at(1) - at(0)) / h[0], (at(-1) - at(-2)) / h[-1]
         return cat([first, middle, last], dim)
-    a, b = h[0], h[1]  # type: ignore[index]
+    a, b = h[0], h[1]
     first = at(0) * (-(2 * a + b) / (a * (a + b))) + at(1) * ((a + b) / (a * b))
     first = first - at(2) * (a / (b * (a + b)))
-    a, b = h[-2], h[-1]  # type: ignore[index]
+    a, b = h[-2], h[-1]
     last = at(-3) * (b / (a * (a + b))) - at(-2) * ((a + b) / (a * b))
     last = last + at(-1) * ((2 * b + a) / (b * (a + b)))
     return cat([first, middle, last], dim)

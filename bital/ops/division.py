@@ -187,7 +187,7 @@ def true_divide(input: Any, other: Any) -> Tensor:
 
 def _number_divided(number: Any, other: Tensor) -> Tensor:
     """`number / tensor`, by way of the reciprocal as PyTorch computes it."""
-    return check_tensor(other, "div", "other", 2).reciprocal() * number  # type: ignore[attr-defined]
+    return check_tensor(other, "div", "other", 2).reciprocal() * number
 
 
 @public(inplace=True, out=True)

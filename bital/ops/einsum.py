@@ -202,10 +202,10 @@ class Layout(NamedTuple):
 
     def of(self, t: Tensor) -> Tensor:
         if self.summed:
-            t = t.sum(self.summed)  # type: ignore[attr-defined]
+            t = t.sum(self.summed)
         if self.order is not None:
-            t = t.permute(self.order)  # type: ignore[attr-defined]
-        return t if self.shape is None else t.reshape(self.shape)  # type: ignore[attr-defined]
+            t = t.permute(self.order)
+        return t if self.shape is None else t.reshape(self.shape)
 
 
 def _layout(
@@ -240,7 +240,7 @@ class Pair(NamedTuple):
         if self.turned is None:
             return a * b
         made = (batch_product if self.batched else matrix_product)(a, b, self.turned)
-        return made if made._meta.shape == self.shape else made.reshape(self.shape)  # type: ignore
+        return made if made._meta.shape == self.shape else made.reshape(self.shape)
 
 
 def _matrix(
@@ -299,16 +299,16 @@ class Program(NamedTuple):
         terms = list(operands)
         for k, axes in enumerate(self.diagonals):
             for first, second in axes:
-                t = terms[k].diagonal(0, first, second)  # type: ignore[attr-defined]
+                t = terms[k].diagonal(0, first, second)
                 terms[k] = t.movedim(-1, first)
         result = terms[0]
         for following, (swapped, pair) in zip(terms[1:], self.pairs):
             result = pair.of(following, result) if swapped else pair.of(result, following)
         if self.order is not None:
-            result = result.permute(self.order)  # type: ignore[attr-defined]
+            result = result.permute(self.order)
         if self.summed:
-            result = result.sum(self.summed)  # type: ignore[attr-defined]
-        return result.view(result._meta.shape) if self.viewed else result  # type: ignore
+            result = result.sum(self.summed)
+        return result.view(result._meta.shape) if self.viewed else result
 
 
 def _program(

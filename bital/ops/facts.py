@@ -203,4 +203,4 @@ def is_distributed(self: Tensor) -> bool:
 @method
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool = True) -> Tensor:
     """This tensor, which is dense, in another dtype if one is given."""
-    return self if dtype is None else self.to(dtype)  # type: ignore[attr-defined]
+    return self if dtype is None else self.to(dtype)

@@ -300,7 +300,7 @@ def not_implemented(name: str) -> Callable:
 def conj(x: Any) -> Any:
     """The conjugate of a complex tensor or number; a real one is its own."""
     if isinstance(x, Tensor):
-        return x.conj() if x._meta.dtype.category == COMPLEX else x  # type: ignore[attr-defined]
+        return x.conj() if x._meta.dtype.category == COMPLEX else x
     return x.conjugate() if isinstance(x, complex) else x
 
 

@@ -147,7 +147,7 @@ def _glu_impl(xp: Any, x: Any, *, dim: int) -> Any:
 
 
 def _glu_vjp(g: Tensor, x: Tensor, dim: int) -> Tensor:
-    a, b = x.chunk(2, dim)  # type: ignore[attr-defined]
+    a, b = x.chunk(2, dim)
     gate = sigmoid(b)
     by_a = g * gate
     return NAMESPACES["torch"]["cat"]([by_a, by_a * a * (1 - gate)], dim)

@@ -113,7 +113,7 @@ GATHER = Op(
 
 
 def _zeros(g: Tensor, shape: Ints) -> Any:
-    return g.new_zeros(shape)  # type: ignore[attr-defined]
+    return g.new_zeros(shape)
 
 
 @public(out=True)
@@ -398,7 +398,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"{indices._meta.dtype.legacy_name}"
         )
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))  # type: ignore[attr-defined]
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
     if input._meta.ndim != indices._meta.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
@@ -418,4 +418,4 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         shape.insert(0, m if n == 1 else n)
     x_shape = [own[k] if k == dim else n for k, n in enumerate(shape)]
     i_shape = [given[k] if k == dim else n for k, n in enumerate(shape)]
-    return gather(input.expand(x_shape), dim, indices.expand(i_shape))  # type: ignore[attr-defined]
+    return gather(input.expand(x_shape), dim, indices.expand(i_shape))

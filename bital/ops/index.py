@@ -85,7 +85,7 @@ def check_real(number: Any, d: dtype) -> None:
 
 def raise_bad(x: Tensor, axes: Ints, indices: tuple[Tensor, ...]) -> None:
     """Raise for indices whose storages hold one out of range, if they themselves do."""
-    from_windows = tuple([np.asarray(t.numpy()) for t in indices])  # type: ignore[attr-defined]
+    from_windows = tuple([np.asarray(t.numpy()) for t in indices])
     error = out_of_bounds(tuple(x._meta.shape), axes, from_windows)
     if error is not None:
         raise error
@@ -200,7 +200,7 @@ def index_op(count: int) -> Op:
 
     def back(g: Tensor, *saved: Any) -> Tensor:
         *indices, axes, shape = saved
-        zeros = g.new_zeros(shape)  # type: ignore[attr-defined]
+        zeros = g.new_zeros(shape)
         return apply(put_op(count), (zeros, g, *indices), (axes, True))
 
     return Op(
@@ -218,7 +218,7 @@ def put_op(count: int) -> Op:
         *indices, axes, accumulate = saved
         if accumulate:
             return g
-        zero = g.new_zeros(())  # type: ignore[attr-defined]
+        zero = g.new_zeros(())
         return apply(put_op(count), (g, zero, *indices), (axes, False))
 
     def back_values(g: Tensor, *saved: Any) -> Tensor:
@@ -247,7 +247,7 @@ def _mask_impl(
 
 
 def _masked(g: Tensor, mask: Tensor, axis: int, keep: bool) -> Tensor:
-    zero = g.new_zeros(())  # type: ignore[attr-defined]
+    zero = g.new_zeros(())
     return apply(MASK_PUT, (g, zero, mask), (axis, keep))
 
 

@@ -64,7 +64,7 @@ _SELECT = Op(
 
 
 def _zeros(g: Tensor, shape: Ints) -> Any:
-    return g.new_zeros(shape)  # type: ignore[attr-defined]
+    return g.new_zeros(shape)
 
 
 def _size(x: Tensor, dim: int) -> tuple[int, int]:
@@ -257,7 +257,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
                 "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value._meta.ndim} dimension(s)."
             )
-        value = value.to(input._meta.dtype)  # type: ignore[attr-defined]
+        value = value.to(input._meta.dtype)
         out = apply(_FILL_TENSOR, (input, index, value), (dim,))
     else:
         out = apply(_FILL, (input, index), (dim,), (value,))
@@ -442,7 +442,7 @@ def repeat_interleave(
             " * (int repeats, int dim = None, *, int output_size = None)"
         )
     if dim is None:
-        input, dim = input.reshape(-1), 0  # type: ignore[attr-defined]
+        input, dim = input.reshape(-1), 0
     dim, n = _size(input, dim)
     if isinstance(repeats, Tensor):
         counts = _counts(repeats)
@@ -457,9 +457,9 @@ def repeat_interleave(
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
     shape = tuple(input._meta.shape) or (1,)
-    spaced = input.reshape(shape).unsqueeze(dim + 1)  # type: ignore[attr-defined]
+    spaced = input.reshape(shape).unsqueeze(dim + 1)
     many = packed(spaced.expand((*shape[: dim + 1], repeats, *shape[dim + 1 :])))
-    return many.view((*shape[:dim], n * repeats, *shape[dim + 1 :]))  # type: ignore[attr-defined]
+    return many.view((*shape[:dim], n * repeats, *shape[dim + 1 :]))
 
 
 def _counts(repeats: Tensor) -> Any:
@@ -479,6 +479,6 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     coordinates = []
     for n in reversed(sizes):
-        coordinates.append(indices % n)  # type: ignore[operator]
-        indices = indices.div(n, rounding_mode="floor")  # type: ignore[attr-defined]
+        coordinates.append(indices % n)
+        indices = indices.div(n, rounding_mode="floor")
     return unbind(stack(coordinates[::-1], -1), -1)

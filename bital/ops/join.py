@@ -137,7 +137,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
 
     def part_of(g: Tensor, k: int) -> Tensor:
         if left_out and given[k]._meta.shape == (0,):
-            return g.new_zeros((0,))  # type: ignore[attr-defined]
+            return g.new_zeros((0,))
         return cut(g, dim, starts[k], 1, counts[k], "SliceBackward0")
 
     return _with_node(out, given, "CatBackward0", part_of)
@@ -165,7 +165,7 @@ def _listed(fn: str, tensors: Any) -> tuple[Tensor, ...]:
 @public(method=False, out=True)
 def hstack(tensors: Any) -> Tensor:
     """The tensors side by side: along the second axis, vectors along their only one."""
-    from_1d = [t.reshape(1) if not t._meta.ndim else t for t in _listed("hstack", tensors)]  # type: ignore[attr-defined]
+    from_1d = [t.reshape(1) if not t._meta.ndim else t for t in _listed("hstack", tensors)]
     return cat(from_1d, 0 if from_1d[0]._meta.ndim == 1 else 1)
 
 
@@ -185,7 +185,7 @@ def dstack(tensors: Any) -> Tensor:
 def column_stack(tensors: Any) -> Tensor:
     """The tensors side by side; a vector is a column."""
     columns = [
-        t.reshape(t._meta.numel, 1) if t._meta.ndim < 2 else t  # type: ignore[attr-defined]
+        t.reshape(t._meta.numel, 1) if t._meta.ndim < 2 else t
         for t in _listed("column_stack", tensors)
     ]
     return cat(columns, 1)
@@ -193,8 +193,8 @@ def column_stack(tensors: Any) -> Tensor:
 
 def _atleast(t: Tensor, ndim: int, dim: int) -> Tensor:
     if not t._meta.ndim:
-        return t.reshape((1,) * ndim)  # type: ignore[attr-defined]
-    return t.unsqueeze(dim) if t._meta.ndim < ndim else t  # type: ignore[attr-defined]
+        return t.reshape((1,) * ndim)
+    return t.unsqueeze(dim) if t._meta.ndim < ndim else t
 
 
 def _block_rule(*metas: Meta) -> tuple[Meta, dict, Any]:
@@ -237,6 +237,6 @@ def block_diag(*tensors: Any) -> Tensor:
         row, column, height, width = places[k]
         rows = cut(g, 0, row, 1, height, "SliceBackward0")
         block = cut(rows, 1, column, 1, width, "SliceBackward0")
-        return block.reshape(given[k]._meta.shape)  # type: ignore[attr-defined]
+        return block.reshape(given[k]._meta.shape)
 
     return _with_node(out, given, "BlockDiagBackward0", part_of)

@@ -30,7 +30,7 @@ def _made(kind: dtype, args: tuple, size: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         if data._meta.dtype is not kind:
             raise TypeError(f"expected a tensor of {kind} (got one of {data._meta.dtype})")
-        return data.detach()  # type: ignore[attr-defined]
+        return data.detach()
     if data is None or isinstance(data, (bool, int, float, complex)):
         raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
     return tensor(data, dtype=kind)

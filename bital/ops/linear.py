@@ -134,13 +134,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and not isinstance(bias, Tensor):
         check_tensor(bias, "linear", "bias", 3)
     if n != 2:
-        out = matmul(input, weight.t())  # type: ignore[attr-defined]
+        out = matmul(input, weight.t())
         return out if bias is None else out + bias
     if bias is None:
         if m == 2:
             return matrix_product(input, weight, (False, True))
         if m == 1:
-            return matmul(input, weight.t())  # type: ignore[attr-defined]
+            return matmul(input, weight.t())
         return fold_product(input, weight, (True,))
     if m == 2:
         return apply(_LINEAR, (input, weight, bias))
@@ -164,9 +164,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
                 f"{x._meta.shape[-1]} but expected {size}"
             )
     shape = (*input1._meta.shape[:-1], n)
-    first, second = input1.reshape(-1, i), input2.reshape(-1, j)  # type: ignore[attr-defined]
-    columns = weight.permute(1, 0, 2).reshape(i, n * j)  # type: ignore[attr-defined]
-    halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)  # type: ignore
+    first, second = input1.reshape(-1, i), input2.reshape(-1, j)
+    columns = weight.permute(1, 0, 2).reshape(i, n * j)
+    halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)
     out = (halfway * second.unsqueeze(1)).sum(-1).view(shape)
     return out if bias is None else out + bias
 
@@ -300,13 +300,13 @@ _addmm = _added(
 )  # fmt: skip
 _addmv = _added(
     "addmv", check_vector, _mv_shape, product,
-    lambda g, v: g.unsqueeze(-1) * conj(v),  # type: ignore[attr-defined]
+    lambda g, v: g.unsqueeze(-1) * conj(v),
     lambda g, a: conj(a).t().mv(g), "AddmvBackward0",
 )  # fmt: skip
 _addr = _added(
     "addr", None, _outer_shape, lambda u, v: u[:, None] * v,
-    lambda g, v: g.mv(conj(v)),  # type: ignore[attr-defined]
-    lambda g, u: g.t().mv(conj(u)), "AddrBackward0",  # type: ignore[attr-defined]
+    lambda g, v: g.mv(conj(v)),
+    lambda g, u: g.t().mv(conj(u)), "AddrBackward0",
 )  # fmt: skip
 _baddbmm = _added(
     "baddbmm", _check_batches, _bmm_shape, products, _bmm_vjp_a, _bmm_vjp_b, "BaddbmmBackward0"

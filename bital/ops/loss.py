@@ -434,7 +434,7 @@ def mse_loss(
     if weight is None:
         return _mse((input, target), how)
     _check_weight(input, weight)
-    return _weighted_mean((input - target).pow(2), weight, how)  # type: ignore[operator]
+    return _weighted_mean((input - target).pow(2), weight, how)
 
 
 @public("nn.functional", method=False)
@@ -471,7 +471,7 @@ def smooth_l1_loss(
         _warn_sizes(input, target)
     how = reduction_of(reduction, size_average, reduce)
     if beta == 0:
-        return reduced((input - target).abs(), how)  # type: ignore[operator]
+        return reduced((input - target).abs(), how)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     return _smooth_l1((input, target), how, (beta,))
@@ -495,7 +495,7 @@ def huber_loss(
     if weight is None:
         return _huber(pair, how, (delta,))
     _check_weight(input, weight)
-    return reduced(_huber(pair, NONE, (delta,)) * weight, how)  # type: ignore[operator]
+    return reduced(_huber(pair, NONE, (delta,)) * weight, how)
 
 
 @public("nn.functional", method=False)

@@ -37,7 +37,7 @@ def _rows(x: Meta, name: str) -> tuple[int, int]:
             f"{list(x.shape)}"
         )
     check_dtype(x.dtype, _NOT_FLOATS, f"{name}_cpu_kernel")
-    return (1, 1)[: 2 - x.ndim] + tuple(x.shape)  # type: ignore[return-value]
+    return (1, 1)[: 2 - x.ndim] + tuple(x.shape)
 
 
 def _spread(xp: Any, losses: Any, reduction: int, shape: tuple[int, ...]) -> Any:
@@ -383,4 +383,4 @@ def _triplet(anchor: Tensor, positive: Tensor, negative: Tensor, distance: Calla
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = minimum(far, distance(positive, negative))
-    return reduced((margin + near - far).clamp_min(0), reduction)  # type: ignore[operator]
+    return reduced((margin + near - far).clamp_min(0), reduction)

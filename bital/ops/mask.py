@@ -185,7 +185,7 @@ _SELECT = Op(
 
 
 def _zeros(g: Tensor, shape: Ints) -> Tensor:
-    return g.new_zeros(shape)  # type: ignore[attr-defined]
+    return g.new_zeros(shape)
 
 
 @public(out=True)
@@ -194,7 +194,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     if check_tensor(mask, "masked_select", "mask", 2)._meta.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_shapes(mask._meta.shape, input._meta.shape)
-    x = input if input._meta.shape == shape else input.expand(shape)  # type: ignore[attr-defined]
+    x = input if input._meta.shape == shape else input.expand(shape)
     return apply(_SELECT, (x, _true_places(mask, shape)))
 
 

@@ -291,7 +291,7 @@ def _vector_impl(xp: Any, a: Any, v: Any, *, shape: Ints) -> Any:
 
 
 def _column(g: Tensor) -> Tensor:
-    return g.unsqueeze(-1)  # type: ignore[attr-defined]
+    return g.unsqueeze(-1)
 
 
 def _vector_op(name: str, grad_fn: str) -> Callable:
@@ -303,7 +303,7 @@ def _vector_op(name: str, grad_fn: str) -> Callable:
         inputs=("a", "v"),
         vjp=(
             lambda g, v: _column(g) * conj(v),
-            lambda g, a: sum_of_outer(conj(a), _column(g)).view(-1),  # type: ignore[attr-defined]
+            lambda g, a: sum_of_outer(conj(a), _column(g)).view(-1),
         ),
         grad_fn=grad_fn,
     )
@@ -438,7 +438,7 @@ def _vector_by_batch(v: Tensor, other: Tensor) -> Tensor:
             f"size mismatch, got input ({math.prod(batch) * n}), mat ({math.prod(batch) * n}x{k}), "
             f"vec ({v._meta.numel})"
         )
-    return _rows_by_vector(other.transpose(-1, -2), v)  # type: ignore[attr-defined]
+    return _rows_by_vector(other.transpose(-1, -2), v)
 
 
 public("linalg", name="matmul", method=False, out=True)(matmul)

@@ -101,10 +101,10 @@ def _rot90_rule(x: Meta, k: int, dims: Ints) -> tuple[Meta, dict]:
 def _rot90(x: Tensor, *, k: int, dims: Ints) -> Tensor:
     a, b = dims
     if k == 0:
-        return x.clone()  # type: ignore[attr-defined]
+        return x.clone()
     if k == 2:
         return flip(x, a, b)
-    turned = flip(x, b if k == 1 else a).transpose(a, b)  # type: ignore[attr-defined]
+    turned = flip(x, b if k == 1 else a).transpose(a, b)
     turned._view.base = None
     return turned
 
@@ -174,10 +174,10 @@ def _repeat_rule(x: Meta, repeats: Ints) -> tuple[Meta, dict]:
 def _repeat_vjp(g: Tensor, x_shape: Ints, repeats: Ints) -> Tensor:
     # (r0 * n0, r1 * n1, …) -> (r0, n0, r1, n1, …), summed over the r
     if 0 in repeats:
-        return g.new_zeros(x_shape)  # type: ignore[attr-defined]
+        return g.new_zeros(x_shape)
     old = (1,) * (len(repeats) - len(x_shape)) + tuple(x_shape)
     parts = [k for pair in zip(repeats, old) for k in pair]
-    summed = g.reshape(parts).sum(tuple(range(0, len(parts), 2)))  # type: ignore[attr-defined]
+    summed = g.reshape(parts).sum(tuple(range(0, len(parts), 2)))
     return summed.reshape(x_shape)
 
 
@@ -279,7 +279,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 @public()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """All elements as the diagonal of a matrix."""
-    return diag_embed(input.reshape(-1), offset)  # type: ignore[attr-defined]
+    return diag_embed(input.reshape(-1), offset)
 
 
 @public(method=False)
@@ -299,7 +299,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         if t._meta.ndim > 1:
             sizes = ",".join(map(str, t._meta.shape))
             kind = f"torch.{t._meta.dtype.legacy_name}Tensor{{{sizes}}}"
-            numbers = " ".join([f"{number:g}" for number in t.flatten()[:100].tolist()])  # type: ignore[attr-defined]
+            numbers = " ".join([f"{number:g}" for number in t.flatten()[:100].tolist()])
             raise RuntimeError(
                 "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
                 f"{numbers} [ {kind} ]"
@@ -327,7 +327,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     for t, axis in zip(given, axes):
         own = [1] * len(given)
         own[axis] = t._meta.numel
-        outs.append(t.view(own).expand(shape))  # type: ignore[attr-defined]
+        outs.append(t.view(own).expand(shape))
     return tuple(outs)
 
 
@@ -344,7 +344,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
         _check_vector(t)
     if len(given) == 1:
         return given[0]
-    return stack([g.flatten() for g in meshgrid(*given, indexing="ij")], 1)  # type: ignore[attr-defined]
+    return stack([g.flatten() for g in meshgrid(*given, indexing="ij")], 1)
 
 
 @public(method=False)
@@ -354,7 +354,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return input.new_empty((0,))  # type: ignore[attr-defined]
+        return input.new_empty((0,))
     pick = choose_again if with_replacement else choose
     rows = np.array(list(pick(range(input._meta.numel), r)), np.int64).reshape(-1, r)
     columns = [from_array(np.ascontiguousarray(c)) for c in rows.T]
@@ -379,5 +379,5 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
             below = self.storage_offset() + used * strides[0]
             diagonals.append((min(shape[0] - used, shape[1]), below))
     for n, start in diagonals:
-        self.as_strided((n,), (step,), start).fill_(fill_value)  # type: ignore[attr-defined]
+        self.as_strided((n,), (step,), start).fill_(fill_value)
     return self

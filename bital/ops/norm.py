@@ -156,12 +156,12 @@ class Normalisation:
 
     def _descend(self, g: Any, x: Tensor, mean: Tensor, r: Tensor, *given: Any) -> Tensor:
         *weights, eps, layout = given
-        tensors = (g[0], x, mean.detach(), r.detach(), *weights)  # type: ignore[attr-defined]
+        tensors = (g[0], x, mean.detach(), r.detach(), *weights)
         return apply(self.back[bool(weights)], tensors, (layout,), (eps,))
 
     def _along_weight(self, g: Any, x: Tensor, mean: Tensor, r: Tensor, *given: Any) -> Any:
         weight, eps, layout = given
-        tensors = (g[0], x, mean.detach(), r.detach())  # type: ignore[attr-defined]
+        tensors = (g[0], x, mean.detach(), r.detach())
         return apply(self.slope, tensors, (layout,), (eps,)).reshape(weight._meta.shape)
 
     def _backward(self, weighted: bool) -> Op:

@@ -107,14 +107,14 @@ def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> T
     if p == 0:
         return None
     if p == 1:
-        return repeat_over(g, shape, axis) * x.sgn()  # type: ignore[attr-defined]
+        return repeat_over(g, shape, axis) * x.sgn()
     if p == 2:
         return x * repeat_over(apply(_WHERE_NONZERO, (g / norm, norm)), shape, axis)
     if abs(p) == _INF:
-        return shared_or_nan(g, x.abs(), norm, axis) * x.sgn()  # type: ignore[attr-defined]
-    size = x.abs()  # type: ignore[attr-defined]
+        return shared_or_nan(g, x.abs(), norm, axis) * x.sgn()
+    size = x.abs()
     if p < 2:
-        direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))  # type: ignore
+        direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))
     else:
         direction = x * size ** (p - 2)
     scale = apply(_WHERE_NONZERO, (g / norm ** (p - 1), norm))
@@ -159,7 +159,7 @@ def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:
         raise RuntimeError(
             f"linalg.matrix_norm: dims must be different. Got ({dims[0]}, {dims[1]})"
         )
-    return dims  # type: ignore[return-value]
+    return dims
 
 
 @public("linalg", method=False, out=True)
@@ -188,7 +188,7 @@ def matrix_norm(
     sums = vector_norm(A, 1, inner, keepdim, dtype=dtype)
     if not keepdim and inner < outer:
         outer -= 1
-    return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)  # type: ignore
+    return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)
 
 
 def _of_singular_values(
@@ -197,8 +197,8 @@ def _of_singular_values(
     svdvals = NAMESPACES["linalg"].get("svdvals")
     if svdvals is None:
         raise Unsupported(f"bital has no singular values yet, which the matrix norm {ord} needs")
-    A = A if d is None else A.to(d)  # type: ignore[attr-defined]
-    values = svdvals(A.movedim(dims, (-2, -1)))  # type: ignore[attr-defined]
+    A = A if d is None else A.to(d)
+    values = svdvals(A.movedim(dims, (-2, -1)))
     if ord == "nuc":
         out = values.sum(-1)
     else:
@@ -250,7 +250,7 @@ def norm(
     else:
         order = 2 if p is None or p == "fro" else p
         result = vector_norm(input, order, dim, keepdim, dtype=dtype)
-    return result if out is None else out.copy_(result)  # type: ignore[attr-defined]
+    return result if out is None else out.copy_(result)
 
 
 def _dist_rule(a: Meta, b: Meta, p: float) -> tuple:
@@ -335,7 +335,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             "expected common dtype to be floating point, yet common dtype is " + d.legacy_name
         )
-    lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]  # type: ignore
+    lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]
     return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
 
 
@@ -381,7 +381,7 @@ def _cdist_rule(a: Meta, b: Meta, p: float) -> tuple[Meta, dict]:
 
 
 def _apart(x1: Tensor, x2: Tensor) -> Tensor:
-    return x1.unsqueeze(-2) - x2.unsqueeze(-3)  # type: ignore[attr-defined]
+    return x1.unsqueeze(-2) - x2.unsqueeze(-3)
 
 
 def _cdist(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
@@ -391,7 +391,7 @@ def _cdist(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
 def _euclidean(x1: Tensor, x2: Tensor, *, p: float) -> Tensor:
     # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b
     squares = (x1 * x1).sum(-1, True), (x2 * x2).sum(-1, True).mT
-    both = squares[0] + squares[1] - 2 * (x1 @ x2.mT)  # type: ignore[attr-defined]
+    both = squares[0] + squares[1] - 2 * (x1 @ x2.mT)
     return both.clamp_min(0).sqrt()
 
 
@@ -401,11 +401,11 @@ def _cdist_vjp(g: Tensor, x1: Tensor, x2: Tensor, out: Tensor, p: float) -> tupl
         pull = apply(_WHERE_NONZERO, (g / out, out))
         return (
             pull.sum(-1, True) * x1 - pull @ x2,
-            pull.mT.sum(-1, True) * x2 - pull.mT @ x1,  # type: ignore[attr-defined]
+            pull.mT.sum(-1, True) * x2 - pull.mT @ x1,
         )
     apart = _apart(x1, x2)
     pull = norm_gradient(g, apart, out, p, (apart._meta.ndim - 1,))
-    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))  # type: ignore
+    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))
 
 
 def _cdist_op(name: str, grad_fn: str) -> Op:

@@ -57,5 +57,5 @@ class _Split:
         self.wants_old = wants_old
 
     def __call__(self, g: Tensor) -> list:
-        old = g.new_zeros(g._meta.shape) if self.wants_old else None  # type: ignore[attr-defined]
+        old = g.new_zeros(g._meta.shape) if self.wants_old else None
         return [old, g]

@@ -126,12 +126,12 @@ _where_base = masked_op(
 
 
 def _by_base(g: Tensor, self: Tensor, exponent: Tensor) -> Tensor:
-    slope = conj(exponent * self ** (exponent - 1))  # type: ignore[operator]
+    slope = conj(exponent * self ** (exponent - 1))
     return apply(_where_exponent, (g * slope, exponent))
 
 
 def _by_exponent(g: Tensor, self: Tensor, exponent: Tensor, out: Tensor) -> Tensor:
-    slope = conj(out * cast(self, out._meta.dtype).log())  # type: ignore[attr-defined]
+    slope = conj(out * cast(self, out._meta.dtype).log())
     return apply(_where_base, (g * slope, self, exponent))
 
 
@@ -229,5 +229,5 @@ def __pow__(self: Tensor, exponent: Any) -> Any:
     return pow(self, exponent) if isinstance(exponent, OPERANDS) else NotImplemented
 
 
-Tensor.__rpow__ = with_number_left(pow)  # type: ignore[attr-defined]
+Tensor.__rpow__ = with_number_left(pow)
 Tensor.__ipow__ = in_place_operator(pow, __pow__)  # type: ignore[attr-defined]

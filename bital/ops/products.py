@@ -32,7 +32,7 @@ def in_shape(t: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     t = t if t._view is None else packed(t)
     meta = meta_of(shape, t._meta.dtype, t._meta.device)
     out = window(t._storage, meta, View(0, meta.strides))
-    return attach(out, t, name, lambda g: g.reshape(old))  # type: ignore[attr-defined]
+    return attach(out, t, name, lambda g: g.reshape(old))
 
 
 @public(out=True, aliases=("ger",))
@@ -41,7 +41,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     for t, name in ((check_tensor(input, "outer"), "self"), (vec2, "vec2")):
         if check_tensor(t, "outer", name, 2)._meta.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {t._meta.ndim}-D")
-    return input.view(-1, 1) * vec2  # type: ignore[attr-defined]
+    return input.view(-1, 1) * vec2
 
 
 @public(out=True)
@@ -61,7 +61,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 def _contracted(dims: Any, a: Meta, b: Meta) -> tuple[list[int], list[int]]:
     """The axes that a tensordot sums over, of either operand."""
     if isinstance(dims, Tensor):
-        dims = dims.tolist()  # type: ignore[attr-defined]
+        dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -96,22 +96,22 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
                 f"{given} and second has size {y.shape[j]} in dim {taken}"
             )
         if x.shape[i] != y.shape[j]:
-            a = a.sum(i, True) if y.shape[j] == 1 else a  # type: ignore[attr-defined]
-            b = b.sum(j, True) if x.shape[i] == 1 else b  # type: ignore[attr-defined]
+            a = a.sum(i, True) if y.shape[j] == 1 else a
+            b = b.sum(j, True) if x.shape[i] == 1 else b
     left = [k for k in range(x.ndim) if k not in over]
     right = [k for k in range(y.ndim) if k not in under]
     shape = [x.shape[k] for k in left] + [y.shape[k] for k in right]
     inner_size = math.prod([a._meta.shape[k] for k in over])
     lead = math.prod([x.shape[k] for k in left])
     trail = math.prod([y.shape[k] for k in right])
-    rows = a.permute(*left, *over)  # type: ignore[attr-defined]
-    columns = b.permute(*under, *right)  # type: ignore[attr-defined]
+    rows = a.permute(*left, *over)
+    columns = b.permute(*under, *right)
     if not left and not right:
         result = dot(rows.reshape(inner_size), columns.reshape(inner_size))
     else:
         result = mm(rows.reshape(lead, inner_size), columns.reshape(inner_size, trail))
-    result = result.view(shape)  # type: ignore[attr-defined]
-    return result if out is None else out.copy_(result)  # type: ignore[attr-defined]
+    result = result.view(shape)
+    return result if out is None else out.copy_(result)
 
 
 @public(out=True)
@@ -120,8 +120,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     m, n = check_tensor(input, "kron")._meta.shape, check_tensor(other, "kron")._meta.shape
     ndim = max(len(m), len(n))
     m, n = (1,) * (ndim - len(m)) + m, (1,) * (ndim - len(n)) + n
-    a = input.reshape([k for size in m for k in (size, 1)])  # type: ignore[attr-defined]
-    b = other.reshape([k for size in n for k in (1, size)])  # type: ignore[attr-defined]
+    a = input.reshape([k for size in m for k in (size, 1)])
+    b = other.reshape([k for size in n for k in (1, size)])
     return in_shape(a * b, tuple([p * q for p, q in zip(m, n)]), "UnsafeViewBackward0")
 
 
@@ -214,11 +214,11 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     parts = list(tensors)
     shape = []
     if parts[0]._meta.ndim == 1:
-        parts[0] = parts[0].unsqueeze(0)  # type: ignore[attr-defined]
+        parts[0] = parts[0].unsqueeze(0)
     else:
         shape.append(parts[0]._meta.shape[0])
     if parts[-1]._meta.ndim == 1:
-        parts[-1] = parts[-1].unsqueeze(-1)  # type: ignore[attr-defined]
+        parts[-1] = parts[-1].unsqueeze(-1)
     else:
         shape.append(parts[-1]._meta.shape[-1])
     for k, t in enumerate(parts):
@@ -232,8 +232,8 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
         k = split[i, j]
         return mm(multiplied(i, k), multiplied(k + 1, j))
 
-    result = multiplied(0, len(parts) - 1).view(shape)  # type: ignore[attr-defined]
-    return result if out is None else out.copy_(result)  # type: ignore[attr-defined]
+    result = multiplied(0, len(parts) - 1).view(shape)
+    return result if out is None else out.copy_(result)
 
 
 @public(method=False)
@@ -257,14 +257,14 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
             f"{meta.shape[-2]} by {meta.shape[-1]} matrices"
         )
     if n == 0:
-        return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))  # type: ignore
+        return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))
     if n < 0:
         inverse = NAMESPACES.get("linalg", {}).get("inv")
         if inverse is None:
             raise Unsupported("bital has no linalg.inv yet, which negative matrix powers need")
         return matrix_power(inverse(input), -n) if n < -1 else inverse(input)
     if n == 1:
-        return input.clone()  # type: ignore[attr-defined]
+        return input.clone()
     if n == 3:
         return matmul(matmul(input, input), input)
     power, result = input, None

@@ -197,8 +197,8 @@ def randn(
 def _into(out: Tensor | None, made: Tensor) -> Tensor:
     if out is None:
         return made
-    out.resize_(made._meta.shape)  # type: ignore[attr-defined]
-    return out.copy_(made)  # type: ignore[attr-defined]
+    out.resize_(made._meta.shape)
+    return out.copy_(made)
 
 
 @public(method=False)

@@ -224,7 +224,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     if len(dims) == lead:
         return apply(_SUM_DIM, (self,), (dims, False, None))
     summed = apply(_SUM_DIM, (self,), (dims, True, None))
-    return summed.reshape(target) if lead else summed  # type: ignore[attr-defined]
+    return summed.reshape(target) if lead else summed
 
 
 def _mean_rule(x: Meta, dims: Any, keepdim: bool, d: dtype | None) -> tuple:
@@ -316,7 +316,7 @@ def nanmean(
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{input._meta.dtype.legacy_name}"
         )
-    known = sum_(input.detach() == input.detach(), dim, keepdim)  # type: ignore[attr-defined]
+    known = sum_(input.detach() == input.detach(), dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / known
 
 
@@ -402,7 +402,7 @@ def _logsumexp_impl(xp: Any, x: Any, *, axis: Ints, keepdims: bool, runs: tuple 
 
 def _logsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
     shape = x._meta.shape
-    share = (x - repeat_over(out, shape, axis)).exp()  # type: ignore[attr-defined]
+    share = (x - repeat_over(out, shape, axis)).exp()
     if share._meta.dtype.category == COMPLEX:
         share = share.conj()
     return repeat_over(g, shape, axis) * share

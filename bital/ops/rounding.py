@@ -85,8 +85,8 @@ _where_nonzero = masked_op("sgn_backward", lambda xp, x: xp.not_equal(x, 0))
 def _sgn_vjp(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
     if x._meta.dtype.category != COMPLEX:
         return zeros_for(g)
-    along = (conj(out) * g).real  # type: ignore[attr-defined]
-    return apply(_where_nonzero, ((g - along * out) / x.abs(), x))  # type: ignore[attr-defined]
+    along = (conj(out) * g).real
+    return apply(_where_nonzero, ((g - along * out) / x.abs(), x))
 
 
 sgn = unary_function(

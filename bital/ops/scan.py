@@ -148,7 +148,7 @@ def _exclusive(x: Tensor, axis: int, reverse: bool) -> Tensor:
 def _cumprod_vjp(g: Tensor, x: Tensor, axis: int, reverse: bool) -> Tensor:
     # dx[i] = prod(x[:i]) S[i], where S[i] = sum over k >= i of g[k] prod(x[i+1..k])
     #       = g[i] + x[i+1] S[i+1]
-    x = conj(x.to(g._meta.dtype))  # type: ignore[attr-defined]
+    x = conj(x.to(g._meta.dtype))
     following = apply(_SHIFT, (x,), (axis, 1 if reverse else -1, 0))
     return _exclusive(x, axis, reverse) * apply(_RECUR, (following, g), (axis, not reverse))
 
@@ -179,13 +179,13 @@ def _prod_impl(xp: Any, x: Any, *, axis: Ints, keepdims: bool, dim: int | None) 
 def _prod_vjp(g: Tensor, x: Tensor, axis: Ints) -> Tensor:
     shape = x._meta.shape
     g = repeat_over(g, shape, axis)
-    x = conj(x.to(g._meta.dtype))  # type: ignore[attr-defined]
+    x = conj(x.to(g._meta.dtype))
     if not shape:
         return g
     if len(axis) > 1:
-        flat = x.reshape(-1)  # type: ignore[attr-defined]
+        flat = x.reshape(-1)
         others = _exclusive(flat, 0, False) * _exclusive(flat, 0, True)
-        return g * others.reshape(shape)  # type: ignore[attr-defined]
+        return g * others.reshape(shape)
     return g * (_exclusive(x, axis[0], False) * _exclusive(x, axis[0], True))
 
 
@@ -271,10 +271,10 @@ def _logcumsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: int, reverse: boo
     # dx[i] = exp(x[i] - y[i]) S[i] with S[i] = sum over k >= i of g[k] exp(y[i] - y[k])
     fade = out - apply(_SHIFT, (out,), (axis, 1 if reverse else -1, 0))
     if fade._meta.dtype.category != COMPLEX:
-        fade = fade.clamp(max=0)  # type: ignore[attr-defined]  # the end compares with nothing
+        fade = fade.clamp(max=0)  # the end compares with nothing
     x, out, fade = conj(x), conj(out), conj(fade)
     following = apply(_RECUR, (fade.exp(), g), (axis, not reverse))
-    return (x - out).exp() * following  # type: ignore[attr-defined]
+    return (x - out).exp() * following
 
 
 _LOGCUMSUMEXP = Op("logcumsumexp", _logcumsumexp_rule, _logcumsumexp_impl, vjp=(_logcumsumexp_vjp,))

@@ -80,8 +80,8 @@ def _log_softmax_backward(xp: Any, g: Any, result: Any, dim: int) -> Any:
 
 
 def _softmax_second(gg: Tensor, g: Tensor, result: Tensor, dim: int) -> Tensor:
-    along_g = (g * result).sum(dim, True)  # type: ignore[attr-defined]
-    along_gg = (gg * result).sum(dim, True)  # type: ignore[attr-defined]
+    along_g = (g * result).sum(dim, True)
+    along_gg = (gg * result).sum(dim, True)
     return gg * (g - along_g) - g * along_gg
 
 
@@ -188,6 +188,6 @@ def gumbel_softmax(
     soft = softmax((logits - draws.log()) / tau, dim)
     if not hard:
         return soft
-    chosen = soft.max(dim, keepdim=True)[1]  # type: ignore[attr-defined]
+    chosen = soft.max(dim, keepdim=True)[1]
     one_hot = NAMESPACES["torch"]["zeros_like"](logits).scatter_(dim, chosen, 1.0)
-    return one_hot - soft.detach() + soft  # type: ignore[attr-defined]
+    return one_hot - soft.detach() + soft

@@ -114,7 +114,7 @@ def argsort(
 ) -> Tensor:
     """Where the elements come from when they are sorted along `dim`, as int64."""
     k = normalize_dim(_dim_and_flag(dim, "argsort"), check_tensor(input, "argsort")._meta.ndim)
-    return _sorted(input.detach(), dim=k, descending=bool(descending))[1]  # type: ignore
+    return _sorted(input.detach(), dim=k, descending=bool(descending))[1]
 
 
 @public(out=True)
@@ -387,21 +387,21 @@ def _quantile(
     ndim, shape = x._meta.ndim, tuple(x._meta.shape)
     if dim is None:
         kept = (1,) * ndim if keepdim else ()
-        x = x.reshape(-1)  # type: ignore[attr-defined]
+        x = x.reshape(-1)
     else:
         axis = normalize_dim(dim, ndim)
         kept = reduced_shape(shape, (axis,) if ndim else (), keepdim)
-        x = x.movedim(axis, -1) if ndim else x.reshape(-1)  # type: ignore[attr-defined]
+        x = x.movedim(axis, -1) if ndim else x.reshape(-1)
     if not isinstance(q, Tensor):
-        q = x.new_tensor(q)  # type: ignore[attr-defined]
+        q = x.new_tensor(q)
     ranked = sort(x, -1)[0]
     below, above, weight = apply(_RANKS, (ranked.detach(), q.detach()), (ignore_nan, how))
     out = take_along(ranked, below, x._meta.ndim - 1)
     if how in ("linear", "midpoint"):
-        out = out.lerp(take_along(ranked, above, x._meta.ndim - 1), weight)  # type: ignore
+        out = out.lerp(take_along(ranked, above, x._meta.ndim - 1), weight)
     if q._meta.ndim == 0:
         return in_shape(out, tuple(kept), "SqueezeBackward4")
-    front = out.movedim(-1, 0)  # type: ignore[attr-defined]
+    front = out.movedim(-1, 0)
     final = (q._meta.numel, *kept)
     strides = reshape_strides(tuple(front._meta.shape), strides_of(front), final)
     return make_view(out, final, strides, 0, "SqueezeBackward4", lambda g: _last(g, out._meta))
@@ -410,7 +410,7 @@ def _quantile(
 def _last(g: Tensor, like: Meta) -> Tensor:
     """The gradient of quantiles, which stand first, as that of what they were taken from."""
     rest = tuple(like.shape[:-1])
-    return g.reshape(like.shape[-1], *rest).movedim(0, -1)  # type: ignore[attr-defined]
+    return g.reshape(like.shape[-1], *rest).movedim(0, -1)
 
 
 @public(out=True)

@@ -49,7 +49,7 @@ def _joined(gs: tuple, meta: Meta, dim: int, counts: Ints) -> Tensor:
     for g, n in zip(gs, counts):
         if g is not None:
             one = spread_cut(g, meta, dim, start, 1)
-            total = one if total is None else total + one  # type: ignore[operator]
+            total = one if total is None else total + one
         start += n
     assert total is not None
     return total
@@ -174,7 +174,7 @@ def tensor_split(
         )
     dim, n = _axis(input, dim, "tensor_split")
     if isinstance(given, Tensor):
-        given = given.tolist()  # type: ignore[attr-defined]
+        given = given.tolist()
     if isinstance(given, (tuple, list)):
         ends = [0, *[operator.index(k) for k in given]]
         stops = [*ends[1:], n]
@@ -241,7 +241,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         for k, g in enumerate(gs):
             if g is not None:
                 one = spread(g, shape, plain, k * meta.strides[dim])
-                total = one if total is None else total + one  # type: ignore[operator]
+                total = one if total is None else total + one
         return total  # type: ignore[return-value]
 
     give_outputs(outs, input, "UnbindBackward0", back)

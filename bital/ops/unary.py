@@ -281,7 +281,7 @@ def is_conj(input: Tensor) -> bool:
 @public()
 def resolve_conj(input: Tensor) -> Tensor:
     """A tensor of which `is_conj` is False."""
-    return input.clone() if is_conj(input) else input  # type: ignore[attr-defined]
+    return input.clone() if is_conj(input) else input
 
 
 @public()

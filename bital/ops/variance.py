@@ -76,7 +76,7 @@ def _std_mean_impl(xp: Any, x: Any, **attrs: Any) -> Any:
 
 def _var_vjp(g: Tensor, x: Tensor, axis: Ints, left: float) -> Tensor:
     shape = x._meta.shape
-    rest = x - x.mean(axis, True)  # type: ignore[attr-defined]
+    rest = x - x.mean(axis, True)
     if not left:
         rest = rest.detach()
         return repeat_over(g, shape, axis) * (rest * rest / 0)
@@ -196,7 +196,7 @@ def cov(
             "cov(): expected input to have two or fewer dimensions but got an input with "
             f"{input._meta.ndim} dimensions"
         )
-    rows = input.view(1, -1) if input._meta.ndim < 2 else input  # type: ignore[attr-defined]
+    rows = input.view(1, -1) if input._meta.ndim < 2 else input
     count = rows._meta.shape[1]
     weights = None
     if fweights is not None:
@@ -206,21 +206,21 @@ def cov(
         _check_weights(aweights, count, "cov", "aweights")
         weights = aweights if weights is None else weights * aweights
     if weights is None:
-        mean = rows.sum(1) / count  # type: ignore[attr-defined]
+        mean = rows.sum(1) / count
         norm: Any = count - correction
     else:
-        weight = weights.sum()  # type: ignore[attr-defined]
-        mean = (rows * weights).sum(1) / weight  # type: ignore[attr-defined]
+        weight = weights.sum()
+        mean = (rows * weights).sum(1) / weight
         norm = weight
         if aweights is None:
             norm = weight - correction
         elif correction:
-            norm = weight - correction * (weights * aweights).sum() / weight  # type: ignore
+            norm = weight - correction * (weights * aweights).sum() / weight
     rest = rows - mean.unsqueeze(1)
     scaled = rest if weights is None else rest * weights
-    turned = conj(scaled.t())  # type: ignore[attr-defined]
+    turned = conj(scaled.t())
     norm = max(norm, 0) if isinstance(norm, (int, float)) else norm.clamp(min=0)
-    return (rest.mm(turned) / norm).squeeze()  # type: ignore[attr-defined]
+    return (rest.mm(turned) / norm).squeeze()
 
 
 @public()
@@ -234,8 +234,8 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if not c._meta.ndim:
         return c / c
-    deviation = c.diagonal().sqrt()  # type: ignore[attr-defined]
+    deviation = c.diagonal().sqrt()
     c = c / deviation.view(-1, 1) / deviation.view(1, -1)
     if c._meta.dtype.category == COMPLEX:
         return c
-    return c.clamp(-1, 1)  # type: ignore[attr-defined]
+    return c.clamp(-1, 1)

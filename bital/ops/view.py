@@ -284,7 +284,7 @@ def _atleast(name: str, ndim: int, positions: tuple[Ints, ...], doc: str) -> Non
         if not t._meta.ndim:
             return reshape(t, (1,) * ndim)
         for dim in positions[t._meta.ndim]:
-            t = t.unsqueeze(dim)  # type: ignore[attr-defined]
+            t = t.unsqueeze(dim)
         return t
 
     def atleast(*tensors: Any) -> Any:

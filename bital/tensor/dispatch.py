@@ -143,7 +143,7 @@ def _in_memory_order(
         strides = _result_strides[key] = _strides_of_result(spec, tensors)
     if strides is None:
         return None
-    out: Meta = spec.out  # type: ignore[assignment]
+    out: Meta = spec.out
     order = sorted(range(out.ndim), key=lambda k: (-strides[k], k))
     turned = []
     for t in tensors:
@@ -270,7 +270,7 @@ def unary(op: Op) -> Callable[[Tensor], Tensor]:
         value = x._storage.value
         if spec.compute is not None:
             value = cast_value(trace, value, spec.compute)
-        out = wrap(record(trace, spec, value), spec.out)  # type: ignore[arg-type]
+        out = wrap(record(trace, spec, value), spec.out)
         if trace.grad and x._edge is not None:
             return attach(trace, spec, (x._edge,), 1, (x,), out)
         return out
@@ -293,7 +293,7 @@ def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
         x, y = a._storage.value, b._storage.value
         if spec.compute is not None:
             x, y = cast_value(trace, x, spec.compute), cast_value(trace, y, spec.compute)
-        out = wrap(record(trace, spec, x, y), spec.out)  # type: ignore[arg-type]
+        out = wrap(record(trace, spec, x, y), spec.out)
         if trace.grad:
             first, second = a._edge, b._edge
             wanted = (first is not None) + 2 * (second is not None)
@@ -316,7 +316,7 @@ def binary_with(op: Op) -> Callable[[Tensor, Tensor, tuple], Tensor]:
         trace = local.trace
         x = a._storage.value if a._view is None else read(a, trace)
         y = b._storage.value if b._view is None else read(b, trace)
-        out = wrap(record(trace, spec, x, y), spec.out)  # type: ignore[arg-type]
+        out = wrap(record(trace, spec, x, y), spec.out)
         return differentiable(trace, spec, (a, b), out) if trace.grad else out
 
     return call
@@ -341,7 +341,7 @@ def with_scalar(op: Op) -> Callable[[Tensor, Any], Tensor]:
         value = x._storage.value
         if spec.compute is not None:
             value = cast_value(trace, value, spec.compute)
-        out = wrap(record_scalar(trace, spec, value, scalar), spec.out)  # type: ignore[arg-type]
+        out = wrap(record_scalar(trace, spec, value, scalar), spec.out)
         if trace.grad and x._edge is not None:
             return attach(trace, spec, (x._edge,), 1, (x,), out, (scalar,))
         return out

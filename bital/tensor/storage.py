@@ -36,7 +36,7 @@ class ModalStorage(Storage):
     __slots__ = ("inference", "writes")
 
     @property
-    def version(self) -> int:  # type: ignore[override]
+    def version(self) -> int:
         return self.writes
 
     @version.setter

@@ -49,6 +49,47 @@ class Tensor:
     if TYPE_CHECKING:  # operators attach themselves as methods
 
         def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+        grad: Any
+        data: Any
+        __add__: Any
+        __radd__: Any
+        __sub__: Any
+        __rsub__: Any
+        __mul__: Any
+        __rmul__: Any
+        __truediv__: Any
+        __rtruediv__: Any
+        __floordiv__: Any
+        __rfloordiv__: Any
+        __mod__: Any
+        __rmod__: Any
+        __pow__: Any
+        __rpow__: Any
+        __matmul__: Any
+        __rmatmul__: Any
+        __and__: Any
+        __or__: Any
+        __xor__: Any
+        __lshift__: Any
+        __rshift__: Any
+        __lt__: Any
+        __le__: Any
+        __gt__: Any
+        __ge__: Any
+        __neg__: Any
+        __pos__: Any
+        __abs__: Any
+        __invert__: Any
+        __getitem__: Any
+        __setitem__: Any
+        __len__: Any
+        __iter__: Any
+        __bool__: Any
+        __int__: Any
+        __float__: Any
+        __index__: Any
 
     @property
     def shape(self) -> Size:
@@ -266,7 +307,10 @@ def set_requires_grad(t: Tensor, wanted: bool) -> None:
 def edge_of(t: Tensor) -> Any:
     """Where the gradient of `t` goes; for a view whose base was written to, found anew."""
     view = t._view
-    if view is None or view.base is None or view.version == t._storage.version:
+    if view is None or view.base is None:
+        return t._edge
+    version = view.quiet.version if view.quiet else t._storage.version
+    if view.version == version:
         return t._edge
     base_edge = edge_of(view.base)
     if base_edge is not None and not isinstance(base_edge, AccumulateGrad):
@@ -274,7 +318,7 @@ def edge_of(t: Tensor) -> Any:
             what = "its base or another view of its base has been modified inplace"
             refuse_part(t, t._edge, what)
         t._edge = hooks.strided_view(t, base_edge)
-    view.version = t._storage.version
+    view.version = version
     return t._edge
 
 

@@ -138,7 +138,7 @@ def is_storage(obj: Any) -> bool:
 def typename(obj: Any) -> str:
     """The name of an object's type: for tensors "torch.FloatTensor" and its like."""
     if isinstance(obj, Tensor):
-        return obj.type()  # type: ignore[attr-defined]
+        return obj.type()
     kind = obj if isinstance(obj, type) else type(obj)
     module = kind.__module__.removeprefix("bital.")
     return kind.__qualname__ if module in ("builtins", None) else f"{module}.{kind.__qualname__}"
