@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bital.autograd import engine
+from bital.base.dtype import INT
 from bital.ops.api import method, public
 from bital.tensor.node import AccumulateGrad, Handle, Node, Output
 from bital.tensor.tensor import Tensor, detached, edge_of
@@ -87,6 +88,9 @@ def _one(out: Any) -> Tensor:
 
 def _roots(outputs: tuple) -> list:
     """The edges to begin at."""
+    for out in outputs:
+        if not isinstance(out, (Tensor, GradientEdge)):
+            raise AssertionError(f"Expected output to be a torch.Tensor, got {type(out).__name__}")
     edges = [_edge(out) for out in outputs]
     for k, edge in enumerate(edges):
         if edge is None:
@@ -114,8 +118,8 @@ def backward(
     targets = None if inputs is None else _as_tuple(inputs)
     if targets is not None and not targets:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    grads = _check_grads(outputs, _as_tuple(grad_tensors))
     roots = _roots(outputs)
+    grads = _check_grads(outputs, _as_tuple(grad_tensors))
     towards = None
     if targets is not None:
         for each in targets:
@@ -160,8 +164,8 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         return _batched(outs, targets, seeds, keep, create_graph, allow_unused, materialize_grads)
-    grads = _check_grads(outs, seeds)
     roots = _roots(outs)
+    grads = _check_grads(outs, seeds)
     if not targets:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     for each in targets:
@@ -399,6 +403,8 @@ Tensor.retains_grad = property(_retains_grad)  # type: ignore[attr-defined]
 @method
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Make this leaf (not) require gradients, in place."""
+    if requires_grad and self._meta.dtype.category <= INT:
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     self.requires_grad = requires_grad
     return self
 

@@ -70,12 +70,12 @@ class FunctionCtx(Node):
     def _keep(self, outputs: list[Tensor]) -> None:
         """Turn what save_for_backward was given into what is kept."""
         self.saved = []
-        for t in self.to_save:
+        for k, t in enumerate(self.to_save):
             if t is None:
                 self.saved.append(None)
             elif not isinstance(t, Tensor):
                 raise TypeError(
-                    "save_for_backward can only save variables, but argument is of type "
+                    f"save_for_backward can only save variables, but argument {k} is of type "
                     f"{type(t).__name__}"
                 )
             elif hooks.pack is not None:

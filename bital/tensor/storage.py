@@ -47,7 +47,8 @@ class ModalStorage(Storage):
             if not local.trace.inference:
                 raise RuntimeError(
                     "Inplace update to inference tensor outside InferenceMode is not allowed. You "
-                    "can make a clone to get a normal tensor before doing inplace update."
+                    "can make a clone to get a normal tensor before doing inplace update. See "
+                    "https://github.com/pytorch/rfcs/pull/17 for more details."
                 )
             new = 0
         self.writes = new
