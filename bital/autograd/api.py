@@ -225,7 +225,12 @@ def _tensor_backward(
     inputs: Tensors | None = None,
 ) -> None:
     """Add the gradients of this tensor to the `.grad` of the leaves it was made from."""
-    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    if gradient is None and inputs is None:  # the usual call, by the short way
+        keep = create_graph if retain_graph is None else retain_graph
+        roots = _roots((self,))
+        engine.backward(roots, (_one(self),), keep_graph=keep, create_graph=create_graph)
+    else:
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 Tensor.backward = _tensor_backward  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ from bital.ir.op import Spec
 
 #: operand numbers from here on are run-time scalars
 PARAM = 1 << 30
+_new = object.__new__
 
 
 class Value:
@@ -115,7 +116,8 @@ def record(trace: Trace, spec: Spec, a: Value, b: Value | None = None) -> Value:
         if j is None:
             j = trace.bind(b)
         instruction = (spec, i, j)
-    out = Value(spec.out, trace)
+    out = _new(Value)  # Value(spec.out, trace) without the call
+    out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
     refs[out] = len(code)
     code.append(instruction)
     room = trace.room = trace.room - spec.cost
@@ -132,7 +134,8 @@ def record_scalar(trace: Trace, spec: Spec, a: Value, scalar: Any) -> Value:
     params = trace.params
     params.append(scalar)
     code = trace.code
-    out = Value(spec.out, trace)
+    out = _new(Value)  # Value(spec.out, trace) without the call
+    out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
     trace.refs[out] = len(code)
     code.append((spec, i, PARAM + len(params) - 1))
     room = trace.room = trace.room - spec.cost

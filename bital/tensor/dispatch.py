@@ -95,8 +95,13 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
 
     `attrs` are the hashable arguments of op's rule, `params` the run-time scalars.
     """
-    key = (tuple([t._meta for t in tensors]), attrs)
-    spec = op.memo.get(key) or op.resolve(*key)
+    if len(tensors) == 1:
+        metas: tuple = (tensors[0]._meta,)
+    elif len(tensors) == 2:
+        metas = (tensors[0]._meta, tensors[1]._meta)
+    else:
+        metas = tuple([t._meta for t in tensors])
+    spec = op.memo.get((metas, attrs)) or op.resolve(metas, attrs)
     trace = local.trace
     strided = False
     values = []
