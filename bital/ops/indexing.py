@@ -379,7 +379,7 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
         into(self if place.name is None else place.window(), src)
         return
     target = self if place.name is None else place.window()
-    src = _without_leading_ones(src, target._meta.ndim)
+    src = _without_leading_ones(src)
     axes = tuple(place.axes)
     if len(place.masks) == 1 and src._meta.numel == 1 and len(axes) == place.masks[0][1]._meta.ndim:
         axis, mask = place.masks[0]
@@ -412,20 +412,19 @@ def _type_name(value: Any) -> str:
     return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
 
 
-def _without_leading_ones(src: Tensor, ndim: int) -> Tensor:
-    """Leading axes of size 1 that the target has not are dropped."""
+def _without_leading_ones(src: Tensor) -> Tensor:
+    """The tensor without its leading axes of size 1, which assignments do not count."""
     shape = tuple(src._meta.shape)
     extra = 0
     while len(shape) - extra > 0 and shape[extra] == 1:
         extra += 1
-    if not extra or len(shape) <= ndim:
-        return src
-    return src.reshape(shape[extra:])  # type: ignore[attr-defined]
+    return src.reshape(shape[extra:]) if extra else src  # type: ignore[attr-defined]
 
 
 def into(t: Tensor, src: Tensor) -> None:
     """Write src, broadcast and cast, into the window t, with PyTorch's in-place rules."""
-    src = _without_leading_ones(src, t._meta.ndim)
+    if src._meta.ndim > t._meta.ndim:
+        src = _without_leading_ones(src)
     if src._meta.shape != t._meta.shape:
         _check_expands(src._meta, t._meta)
     overwrite(t, src, "CopyBackwards" if src._meta.ndim else "FillBackward3")

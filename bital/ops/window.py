@@ -19,7 +19,7 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
-from bital.tensor.node import Node, Output
+from bital.tensor.node import SECOND_TIME, Node, Output
 from bital.tensor.storage import View, strided
 from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
 
@@ -325,16 +325,25 @@ def strided_view(t: Tensor, base_edge: Any) -> Node:
 
 
 class CopySlices(Node):
-    """A write in place through a view: the window's gradient goes to what was written there."""
+    """A write in place through a view: the window's gradient goes to what was written there.
+
+    As in PyTorch backward goes through it once, whatever the operation that wrote has kept.
+    """
 
     __slots__ = ("flat", "into", "back")
     __module__ = "torch.autograd"
 
     def __init__(self, base: Tensor, t: Tensor, edge: Any, source: Meta) -> None:
         super().__init__((edge_of(base), edge), (base._meta, source))
+        self.flat: Flat | None
         self.flat, self.into, self.back = _between(base, t)
 
+    def release(self) -> None:
+        self.flat = None
+
     def apply(self, g: Tensor) -> list:
+        if self.flat is None:
+            raise RuntimeError(SECOND_TIME)
         flat = self.flat.lay(self.into(g))
         old = new = None
         if self.edges[1] is not None:
