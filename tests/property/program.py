@@ -63,7 +63,7 @@ class Side:
         t = self.names[name]
         return {
             "dtype": str(t.dtype), "shape": tuple(t.shape), "stride": strides(t),
-            "offset": t.storage_offset(), "contiguous": t.is_contiguous(),
+            "offset": t.storage_offset() if t.numel() else 0, "contiguous": t.is_contiguous(),
             "version": t._version,
             "requires_grad": t.requires_grad, "is_leaf": t.is_leaf,
             "has grad_fn": t.grad_fn is not None,
