@@ -59,9 +59,10 @@ def test_programs(program):
 
 
 def test_recording():
-    result = run.recording(quick(), lambda text: None)
-    assert result.notes["operations"] > 10
-    assert 0 < result.measured < 1e-3
+    alone, among_runs = run.recording(quick(), lambda text: None)
+    assert alone.notes["operations"] > 10
+    assert among_runs.notes["running"] > 0
+    assert 0 < alone.measured < 1e-3
 
 
 def test_importing():
