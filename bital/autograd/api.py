@@ -191,7 +191,7 @@ def grad(
 
 
 def _zeros_like(t: Tensor) -> Tensor:
-    return t.new_zeros(t._meta.shape)  # type: ignore[attr-defined]
+    return t.new_zeros(t._meta.shape)
 
 
 def _batched(
@@ -285,7 +285,7 @@ def _del_grad(self: Tensor) -> None:
     self._grad = None
 
 
-Tensor.grad = property(_get_grad, _set_grad, _del_grad)  # type: ignore[attr-defined]
+Tensor.grad = property(_get_grad, _set_grad, _del_grad)
 
 
 @method
@@ -444,4 +444,4 @@ def _set_data(self: Tensor, new: Tensor) -> None:
     self._storage, self._meta, self._view = new._storage, new._meta, new._view
 
 
-Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+Tensor.data = property(_get_data, _set_data)

@@ -202,7 +202,7 @@ def _node_type(cls: type[Function]) -> type[FunctionCtx]:
         backward = cls.vjp if cls.backward is Function.backward else cls.backward
         found = type(f"{cls.__name__}Backward", (FunctionCtx,), {"_function": cls})
         cls._node_type = found  # type: ignore[attr-defined]
-        cls.backward = staticmethod(backward)
+        cls.backward = staticmethod(backward)  # type: ignore[method-assign]
     return found
 
 

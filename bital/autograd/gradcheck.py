@@ -227,7 +227,7 @@ def _slope(
 
 def _restore(t: Tensor, kept: np.ndarray) -> None:
     array = np.array(kept, t._meta.np, order="C")
-    t.data.copy_(from_array(array, t.dtype))  # type: ignore[attr-defined]
+    t.data.copy_(from_array(array, t.dtype))
 
 
 def _floating(func: Callable, args: tuple) -> list[Tensor]:
@@ -398,4 +398,4 @@ def _random_like(rng: np.random.Generator, out: Tensor, gaps: bool = False) -> T
     if not gaps:
         return made
     wide = np.repeat(np.array(array_of(made))[..., None], 2, axis=-1)
-    return from_array(wide, out.dtype)[..., 0]  # type: ignore[index]
+    return from_array(wide, out.dtype)[..., 0]

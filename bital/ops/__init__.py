@@ -1,62 +1,64 @@
 """The operators: one declaration each, in the file of its family. Importing this makes them all."""
 
-from bital.ops import activation  # noqa: F401
-from bital.ops import arithmetic  # noqa: F401
-from bital.ops import attention  # noqa: F401
-from bital.ops import axes  # noqa: F401
-from bital.ops import binary  # noqa: F401
-from bital.ops import blend  # noqa: F401
-from bital.ops import cast  # noqa: F401
-from bital.ops import classes  # noqa: F401
-from bital.ops import compare  # noqa: F401
-from bital.ops import count  # noqa: F401
-from bital.ops import complex  # noqa: F401
-from bital.ops import create  # noqa: F401
-from bital.ops import ctc  # noqa: F401
-from bital.ops import data  # noqa: F401
-from bital.ops import decompose  # noqa: F401
-from bital.ops import differences  # noqa: F401
-from bital.ops import division  # noqa: F401
-from bital.ops import dropout  # noqa: F401
-from bital.ops import einsum  # noqa: F401
-from bital.ops import embedding  # noqa: F401
-from bital.ops import embedding_bag  # noqa: F401
-from bital.ops import extremes  # noqa: F401
-from bital.ops import gated  # noqa: F401
-from bital.ops import gather  # noqa: F401
-from bital.ops import facts  # noqa: F401
-from bital.ops import index  # noqa: F401
-from bital.ops import index_axis  # noqa: F401
-from bital.ops import indexing  # noqa: F401
-from bital.ops import join  # noqa: F401
-from bital.ops import likelihood  # noqa: F401
-from bital.ops import linear  # noqa: F401
-from bital.ops import legacy  # noqa: F401
-from bital.ops import loss  # noqa: F401
-from bital.ops import margin  # noqa: F401
-from bital.ops import mask  # noqa: F401
-from bital.ops import matmul  # noqa: F401
-from bital.ops import norms  # noqa: F401
-from bital.ops import movement  # noqa: F401
-from bital.ops import normalize  # noqa: F401
-from bital.ops import pad  # noqa: F401
-from bital.ops import part  # noqa: F401
-from bital.ops import peaks  # noqa: F401
-from bital.ops import polynomials  # noqa: F401
-from bital.ops import power  # noqa: F401
-from bital.ops import products  # noqa: F401
-from bital.ops import random  # noqa: F401
-from bital.ops import reduce  # noqa: F401
-from bital.ops import resize  # noqa: F401
-from bital.ops import rounding  # noqa: F401
-from bital.ops import scan  # noqa: F401
-from bital.ops import smooth  # noqa: F401
-from bital.ops import softmax  # noqa: F401
-from bital.ops import sort  # noqa: F401
-from bital.ops import special  # noqa: F401
-from bital.ops import split  # noqa: F401
-from bital.ops import taper  # noqa: F401
-from bital.ops import unary  # noqa: F401
-from bital.ops import variance  # noqa: F401
-from bital.ops import view  # noqa: F401
-from bital.ops import window  # noqa: F401
+from bital.ops import (
+    activation,
+    arithmetic,
+    attention,
+    axes,
+    binary,
+    blend,
+    cast,
+    classes,
+    compare,
+    complex,
+    count,
+    create,
+    ctc,
+    data,
+    decompose,
+    differences,
+    division,
+    dropout,
+    einsum,
+    embedding,
+    embedding_bag,
+    extremes,
+    facts,
+    gated,
+    gather,
+    index,
+    index_axis,
+    indexing,
+    join,
+    legacy,
+    likelihood,
+    linear,
+    loss,
+    margin,
+    mask,
+    matmul,
+    movement,
+    normalize,
+    norms,
+    pad,
+    part,
+    peaks,
+    polynomials,
+    power,
+    products,
+    random,
+    reduce,
+    resize,
+    rounding,
+    scan,
+    smooth,
+    softmax,
+    sort,
+    special,
+    split,
+    taper,
+    unary,
+    variance,
+    view,
+    window,
+)

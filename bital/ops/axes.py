@@ -21,7 +21,8 @@ from bital.tensor.tensor import Tensor, edge_of, make_view, strides_of, view_nod
 @public(aliases=("swapdims",))
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two axes exchanged."""
-    shape, strides = input._meta.shape, strides_of(input)
+    shape: tuple[int, ...] = input._meta.shape
+    strides = strides_of(input)
     n = len(shape)
     a, b = normalize_dim(dim0, n), normalize_dim(dim1, n)
     if a != b:

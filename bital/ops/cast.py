@@ -115,7 +115,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     usable(where)
     copy = copy or (len(flags) > 1 and flags[1])
     out = self if d is None else cast(self, check_known(d, "to"))
-    if form is not None and not out.is_contiguous(memory_format=form):  # type: ignore[attr-defined]
+    if form is not None and not out.is_contiguous(memory_format=form):
         return in_format(out, form)
     return clone(out) if copy and out is self else out
 
@@ -151,4 +151,3 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = words[dtype]
     return cast(self, dtype)
-

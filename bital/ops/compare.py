@@ -143,7 +143,7 @@ def _close_rule(x: Meta, y: Meta, equal_nan: bool) -> tuple:
     if x.dtype is not y.dtype:
         raise RuntimeError(f"{x.dtype.legacy_name} did not match {y.dtype.legacy_name}")
     out = elementwise_rule("bool")(x, y)[0]
-    wide = None if x.dtype.category >= FLOAT and x.dtype.itemsize > 2 else np.float32
+    wide: type | None = None if x.dtype.category >= FLOAT and x.dtype.itemsize > 2 else np.float32
     if x.dtype.category == INT:
         wide = np.float64
     return out, {"equal_nan": equal_nan, "wide": wide}
@@ -295,7 +295,7 @@ def _shifted(left: bool) -> Callable:
     return impl
 
 
-for _args in (
+for _bits in (
     ("bitwise_and", "bitwise_and", "bitwise_and_cpu", _BITS, "and", "The bits set in both."),
     ("bitwise_or", "bitwise_or", "bitwise_or_cpu", _BITS, "or", "The bits set in either."),
     ("bitwise_xor", "bitwise_xor", "bitwise_xor_cpu", _BITS, "xor", "The bits set in one only."),
@@ -308,7 +308,7 @@ for _args in (
         "The bits of `input` moved down by `other`; the sign stays.",
     ),
 ):  # fmt: skip
-    _bitwise(*_args)
+    _bitwise(*_bits)
 bitwise_not = unary_function(
     unary_op("bitwise_not", "invert", None, kind="promote", refuse=(FLOAT, COMPLEX, UNSIGNED)),
     "Every bit turned over; `not` for bools.",

@@ -45,11 +45,11 @@ def _of_polar(xp: Any, abs: Any, angle: Any, *, shape: tuple, kind: Any) -> Any:
 
 
 def _by_angle(g: Tensor, out: Tensor) -> Tensor:
-    return (g.conj() * (out * 1j)).real  # type: ignore[attr-defined,operator]
+    return (g.conj() * (out * 1j)).real
 
 
 def _by_abs(g: Tensor, out: Tensor) -> Tensor:
-    return (g.conj() * out.sgn()).real  # type: ignore[attr-defined]
+    return (g.conj() * out.sgn()).real
 
 
 _COMPLEX = Op(

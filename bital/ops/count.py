@@ -142,7 +142,7 @@ def _search_rule(ordered: Meta, x: Meta, right: bool, narrow: bool) -> tuple[Met
     return out, {"side": "right" if right else "left", "target": out.np}
 
 
-def _search_impl(xp: Any, ordered: Any, x: Any, *, side: str, target: np.dtype) -> Any:
+def _search_impl(xp: Any, ordered: Any, x: Any, *, side: Any, target: np.dtype) -> Any:
     ordered, x = sortable(ordered), sortable(x)
     if ordered.ndim == 1:
         return xp.searchsorted(ordered, x, side).astype(target)
@@ -329,7 +329,7 @@ def _histogram_impl(
         edges = rest[-1].reshape(-1).astype(x.dtype)
     else:
         given = (0.0, 0.0) if low is None else (low, high)
-        left, right = _edges_of(flat, *given, "torch.histogram()")
+        left, right = _edges_of(flat, given[0], given[1], "torch.histogram()")
         edges = np.linspace(left, right, bins + 1, dtype=x.dtype)
     place = np.searchsorted(edges, flat, "right") - 1
     place[flat == edges[-1]] = edges.size - 2

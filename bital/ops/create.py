@@ -127,8 +127,8 @@ def _filled(fn: str, number: Any) -> Any:
         meta = meta_of(checked_sizes(fn, args, size), d, where)
         if out is not None:
             if out._meta.shape != meta.shape:
-                out.resize_(meta.shape)  # type: ignore[attr-defined]
-            return out.fill_(number)  # type: ignore[attr-defined]
+                out.resize_(meta.shape)
+            return out.fill_(number)
         made = constant(meta, number)
         if memory_format is not None:
             made = in_format(made, memory_format)
@@ -159,7 +159,7 @@ def full(
 ) -> Tensor:
     """A tensor of the given size filled with a number, whose kind decides the dtype."""
     if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()  # type: ignore[attr-defined]
+        fill_value = fill_value.item()
     if not isinstance(fill_value, (int, float, complex, np.generic)):
         raise type_error("full", "fill_value", 2, fill_value, "Number")
     if isinstance(size, int):
@@ -170,8 +170,8 @@ def full(
     made = _finish(constant(meta, fill_value), requires_grad)
     if out is None:
         return made
-    out.resize_(meta.shape)  # type: ignore[attr-defined]
-    return out.copy_(made)  # type: ignore[attr-defined]
+    out.resize_(meta.shape)
+    return out.copy_(made)
 
 
 def check_representable(number: Any, d: dtype) -> None:
@@ -321,7 +321,7 @@ def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
 
 def number_of(value: Any) -> Any:
     """A Python number of a number or a one-element tensor."""
-    return value.item() if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+    return value.item() if isinstance(value, Tensor) else value
 
 
 @public(method=False)
@@ -376,8 +376,8 @@ def arange(
 def _given(array: np.ndarray, d: dtype, out: Tensor | None, requires_grad: bool) -> Tensor:
     made = from_array(array, d)
     if out is not None:
-        out.resize_(made._meta.shape)  # type: ignore[attr-defined]
-        return out.copy_(made)  # type: ignore[attr-defined]
+        out.resize_(made._meta.shape)
+        return out.copy_(made)
     return _finish(made, requires_grad)
 
 

@@ -228,7 +228,7 @@ def asarray(
     elif copy is False and not isinstance(obj, (Tensor, np.ndarray)):
         raise ValueError("can't alias arbitrary sequence into a tensor.")
     if requires_grad:
-        made = made.detach() if made is obj else made  # type: ignore[attr-defined]
+        made = made.detach() if made is obj else made
         made.requires_grad = True
     return made
 

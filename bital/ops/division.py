@@ -223,4 +223,5 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 install("truediv", div, _div, _div_number)
 install("floordiv", floor_divide, _floor, _floor_number)
 install("mod", remainder, _remainder_of, _remainder_number)
-Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__  # type: ignore[attr-defined]
+Tensor.__div__ = Tensor.__truediv__  # type: ignore[attr-defined]
+Tensor.__idiv__ = Tensor.__itruediv__  # type: ignore[attr-defined]

@@ -164,16 +164,16 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def _rrelu_op(name: str, grad_fn: str, keeps: str) -> Op:
     """x times a slope where x is not positive; `slope` is 1 elsewhere."""
-    by_x = {
+    rules: dict[str, Callable] = {
         "x": lambda g, slope: g * slope,
         "out": lambda g, out, slope: g * slope,
-    }[keeps]
+    }
     return Op(
         name,
         elementwise_rule("promote", ONLY_FLOATS, "leaky_relu_cpu"),
         lambda xp, x, slope: xp.multiply(x, slope),
         inputs=("x", "slope"),
-        vjp=(by_x, None),
+        vjp=(rules[keeps], None),
         grad_fn=grad_fn,
         elementwise=True,
     )

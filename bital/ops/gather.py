@@ -407,7 +407,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     dim = normalize_dim(dim, input._meta.ndim)
     own, given = list(input._meta.shape), list(indices._meta.shape)
-    shape = []
+    shape: list[int] = []
     for k in reversed(range(len(own))):
         n, m = own[k], given[k]
         if k != dim and n != m and 1 not in (n, m):

@@ -167,7 +167,7 @@ def _times(g: Any, alpha: Any) -> Any:
 
 
 def _known_range(
-    x: Tensor, dim: int, index: Tensor, kind: type, fn: str = "", low: int = 0
+    x: Tensor, dim: int, index: Tensor, kind: type[Exception], fn: str = "", low: int = 0
 ) -> None:
     """Check an index that is known; with `low`, negative ones count from the end."""
     if index._storage.value.buf is not None:

@@ -74,7 +74,7 @@ def row(x: Tensor, i: int) -> Tensor:
     if old is None:
         strides, edge = meta.strides, x._edge
         how = "default" if trace.grad else "no_grad"
-        view = View(i * strides[0], strides[1:], x, storage.version, False, how)
+        view = View(i * strides[0], strides[1:], x, storage.version, None, how)
     else:
         strides, edge = old.strides, edge_of(x)
         base = x if old.base is None else old.base
@@ -95,7 +95,7 @@ def row(x: Tensor, i: int) -> Tensor:
 _slices: dict[tuple[Meta, int], Meta] = {}
 
 
-def rows(x: Tensor, start: int | None, stop: int | None) -> Tensor:
+def rows(x: Tensor, start: Any, stop: Any) -> Tensor:
     """x[start:stop]: a view of consecutive rows. Hot."""
     meta = x._meta
     n, _ = _rows.get(meta) or _row_meta(meta)
@@ -228,7 +228,7 @@ def _as_index(item: Any) -> Any:
 def _as_index_tensor(item: Tensor) -> Any:
     d = item._meta.dtype
     if d is int64 or d is int32:
-        return item if item._meta.ndim else item.item()  # type: ignore[attr-defined]
+        return item if item._meta.ndim else item.item()
     if d is bool_:
         return item if item._meta.ndim else bool(item)
     if d is uint8:
@@ -238,16 +238,16 @@ def _as_index_tensor(item: Tensor) -> Any:
             UserWarning,
             stacklevel=2,
         )
-        return item.bool() if item._meta.ndim else bool(item)  # type: ignore[attr-defined]
+        return item.bool() if item._meta.ndim else bool(item)
     if not item._meta.ndim and not (d.is_floating_point or d.is_complex):
-        return item.item()  # type: ignore[attr-defined]
+        return item.item()
     raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
 
 
 def from_sequence(item: Any) -> Tensor:
     """A list, range or array of indices or flags as a tensor."""
     if not isinstance(item, np.ndarray):
-        plain = [i.tolist() if isinstance(i, Tensor) else i for i in item]  # type: ignore[attr-defined]
+        plain = [i.tolist() if isinstance(i, Tensor) else i for i in item]
         item = np.array(plain) if plain else np.empty(0, np.int64)
     return from_array(np.array(item, order="C"))
 
@@ -383,7 +383,7 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     axes = tuple(place.axes)
     if len(place.masks) == 1 and src._meta.numel == 1 and len(axes) == place.masks[0][1]._meta.ndim:
         axis, mask = place.masks[0]
-        one = src.reshape(()) if src._meta.ndim else src  # type: ignore[attr-defined]
+        one = src.reshape(()) if src._meta.ndim else src
         d = target._meta.dtype
         if one._meta.dtype.is_complex and not d.is_complex:
             raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
@@ -418,7 +418,7 @@ def _without_leading_ones(src: Tensor) -> Tensor:
     extra = 0
     while len(shape) - extra > 0 and shape[extra] == 1:
         extra += 1
-    return src.reshape(shape[extra:]) if extra else src  # type: ignore[attr-defined]
+    return src.reshape(shape[extra:]) if extra else src
 
 
 def into(t: Tensor, src: Tensor) -> None:
@@ -462,10 +462,11 @@ def __contains__(self: Tensor, element: Any) -> bool:
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."
         )
-    return bool((element == self).any())
+    same: Any = element == self
+    return bool(same.any())
 
 
 @method
 def __reversed__(self: Tensor) -> Tensor:
     """The tensor turned around along its first axis."""
-    return self.flip(0) if self._meta.ndim else self  # type: ignore[attr-defined]
+    return self.flip(0) if self._meta.ndim else self

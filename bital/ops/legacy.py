@@ -70,7 +70,7 @@ def as_subclass(self: Tensor, cls: type[Tensor]) -> Tensor:
 
 
 Tensor.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
-Tensor._make_subclass = staticmethod(make_subclass)  # type: ignore[attr-defined]
+Tensor._make_subclass = staticmethod(make_subclass)
 
 
 class TensorType(type):

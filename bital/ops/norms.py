@@ -167,7 +167,7 @@ def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:
 def matrix_norm(
     A: Tensor,
     ord: Any = "fro",
-    dim: tuple[int, int] = (-2, -1),
+    dim: Any = (-2, -1),
     keepdim: bool = False,
     *,
     dtype: dtype | None = None,

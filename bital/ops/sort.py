@@ -403,7 +403,7 @@ def _quantile(
         return in_shape(out, tuple(kept), "SqueezeBackward4")
     front = out.movedim(-1, 0)
     final = (q._meta.numel, *kept)
-    strides = reshape_strides(tuple(front._meta.shape), strides_of(front), final)
+    strides: Any = reshape_strides(tuple(front._meta.shape), strides_of(front), final)
     return make_view(out, final, strides, 0, "SqueezeBackward4", lambda g: _last(g, out._meta))
 
 

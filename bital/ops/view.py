@@ -116,7 +116,8 @@ def view_dtype(t: Tensor, d: dtype) -> Tensor:
     As in PyTorch no gradient flows through it.
     """
     old = t._meta.dtype
-    shape, strides, offset = t._meta.shape, strides_of(t), t.storage_offset()
+    shape: tuple[int, ...] = t._meta.shape
+    strides, offset = strides_of(t), t.storage_offset()
     what = f"to view {old.legacy_name} as {d.legacy_name} (different element sizes)"
     if old.itemsize != d.itemsize and not shape:
         raise RuntimeError(f"self.dim() cannot be 0 {what}")

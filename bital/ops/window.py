@@ -270,18 +270,18 @@ class Flat:
     def lay(self, g: Tensor) -> Tensor:
         """The base's gradient as it lies in memory, flat."""
         if self.whole:
-            return g.reshape(self.size)  # type: ignore[attr-defined]
+            return g.reshape(self.size)
         return spread(g, (self.size,), self.base.strides, self.base.offset - self.start)
 
     def lift(self, flat: Tensor) -> Tensor:
         """The base's gradient out of the flat one; places seen several times share it evenly."""
         base = self.base
         if self.whole:
-            return flat.reshape(base.shape)  # type: ignore[attr-defined]
+            return flat.reshape(base.shape)
         if not never_shares(base.shape, base.strides):
-            ones = flat.new_ones(base.shape)  # type: ignore[attr-defined]
+            ones = flat.new_ones(base.shape)
             seen = spread(ones, (self.size,), base.strides, base.offset - self.start)
-            flat = flat / seen.clamp(min=1)  # type: ignore[attr-defined]
+            flat = flat / seen.clamp(min=1)
         return part(flat, base.shape, base.strides, base.offset - self.start)
 
     def put(self, g: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ class Tensor:
 
         grad: Any
         data: Any
+        _make_subclass: Any
         __add__: Any
         __radd__: Any
         __sub__: Any

@@ -147,7 +147,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     utils,
     version,
 )
-from bital.torch._printing import set_printoptions  # noqa: E402, F401
+from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
 
 __getattr__ = missing_attribute("torch")

@@ -13,7 +13,9 @@ class _VariableMeta(type):
 class Variable(metaclass=_VariableMeta):
     """`Variable(tensor, requires_grad=False)` is the tensor itself, detached."""
 
-    def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+    def __new__(  # type: ignore[misc]
+        cls, data: Tensor, requires_grad: bool = False, volatile: bool = False
+    ) -> Tensor:
         out = data.detach()
         out.requires_grad = requires_grad
         return out
