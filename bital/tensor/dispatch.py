@@ -375,9 +375,13 @@ def check_overlap(t: Tensor, other: Tensor, whole: bool = False) -> None:
 
     As in PyTorch only tensors without gaps are compared; t itself may be read, unless `whole`.
     """
-    if t._storage is not other._storage or not t._meta.numel or not other._meta.numel:
+    if t._storage is not other._storage:
         return
-    if t is other and not whole:
+    if t is other:
+        if whole:
+            raise RuntimeError(_OVERLAP)
+        return
+    if not t._meta.numel or not other._meta.numel:
         return
     spans = []
     for each in (t, other):
@@ -390,11 +394,13 @@ def check_overlap(t: Tensor, other: Tensor, whole: bool = False) -> None:
     if (a, b) == (c, d) and strides_of(t) == strides_of(other) and not whole:
         return
     if a < d and c < b:
-        raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor "
-            "refer to a single memory location. Please clone() the tensor before performing the "
-            "operation."
-        )
+        raise RuntimeError(_OVERLAP)
+
+
+_OVERLAP = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
+    "single memory location. Please clone() the tensor before performing the operation."
+)
 
 
 def _before_writing(t: Tensor) -> Tensor:
