@@ -180,11 +180,15 @@ def _one_hot_rule(x: Meta, classes: int) -> tuple[Meta, dict]:
     return like(x, (*x.shape, classes)), {"classes": classes}
 
 
-def _one_hot(xp: Any, x: Any, *, classes: int) -> Any:
+def _check_classes(x: Any, classes: int) -> None:
     if x.size and x.min() < 0:
         raise RuntimeError("Class values must be non-negative.")
     if x.size and x.max() >= classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
+
+
+def _one_hot(xp: Any, x: Any, *, classes: int) -> Any:
+    _check_classes(x, classes)
     out = xp.zeros((x.size, classes), x.dtype)
     out[xp.arange(x.size), x.reshape(-1)] = 1
     return out.reshape(*x.shape, classes)
@@ -208,4 +212,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = max(int(array_of(tensor).max()) + 1, 0)
     elif num_classes < 1:
         raise RuntimeError("Class values must be smaller than num_classes.")
+    if tensor._storage.value.buf is not None:  # what is known is refused at once, at its line
+        _check_classes(array_of(tensor), num_classes)
     return apply(_ONE_HOT, (tensor,), (num_classes,))
