@@ -34,6 +34,10 @@ class Side:
         except Exception as error:
             builtin = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
             self.error = error
+            if ".backward(" in line:  # which leaves it had reached before it failed is left open
+                for name in self.tensors():
+                    if self.names[name].is_leaf:
+                        self.names[name].grad = None
             return builtin.__name__
         self.error = None
         if line.endswith(".grad"):
@@ -172,8 +176,7 @@ class Program:
         here, there = self.side.names[name], self.side.names[other]
         if there.requires_grad and not here.is_floating_point():
             return f"{other}.detach().clone()"
-        shared = memory(here) == memory(there) and (other != name or not here.numel())
-        return f"{other}.clone()" if shared else other
+        return f"{other}.clone()" if other != name and memory(here) == memory(there) else other
 
     def axis(self, name: str) -> int:
         return self.pick(list(range(max(len(self.shape(name)), 1))))

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.property.compare import metadata, step, values
-from tests.property.program import Program, Side
+from tests.property.program import Program, Side, overlaps
 
 OPTIONS = settings(
     max_examples=150, deadline=None, derandomize=True, database=None,
@@ -40,6 +40,8 @@ class Chain(Program):
 
     def fill(self) -> str:
         a = self.some()
+        if overlaps(self.side.names[a]):
+            a = self.target()
         return self.pick([f"{a}.mul_(2)", f"{a}[{self.index(a)}] = -1", f"{a}.add_(1)",
                           f"{a}.copy_({a} + 3)"])  # fmt: skip
 
