@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bital.autograd import engine
 from bital.base.dtype import INT
 from bital.ops.api import method, public
-from bital.tensor.node import AccumulateGrad, Handle, Node, Output
+from bital.tensor.handle import RemovableHandle
+from bital.tensor.node import AccumulateGrad, Node, Output
 from bital.tensor.tensor import Tensor, detached, edge_of
 
 Tensors = Tensor | Sequence[Tensor]
@@ -289,25 +291,27 @@ Tensor.grad = property(_get_grad, _set_grad, _del_grad)
 
 
 @method
-def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Call `hook(grad)` whenever this tensor's gradient is computed; it may return another."""
     edge = edge_of(self)
     if edge is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if isinstance(edge, AccumulateGrad):
         if edge.tensor_hooks is None:
-            edge.tensor_hooks = {}
-        return Handle(edge.tensor_hooks, hook)
+            edge.tensor_hooks = OrderedDict()
+        return RemovableHandle.to(edge.tensor_hooks, hook)
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
 
     def on_node(grads: tuple) -> tuple:
         return (*grads[:index], engine.hooked(hook, grads[index]), *grads[index + 1 :])
 
-    return Handle(node.more().tensor_hooks, on_node)
+    return RemovableHandle.to(node.more().tensor_hooks, on_node)
 
 
 @method
-def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
+def register_post_accumulate_grad_hook(
+    self: Tensor, hook: Callable[[Tensor], None]
+) -> RemovableHandle:
     """Call `hook(tensor)` after this leaf's `.grad` has been added to."""
     edge = edge_of(self)
     if edge is None:
@@ -315,14 +319,14 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
     if not isinstance(edge, AccumulateGrad):
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if edge.post_hooks is None:
-        edge.post_hooks = {}
-    return Handle(edge.post_hooks, hook)
+        edge.post_hooks = OrderedDict()
+    return RemovableHandle.to(edge.post_hooks, hook)
 
 
 class _Together:
     """What `register_multi_grad_hook` returns: `remove()` takes all the hooks away."""
 
-    def __init__(self, handles: list[Handle]) -> None:
+    def __init__(self, handles: list[RemovableHandle]) -> None:
         self.handles = tuple(handles)
 
     def remove(self) -> None:

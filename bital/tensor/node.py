@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from bital.base.errors import Unsupported
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, Op, Spec, Vjp
 from bital.ir.trace import user_line
+from bital.tensor.handle import RemovableHandle
 
 _next_number = itertools.count().__next__
 
@@ -27,9 +29,10 @@ class Extra:
 
     def __init__(self) -> None:
         self.outputs = 1
-        self.hooks: dict = {}
-        self.pre_hooks: dict = {}
-        self.tensor_hooks: dict = {}  # those of tensors; they run before the node's own
+        self.hooks: OrderedDict = OrderedDict()
+        self.pre_hooks: OrderedDict = OrderedDict()
+        # those of tensors run before the node's own
+        self.tensor_hooks: OrderedDict = OrderedDict()
         self.retained: dict = {}  # output index -> what keeps its gradient
         self.line: tuple | None = None
         self.inputs: list = []  # their values, where anomaly detection wants them
@@ -88,13 +91,13 @@ class Node:
         """A dictionary for the user's own use."""
         return self.more().metadata
 
-    def register_hook(self, fn: Callable) -> Handle:
+    def register_hook(self, fn: Callable) -> RemovableHandle:
         """Call `fn(grad_inputs, grad_outputs)` after the node has run; it may return new ones."""
-        return Handle(self.more().hooks, fn)
+        return RemovableHandle.to(self.more().hooks, fn)
 
-    def register_prehook(self, fn: Callable) -> Handle:
+    def register_prehook(self, fn: Callable) -> RemovableHandle:
         """Call `fn(grad_outputs)` before the node runs; it may return new ones."""
-        return Handle(self.more().pre_hooks, fn)
+        return RemovableHandle.to(self.more().pre_hooks, fn)
 
     def _sequence_nr(self) -> int:
         return self.number
@@ -112,26 +115,6 @@ class Output:
         self.node, self.index = node, index
 
 
-class Handle:
-    """What a `register_…` call returns: `remove()` takes the hook away again."""
-
-    __slots__ = ("hooks", "id")
-    _ids = itertools.count()
-
-    def __init__(self, hooks: dict, fn: Callable) -> None:
-        self.hooks, self.id = hooks, next(Handle._ids)
-        hooks[self.id] = fn
-
-    def remove(self) -> None:
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> Handle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
-
-
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: adds the gradient to `.grad`."""
 
@@ -140,8 +123,8 @@ class AccumulateGrad(Node):
     def __init__(self, variable: Any) -> None:
         super().__init__((), ())
         self._variable = weakref.ref(variable)
-        self.tensor_hooks: dict | None = None
-        self.post_hooks: dict | None = None
+        self.tensor_hooks: OrderedDict | None = None
+        self.post_hooks: OrderedDict | None = None
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"

@@ -57,8 +57,7 @@ def _use_grad_for_differentiable(step: Callable) -> Callable:
 
 
 def _add(registry: Any, hook: Callable, prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(registry)
-    registry[handle.id] = hook
+    handle = RemovableHandle.to(registry, hook)
     if prepend:
         registry.move_to_end(handle.id, last=False)
     return handle
