@@ -3,10 +3,12 @@
 Room: base; the standard library only. The environment is read once, at import, into plain module
 attributes, so that reading a switch on a hot path costs one attribute look-up. Read them as
 `config.eager` (not `from ... import eager`), so that `override` is seen. `docs/configuration.md`
-is this module's output: `python -m bital.base.config > docs/configuration.md`.
+is this module's output: `python -m bital.base.config > docs/configuration.md`, its Korean twin
+`python -m bital.base.config ko > docs/configuration.ko.md`.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
@@ -21,15 +23,18 @@ class Switch(NamedTuple):
     kind: str
     default: str
     help: str
+    korean: str
 
 
 SWITCHES: list[Switch] = []
 
 
-def _declare(name: str, parser: tuple[str, Callable[[str], T]], default: str, help: str) -> T:
+def _declare(
+    name: str, parser: tuple[str, Callable[[str], T]], default: str, help: str, korean: str
+) -> T:
     """List the switch and return its value; ValueError when the environment's cannot be read."""
     kind, parse = parser
-    SWITCHES.append(Switch(name, kind, default, help))
+    SWITCHES.append(Switch(name, kind, default, help, korean))
     text = os.environ.get(name, "").strip() or default
     try:
         return parse(text)
@@ -69,30 +74,36 @@ log: frozenset[str] = _declare(
     "",
     "Print to stderr what happens: `trace` prints each recorded trace, where it was cut and why; "
     "`plan` prints how each trace was run and whether its plan was known.",
+    "무슨 일이 일어나는지 표준 오류로 출력합니다. `trace`는 기록된 트레이스와 끊긴 곳, 그 이유를, "
+    "`plan`은 트레이스를 어떻게 실행했는지와 플랜이 이미 있었는지를 보여 줍니다.",
 )
 eager: bool = _declare(
     "BITAL_EAGER",
     _FLAG,
     "0",
     "Run every operation at once instead of recording it. The results are the same bits.",
+    "연산을 기록하지 않고 바로 실행합니다. 결과는 비트까지 같습니다.",
 )
 trace_max_ops: int = _declare(
     "BITAL_TRACE_MAX_OPS",
     _COUNT,
     "10000",
     "Cut a trace when it has recorded this many operations.",
+    "연산이 이만큼 기록되면 트레이스를 끊습니다.",
 )
 trace_max_bytes: int = _declare(
     "BITAL_TRACE_MAX_BYTES",
     _COUNT,
     str(256 * 1024 * 1024),
     "Cut a trace when its pending results would take this many bytes.",
+    "아직 계산하지 않은 결과가 이만큼의 바이트에 이르면 트레이스를 끊습니다.",
 )
 plan_cache: int = _declare(
     "BITAL_PLAN_CACHE",
     _COUNT,
     "512",
-    "How many plans are kept; beyond it the least recently used is forgotten.",
+    "How many plans are kept; beyond it those not used for longest are forgotten.",
+    "보관하는 플랜의 수입니다. 넘으면 가장 오래 쓰지 않은 것부터 잊습니다.",
 )
 
 
@@ -101,7 +112,7 @@ def override(**values: object) -> Iterator[None]:
     """Give switches other values inside a `with` block: `with config.override(eager=True):`.
 
     The names are this module's attributes (`log`, `eager`, `trace_max_ops`, ...); AttributeError
-    for any other. The change is seen by every thread.
+    for any other. The change is seen by every thread, by `eager` and the bounds from the next cut on.
     """
     settings = globals()
     known = {switch.name.removeprefix("BITAL_").lower() for switch in SWITCHES}
@@ -116,22 +127,37 @@ def override(**values: object) -> Iterator[None]:
         settings.update(saved)
 
 
-def document() -> str:
-    """The text of `docs/configuration.md`: one section for each switch."""
-    head = (
-        "# Configuration\n\n"
-        "bital reads these environment variables once, when it is imported. "
-        "None is needed for ordinary use.\n"
-    )
+def document(language: str = "en") -> str:
+    """The text of `docs/configuration.md`, or of its Korean twin: one section for each switch."""
+    if language == "ko":
+        head = (
+            "# 설정\n\n"
+            "bital은 다음 환경 변수를 불러올 때 한 번 읽습니다. 보통은 아무것도 필요하지 않습니다.\n"
+        )
+        takes, empty = "값: {kind}, 기본값: ", "없음.\n"
+    else:
+        head = (
+            "# Configuration\n\n"
+            "bital reads these environment variables once, when it is imported. "
+            "None is needed for ordinary use.\n"
+        )
+        takes, empty = "Takes {kind}; default: ", "empty.\n"
     sections = (
         f"\n## `{switch.name}`\n\n"
-        f"{switch.help}\n\n"
-        f"Takes {switch.kind}; default: "
-        + (f"`{switch.default}`.\n" if switch.default else "empty.\n")
+        f"{switch.korean if language == 'ko' else switch.help}\n\n"
+        + takes.format(kind=_KOREAN_KINDS[switch.kind] if language == "ko" else switch.kind)
+        + (f"`{switch.default}`.\n" if switch.default else empty)
         for switch in SWITCHES
     )
     return head + "".join(sections)
 
 
+_KOREAN_KINDS = {
+    "0 or 1": "0 또는 1",
+    "a positive integer": "양의 정수",
+    "a comma list of trace, plan": "쉼표로 나눈 목록 (trace, plan)",
+}
+
+
 if __name__ == "__main__":
-    print(document(), end="")
+    print(document(*sys.argv[1:2]), end="")

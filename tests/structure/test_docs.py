@@ -32,8 +32,10 @@ def test_docstring_examples(name, torch):
 
 
 def test_configuration_is_documented():
-    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert text == config.document(), "run: python -m bital.base.config > docs/configuration.md"
+    for language, name in (("en", "configuration.md"), ("ko", "configuration.ko.md")):
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        command = f"python -m bital.base.config {language} > docs/{name}"
+        assert text == config.document(language), f"run: {command}"
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
