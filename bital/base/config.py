@@ -112,7 +112,8 @@ def override(**values: object) -> Iterator[None]:
     """Give switches other values inside a `with` block: `with config.override(eager=True):`.
 
     The names are this module's attributes (`log`, `eager`, `trace_max_ops`, ...); AttributeError
-    for any other. The change is seen by every thread, by `eager` and the bounds from the next cut on.
+    for any other. The change is seen by every thread; `eager` and the bounds hold from the next
+    cut on.
     """
     settings = globals()
     known = {switch.name.removeprefix("BITAL_").lower() for switch in SWITCHES}
@@ -132,7 +133,8 @@ def document(language: str = "en") -> str:
     if language == "ko":
         head = (
             "# 설정\n\n"
-            "bital은 다음 환경 변수를 불러올 때 한 번 읽습니다. 보통은 아무것도 필요하지 않습니다.\n"
+            "bital은 다음 환경 변수를 불러올 때 한 번 읽습니다. "
+            "보통은 아무것도 필요하지 않습니다.\n"
         )
         takes, empty = "값: {kind}, 기본값: ", "없음.\n"
     else:
