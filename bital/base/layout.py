@@ -6,36 +6,33 @@ Room: base; the standard library only.
 from __future__ import annotations
 
 
-class layout:
+class _Named:
+    """One of a few constants of `torch`, shown and pickled by its name."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self._name}"
+
+    def __reduce__(self) -> str:
+        return self._name
+
+
+class layout(_Named):
     """How a tensor stores its elements; bital has `torch.strided` only."""
 
-    __slots__ = ("_name",)
+    __slots__ = ()
     __module__ = "torch"
 
-    def __init__(self, name: str) -> None:
-        self._name = name
 
-    def __repr__(self) -> str:
-        return f"torch.{self._name}"
-
-    def __reduce__(self) -> str:
-        return self._name
-
-
-class memory_format:
+class memory_format(_Named):
     """In which order a tensor's axes lie in memory."""
 
-    __slots__ = ("_name",)
+    __slots__ = ()
     __module__ = "torch"
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"torch.{self._name}"
-
-    def __reduce__(self) -> str:
-        return self._name
 
 
 strided = layout("strided")

@@ -214,6 +214,36 @@ logaddexp2 = of_two_tensors(
 )
 
 
+def of_either(
+    name: str, impl: Callable, vjp: tuple | None, by_number: Callable | None, grad_fn: str,
+    options: dict,
+) -> Callable:  # fmt: skip
+    """A function of two arguments, either a number; `by_number` is the rule where the second is."""
+    by_second = None if vjp is None else vjp[1]
+    both = binary(binary_op(name, impl, vjp, grad_fn=f"{grad_fn}0", **options))
+    from_number = with_scalar(
+        scalar_op(
+            f"{name}_from_scalar", impl, by_second, reverse=True, inputs=("other",),
+            scalar="self", grad_fn=f"{grad_fn}1", **options,
+        )
+    )  # fmt: skip
+    of_number = with_scalar(
+        scalar_op(
+            f"{name}_scalar", impl, by_number, scalar="other", grad_fn=f"{grad_fn}2", **options
+        )
+    )
+
+    def fn(input: Any, other: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            number = number_of(input, name, "input", 1)
+            return from_number(check_tensor(other, name, "other", 2), number)
+        if isinstance(other, Tensor):
+            return both(input, other)
+        return of_number(input, number_of(other, name))
+
+    return fn
+
+
 def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
     """x * log(y + shift), 0 where x is 0 unless y is NaN: either may be a number."""
     gate = masked_op(
@@ -241,28 +271,7 @@ def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
     def by_y(g: Tensor, self: Any, other: Tensor) -> Tensor:
         return g * self / (other + shift if shift else other)
 
-    both = binary(binary_op(name, impl, (by_x, by_y), grad_fn=f"{grad_fn}0", **options))
-    first = with_scalar(
-        scalar_op(
-            f"{name}_from_scalar", impl, by_y, reverse=True, inputs=("other",), scalar="self",
-            grad_fn=f"{grad_fn}1", **options,
-        )
-    )  # fmt: skip
-    second = with_scalar(
-        scalar_op(
-            f"{name}_scalar", impl, by_x_number, scalar="other", grad_fn=f"{grad_fn}2", **options
-        )
-    )
-
-    def fn(input: Any, other: Any) -> Tensor:
-        if not isinstance(input, Tensor):
-            number = number_of(input, name, "input", 1)
-            return first(check_tensor(other, name, "other", 2), number)
-        if isinstance(other, Tensor):
-            return both(input, other)
-        return second(input, number_of(other, name))
-
-    return fn
+    return of_either(name, impl, (by_x, by_y), by_x_number, grad_fn, options)
 
 
 _xlogy = _x_times_log("xlogy", "log", "XlogyBackward", 0)

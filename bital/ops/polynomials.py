@@ -9,18 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.dtype import COMPLEX
-from bital.ops.api import NAMESPACES, check_tensor, public
-from bital.ops.binary import of_two_tensors
+from bital.ops.api import NAMESPACES, public
+from bital.ops.binary import of_either, of_two_tensors
 from bital.ops.family import (
     HALF,
     ONLY_FLOATS,
     binary_op,
     not_implemented,
-    number_of,
-    scalar_op,
 )
 from bital.ops.special import lgamma
-from bital.tensor.dispatch import binary, with_scalar
 from bital.tensor.tensor import Tensor
 
 
@@ -62,28 +59,8 @@ for _name, _fn, _sign in (("igamma", "gammainc", 1), ("igammac", "gammaincc", -1
 def _of_two(name: str, impl: Callable, doc: str, vjp: tuple | None, grad_fn: str) -> None:
     """torch.special.name(input, other), of which one may be a number."""
     options: dict = {"kind": "float", "refuse": (COMPLEX, HALF), "kernel": f"{name}_cpu"}
-    first_vjp, second_vjp = vjp or (None, None)
-    both = binary(binary_op(name, impl, vjp, grad_fn=f"{grad_fn}0", **options))
-    from_number = with_scalar(
-        scalar_op(
-            f"{name}_from_scalar", impl, second_vjp, reverse=True, inputs=("other",),
-            scalar="self", grad_fn=f"{grad_fn}1", **options,
-        )
-    )  # fmt: skip
-    of_number = with_scalar(
-        scalar_op(
-            f"{name}_scalar", impl, first_vjp, scalar="other", grad_fn=f"{grad_fn}2", **options
-        )
-    )
-
-    def fn(input: Any, other: Any) -> Tensor:
-        if not isinstance(input, Tensor):
-            number = number_of(input, name, "input", 1)
-            return from_number(check_tensor(other, name, "other", 2), number)
-        if isinstance(other, Tensor):
-            return both(input, other)
-        return of_number(input, number_of(other, name))
-
+    by_first = None if vjp is None else vjp[0]
+    fn = of_either(name, impl, vjp, by_first, grad_fn, options)
     fn.__doc__ = doc
     public("special", name=name, method=False, out=True)(fn)
 

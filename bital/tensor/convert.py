@@ -7,7 +7,6 @@ from then on operations on it run at once, so that both sides see each other's w
 from __future__ import annotations
 
 import copy
-import numbers
 from typing import Any
 
 import numpy as np
@@ -259,11 +258,6 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
 def data_ptr(self: Tensor) -> int:
     """The address of the first element; the memory counts as shared from now on."""
     return shared_array(self).ctypes.data
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a Python or NumPy number."""
-    return isinstance(value, (numbers.Number, np.generic))
 
 
 for _method in (
