@@ -31,6 +31,7 @@ from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
     Tensor,
+    array_of,
     edge_of,
     read,
     refuse_part,
@@ -405,12 +406,14 @@ _OVERLAP = (
 
 def _before_writing(t: Tensor) -> Tensor:
     """t as it is now, for the node of an in-place operation to keep."""
-    before = window(Storage(t._storage.value), t._meta, t._view)
+    value, view = t._storage.value, t._view
+    if value.shared:  # memory that others see is written to at once, so its elements are copied
+        value, view = Value(t._meta, None, array_of(t).copy(order="C")), None
+    before = window(Storage(value), t._meta, view)
     before._storage.version = t._storage.version
     before._edge = edge_of(t)
-    if t._view is not None:
-        v = t._view
-        before._view = View(v.offset, v.strides)
+    if view is not None:
+        before._view = View(view.offset, view.strides)
     return before
 
 
