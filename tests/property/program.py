@@ -215,8 +215,9 @@ class Program:
                    f".narrow({d}, 0, {max(n - 1, 0)})", f".select({d}, {max(n - 1, 0)})",
                    f".reshape({count}, 1)", f".view(1, {count})", f".unfold({d}, 2, 1)",
                    ".diagonal()", ".detach()", ".t()", f".permute({backwards})",
-                   f".flip({d})", f".movedim({d}, {e})",
-                   f".as_strided(({min(count, 2)},), (1,))", ".data"]  # fmt: skip
+                   f".flip({d})", f".movedim({d}, {e})", ".data"]  # fmt: skip
+        if self.side.names[name].is_contiguous():  # else it may reach what the tensor has not
+            choices.append(f".as_strided(({min(count, 2)},), (1,))")
         if self.quirks:
             choices += [f".chunk(2, {d})[0]", ".unbind()[0]"]
         return f"{self.name()} = {name}{self.pick(choices)}"
