@@ -36,8 +36,9 @@ class Side:
             self.error = error
             if ".backward(" in line:  # which leaves it had reached before it failed is left open
                 for name in self.tensors():
-                    if self.names[name].is_leaf:
-                        self.names[name].grad = None
+                    with contextlib.suppress(RuntimeError):  # views that refuse to be asked
+                        if self.names[name].is_leaf:
+                            self.names[name].grad = None
             return builtin.__name__
         self.error = None
         if line.endswith(".grad"):
