@@ -25,7 +25,7 @@ from bital.ops.family import (
 )
 from bital.ops.rounding import abs as abs_
 from bital.ops.unary import sigmoid, tanh
-from bital.tensor.dispatch import apply, inplace, unary
+from bital.tensor.dispatch import apply, binary, inplace, unary
 from bital.tensor.tensor import Tensor
 
 _NO_COMPLEX = (COMPLEX, NotImplementedError, "clamp is not supported for complex types")
@@ -41,15 +41,20 @@ def _relu_impl(xp: Any, x: Any, out: Any = None) -> Any:
 
 
 #: the gradient of relu: g but where the result is 0
-_RELU_BACKWARD = masked_op(
-    "relu_backward", lambda xp, result: xp.less_equal(result, 0), ("result",), blocks=True,
-    second=True,
-)  # fmt: skip
+_relu_backward = binary(
+    masked_op(
+        "relu_backward",
+        lambda xp, result: xp.less_equal(result, 0),
+        ("result",),
+        blocks=True,
+        second=True,
+    )
+)
 _relu = unary(
     unary_op(
         "relu",
         _relu_impl,
-        lambda g, out: apply(_RELU_BACKWARD, (g, out)),
+        lambda g, out: _relu_backward(g, out),
         kind="promote",
         refuse=(
             (BOOL, RuntimeError, "Boolean inputs not supported for relu"), _NO_COMPLEX, UNSIGNED

@@ -54,10 +54,31 @@ reciprocal = unary_function(
 )
 
 
+def _twice_impl(xp: Any, g: Any, x: Any) -> Any:
+    out = xp.multiply(x, 2)
+    return xp.multiply(g, out, out=out) if out.ndim else g * out
+
+
+#: g times 2 x, the gradient of a square, in one instruction
+_twice = binary(
+    Op(
+        "square_backward",
+        elementwise_rule("promote"),
+        _twice_impl,
+        inputs=("g", "x"),
+        vjp=(lambda h, x: _twice(h, x), lambda h, g: _twice(h, g)),
+        grad_fn="MulBackward0",
+        elementwise=True,
+    )
+)
+
+
 def _pow_vjp(g: Tensor, x: Tensor, exponent: Any) -> Tensor:
     """The gradient of x ** exponent by x, for a number: 0 for exponent 0, also where x is 0."""
     if exponent == 0:
         return zeros_for(g)
+    if exponent == 2 and x._meta.dtype.category == FLOAT:
+        return _twice(g, x)
     slope = x if exponent == 2 else pow(x, exponent - 1)
     return g * conj(slope if exponent == 1 else slope * exponent)
 
