@@ -103,7 +103,9 @@ class Run:
                 node.release()
             for edge, each, meta in zip(node.edges, grads, node.metas):
                 if edge is not None and each is not None:
-                    send(edge, each if each._meta is meta else fit(each, meta, node))
+                    if each._meta is not meta:
+                        each = fit(each, meta, node)
+                    send(edge, each)
         self.finish_leaves()
 
     def leads_on(self, node: Node) -> bool:

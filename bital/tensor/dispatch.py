@@ -323,7 +323,12 @@ def binary_with(op: Op) -> Callable[[Tensor, Tensor, tuple], Tensor]:
         x = a._storage.value if a._view is None else read(a, trace)
         y = b._storage.value if b._view is None else read(b, trace)
         out = wrap(record(trace, spec, x, y), spec.out)
-        return differentiable(trace, spec, (a, b), out) if trace.grad else out
+        if not trace.grad:
+            return out
+        first = a._edge if a._view is None else edge_of(a)
+        second = b._edge if b._view is None else edge_of(b)
+        wanted = (first is not None) + 2 * (second is not None)
+        return attach(trace, spec, (first, second), wanted, (a, b), out) if wanted else out
 
     return call
 
