@@ -38,7 +38,8 @@ _constants: dict[tuple, Value] = {}
 
 def constant_value(meta: Meta, number: Any) -> Value:
     """A ready value of one number, without memory of its own."""
-    key = (meta, number.__class__, number)
+    # by their text, since 0.0 and -0.0 are equal; whole numbers, the usual ones, are told by value
+    key = (meta, number.__class__, number if number.__class__ is int else repr(number))
     value = _constants.get(key)
     if value is None:
         if len(_constants) >= 256:

@@ -75,10 +75,6 @@ class PlanCache:
             plan.used = self.hits
             self.plans[key] = plan
 
-    def clear(self) -> None:
-        with self.lock:
-            self.plans.clear()
-
 
 cache = PlanCache()
 
