@@ -21,7 +21,8 @@ from bital.ops.create import constant_value
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.tensor import Tensor, read, strides_of, wrap
+from bital.tensor.node import hooks as nodes
+from bital.tensor.tensor import Tensor, edge_of, read, strides_of, wrap
 
 
 class Run:
@@ -299,6 +300,21 @@ def backward(
     return run.captured
 
 
+def descend(
+    results: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """The gradients of `inputs`, with a graph of their own; for rules that are compositions."""
+    pairs = [(edge_of(r), g) for r, g in zip(results, grads) if g is not None]
+    return backward(
+        [edge for edge, _ in pairs],
+        [g for _, g in pairs],  # type: ignore[misc]
+        keep_graph=True,
+        create_graph=True,
+        inputs=[edge_of(t) for t in inputs],
+        accumulate_grad=False,
+    )
+
+
 def _restrict(run: Run, roots: Sequence[Any], inputs: Sequence[Any]) -> None:
     """Find the nodes on the ways from roots to inputs, and where to capture."""
     run.captured = [None] * len(inputs)
@@ -335,3 +351,4 @@ class _Hooks:
 
 
 hooks = _Hooks()
+nodes.descend = descend

@@ -67,6 +67,8 @@ class Spec:
 
 #: where a name that a vjp asks for comes from
 INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
+#: in place of an input's index: the rule gives the gradients of all inputs
+TOGETHER = -1
 
 
 class Vjp:
@@ -75,6 +77,7 @@ class Vjp:
     `saves` lists the tensors a node keeps for it, (INPUT, i) or (OUTPUT, k); `parts` holds per
     wanted input its index, its rule, and where each of the rule's arguments comes from. `once`
     says that backward uses up what the node keeps, be it a number that PyTorch keeps as a tensor.
+    A rule for all inputs together has the index TOGETHER.
     """
 
     __slots__ = ("saves", "parts", "keeps_output", "once")
@@ -82,8 +85,8 @@ class Vjp:
     def __init__(self, op: Op, wanted: list[int]) -> None:
         saves: list[tuple[int, Any]] = []
         parts = []
-        for i in wanted:
-            rule = op.vjp[i] if i < len(op.vjp) else op.vjp[-1]
+        for i in (TOGETHER,) if callable(op.vjp) else wanted:
+            rule = op.vjp if callable(op.vjp) else op.vjp[min(i, len(op.vjp) - 1)]
             if rule is None:
                 continue
             places = [op.locate(n) for n in list(inspect.signature(rule).parameters)[1:]]
@@ -107,6 +110,7 @@ class Op:
     vjp       per input a function (g, *names) -> gradient, or None where there is none; names are
               those of inputs, params, attributes, `out` (or `out0`, `out1`…), or an input's name
               with `_shape` or `_meta`. For several results g is a tuple with None for absent ones.
+              One function instead of a tuple of them gives the gradients of all inputs, in order.
     grad_fn   PyTorch's name of the node, "AddBackward0"
     elementwise  results follow their operands' memory order, as PyTorch's TensorIterator does
     out       "any": impl takes out=, which may be any operand of the result's meta; "first": impl
@@ -133,7 +137,7 @@ class Op:
         *,
         inputs: tuple[str, ...] = ("x",),
         params: tuple[str, ...] = (),
-        vjp: tuple[Callable | None, ...] = (),
+        vjp: tuple[Callable | None, ...] | Callable = (),
         grad_fn: str | None = None,
         elementwise: bool = False,
         out: str | None = None,

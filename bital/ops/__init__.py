@@ -47,6 +47,7 @@ from bital.ops import (
     power,
     products,
     random,
+    recurrent,
     reduce,
     resize,
     rounding,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.errors import Unsupported
-from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, Op, Spec, Vjp
+from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
 from bital.ir.trace import user_line
 from bital.tensor.handle import RemovableHandle
 
@@ -264,6 +264,7 @@ class _Hooks:
     snapshot: Callable  # tensors -> their values, for anomaly detection
     zeros: Callable  # meta -> tensor
     rebase: Callable  # tensor, edge: the tensor was written in place
+    descend: Callable  # results, their gradients, inputs -> gradients that have a graph
 
     def set(self, **changes: Any) -> None:
         """Change `pack` or `keep_lines`."""
@@ -313,9 +314,12 @@ def _written_out(vjp: Vjp) -> dict[str, Callable]:
         check = f"saved[{2 * k + 1}] is None or s{k}._storage.version != saved[{2 * k + 1}]"
         lines.append(f"    {f'if {check}: ' if kind == INPUT else ''}s{k} = node.unpack({k})")
     for i, rule, places in vjp.parts:
-        names[f"rule{i}"] = rule
+        names["rule" if i == TOGETHER else f"rule{i}"] = rule
         args = ["g"] + [_place(vjp, kind, where) for kind, where in places]
-        lines.append(f"    grads[{i}] = rule{i}({', '.join(args)})")
+        call = f"({', '.join(args)})"
+        lines.append(
+            f"    grads = rule{call}" if i == TOGETHER else f"    grads[{i}] = rule{i}{call}"
+        )
     lines.append("    return grads")
     exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
     return {name: names[name] for name in ("__init__", "apply")}

@@ -1,6 +1,7 @@
 """`torch.nn.utils`: gradients kept within bounds, parameters as vectors."""
 
 from bital.base.errors import missing_attribute
+from bital.torch.nn.utils import rnn as rnn
 from bital.torch.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,

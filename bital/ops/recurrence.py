@@ -1,0 +1,363 @@
+"""Recurrent layers as primitives: a whole sequence is one instruction, and so is its gradient.
+
+Room: ops. The rows of all time steps lie one after another, (rows, gates): those of a time step
+belong to the first sequences of the batch, as in packed sequences. What the layer's input gives
+to the gates comes ready, as one product of all rows; here is what depends on the step before.
+Formulas: PyTorch's documentation of torch.nn.RNN, LSTM and GRU; gradients by the chain rule.
+Second derivatives come from the composition of public operators in `composed`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.base.dtype import BOOL, COMPLEX, INT
+from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op, like
+from bital.ir.trace import local
+from bital.ops.create import constant
+from bital.ops.family import check_dtype
+from bital.ops.join import cat
+from bital.ops.loss import with_names
+from bital.ops.norm import wide
+from bital.tensor.dispatch import apply
+from bital.tensor.node import hooks
+from bital.tensor.tensor import Tensor, edge_of
+
+#: (first row, how many sequences) of every time step, in the order in which they are taken
+Steps = tuple[tuple[int, int], ...]
+
+
+@functools.lru_cache(256)
+def steps_of(sizes: tuple[int, ...], reverse: bool) -> Steps:
+    """The steps of sequences of which `sizes[t]` reach time step t."""
+    steps, first = [], 0
+    for n in sizes:
+        steps.append((first, n))
+        first += n
+    return tuple(steps[::-1] if reverse else steps)
+
+
+class Recurrence:
+    """The operators of one kind of recurrent layer.
+
+    states    names of what is handed from step to step: "h", or "h" and "c"
+    weights   names of the operands that every step uses
+    reserve   how many arrays (rows, k hidden) `forward` gives for `backward`, by their k
+    forward   (x, *states, *weights, steps) -> (out, *last states, *reserve)
+    backward  (*gradients of out and last states, *states, *weights, out, *reserve, steps)
+              -> gradients of x, states and weights
+    cell      (x, *states, *weights) -> states, of public operators, for one step
+    """
+
+    def __init__(
+        self,
+        name: str,
+        states: tuple[str, ...],
+        weights: tuple[str, ...],
+        reserve: tuple[int, ...],
+        forward: Callable,
+        backward: Callable,
+        cell: Callable,
+    ) -> None:
+        self.states, self.reserve, self.cell = len(states), reserve, cell
+        inputs = ("x", *states, *weights)
+        kept = ["out0", *[f"out{1 + len(states) + k}" for k in range(len(reserve))]]
+        self.forward = Op(
+            name, self._rule, _in_single(forward), inputs=inputs,
+            vjp=with_names(self._vjp, *inputs, *kept, "steps"), grad_fn="StackBackward0",
+        )  # fmt: skip
+        self.backward = Op(
+            f"{name}_backward", self._backward_rule, _in_single(backward),
+            inputs=("g", *[f"g_{s}" for s in states], *inputs[1:], *kept),
+        )  # fmt: skip
+
+    def __call__(self, tensors: tuple[Tensor, ...], steps: Steps) -> tuple:
+        """(out, *last states) of x (rows, gates), states (batch, H) and weights."""
+        return apply(self.forward, tensors, (steps,))[: 1 + self.states]
+
+    def _rule(self, x: Meta, *given: Any) -> tuple[tuple, dict]:
+        *metas, steps = given
+        check_dtype(x.dtype, (BOOL, INT, COMPLEX), "rnn_cpu")
+        for m in metas:
+            if m.dtype is not x.dtype:
+                raise RuntimeError(
+                    f"mat1 and mat2 must have the same dtype, but got {m.dtype.legacy_name} and "
+                    f"{x.dtype.legacy_name}"
+                )
+        self._check_sizes(x, metas, steps)
+        states = metas[: self.states]
+        out = like(x, (x.shape[0], states[0].shape[1]))
+        kept = [like(x, (x.shape[0], k * states[-1].shape[1])) for k in self.reserve]
+        return (out, *states, *kept), {"steps": steps}
+
+    def _check_sizes(self, x: Meta, metas: list[Meta], steps: Steps) -> None:
+        batch = max(n for _, n in steps)
+        w = metas[self.states]
+        for state in metas[: self.states]:
+            if state.ndim != 2 or state.shape[0] != batch:
+                raise RuntimeError(
+                    f"Expected hidden size [{batch}, {w.shape[1]}] for each layer, got "
+                    f"{list(state.shape)}"
+                )
+        h = metas[0]
+        if x.shape[1] != w.shape[0] or h.shape[1] != w.shape[1]:
+            raise RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({batch}x{h.shape[1]} and "
+                f"{w.shape[1]}x{w.shape[0]})"
+            )
+
+    def _backward_rule(self, g: Meta, *given: Any) -> tuple[tuple, dict]:
+        *metas, steps = given
+        inputs = metas[self.states : len(metas) - len(self.reserve) - 1]
+        gates = inputs[self.states].shape[0]
+        return (meta_of((g.shape[0], gates), g.dtype, g.device), *inputs), {"steps": steps}
+
+    def _vjp(self, g: tuple, *saved: Any) -> Any:
+        *tensors, steps = saved
+        count = len(tensors) - len(self.reserve) - 1
+        inputs, kept = tensors[:count], tensors[count:]
+        seeds = g[: 1 + self.states]
+        if local.trace.grad:
+            return self._composed_vjp(seeds, inputs, steps)
+        results = (kept[0], *inputs[1 : 1 + self.states])
+        seeds = tuple([constant(t._meta, 0) if s is None else s for s, t in zip(seeds, results)])
+        operands = (*seeds, *inputs[1:], *[t.detach() for t in kept])
+        return apply(self.backward, operands, (steps,))
+
+    def _composed_vjp(self, g: tuple, inputs: list, steps: Steps) -> list:
+        """The same of public operators, which have derivatives themselves."""
+        copies = [t.view(t._meta.shape) for t in inputs]
+        wanted = [k for k, t in enumerate(copies) if edge_of(t) is not None]
+        results = self.composed(copies, steps)
+        found = iter(hooks.descend(results, g, [copies[k] for k in wanted]))
+        return [next(found) if k in wanted else None for k in range(len(inputs))]
+
+    def composed(self, tensors: list[Any], steps: Steps) -> tuple:
+        """What the layer means: the cell, step after step."""
+        x, states, weights = tensors[0], tensors[1 : 1 + self.states], tensors[1 + self.states :]
+        outs = {}
+        for s, n in steps:
+            new = self.cell(x[s : s + n], *[t[:n] for t in states], *weights)
+            outs[s] = new[0]
+            states = [cat([a, t[n:]]) for a, t in zip(new, states)]
+        return cat([outs[s] for s, _ in sorted(steps)]), *states
+
+
+def _in_single(fn: Callable) -> Callable:
+    """An implementation whose half-precision operands are computed on in float32, rounded once."""
+
+    def impl(xp: Any, *arrays: Any, steps: Steps) -> tuple:
+        kind = arrays[0].dtype
+        results = fn(*[wide(a) for a in arrays], steps)
+        return tuple([r.astype(kind, copy=False) for r in results])
+
+    return impl
+
+
+def _before(first: Any, rows: Any, steps: Steps) -> Any:
+    """What the state was before every step: `first` (batch, H), then `rows` (rows, H)."""
+    out = np.empty_like(rows)
+    state = first.copy()
+    for s, n in steps:
+        out[s : s + n] = state[:n]
+        state[:n] = rows[s : s + n]
+    return out
+
+
+def _logistic(minus_x: Any) -> None:
+    """1 / (1 + exp(-x)), over -x."""
+    np.exp(minus_x, out=minus_x)
+    minus_x += 1
+    np.reciprocal(minus_x, out=minus_x)
+
+
+# ---- Elman's network: h' = f(x + W h)
+
+
+def _elman_forward(step: Callable) -> Callable:
+    def forward(x: Any, h: Any, w: Any, steps: Steps) -> tuple:
+        h, out, turned = h.copy(), np.empty((len(x), h.shape[1]), x.dtype), w.T
+        for s, n in steps:
+            row = np.matmul(h[:n], turned, out=out[s : s + n])
+            row += x[s : s + n]
+            h[:n] = step(row, row)
+        return out, h
+
+    return forward
+
+
+def _elman_backward(slope: Callable) -> Callable:
+    def backward(g: Any, g_h: Any, h: Any, w: Any, out: Any, steps: Steps) -> tuple:
+        dx, dh = slope(out), g_h.copy()  # the slopes become, row by row, the gradients of x
+        for s, n in reversed(steps):
+            part, row = dh[:n], dx[s : s + n]
+            part += g[s : s + n]
+            row *= part
+            np.matmul(row, w, out=part)
+        return dx, dh, dx.T @ _before(h, out, steps)
+
+    return backward
+
+
+def _elman(name: str, step: Callable, slope: Callable, cell: Callable) -> Recurrence:
+    return Recurrence(
+        f"rnn_{name}", ("h",), ("w",), (), _elman_forward(step), _elman_backward(slope),
+        lambda x, h, w: (cell(x + h @ w.t()),),
+    )  # fmt: skip
+
+
+RNN_TANH = _elman("tanh", np.tanh, lambda out: 1 - out * out, lambda z: z.tanh())
+RNN_RELU = _elman(
+    "relu",
+    lambda z, out: np.maximum(z, 0, out=out),
+    lambda out: (out > 0).astype(out.dtype),
+    lambda z: z.relu(),
+)
+
+
+# ---- LSTM: i, f, g, o of x + W h; c' = f c + i g; h' = o tanh(c'), perhaps projected
+
+
+def _signed(gates: Any) -> Any:
+    """Gates i, f, g, o along the first axis as -i, -f, -o, g: one call serves the logistic ones."""
+    n = len(gates) // 4
+    out = np.empty_like(gates)
+    np.negative(gates[: 2 * n], out=out[: 2 * n])
+    np.negative(gates[3 * n :], out=out[2 * n : 3 * n])
+    out[3 * n :] = gates[2 * n : 3 * n]
+    return out
+
+
+def _lstm_forward(x: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
+    *p, steps = rest
+    size = c.shape[1]
+    gates, turned = _signed(x.T).T, _signed(w).T
+    out = np.empty((len(x), h.shape[1]), x.dtype)
+    cells, bent = np.empty((len(x), size), x.dtype), np.empty((len(x), size), x.dtype)
+    h, c, product = h.copy(), c.copy(), np.empty((len(c), 4 * size), x.dtype)
+    for s, n in steps:
+        a, cell, tanh = gates[s : s + n], c[:n], bent[s : s + n]
+        a += np.matmul(h[:n], turned, out=product[:n])
+        _logistic(a[:, : 3 * size])
+        g = a[:, 3 * size :]
+        np.tanh(g, out=g)
+        cell *= a[:, size : 2 * size]
+        cell += np.multiply(a[:, :size], g, out=tanh)
+        cells[s : s + n] = cell
+        np.tanh(cell, out=tanh)
+        o, new = a[:, 2 * size : 3 * size], out[s : s + n]
+        if p:
+            np.matmul(o * tanh, p[0].T, out=new)
+        else:
+            np.multiply(o, tanh, out=new)
+        h[:n] = new
+    return out, h, c, gates, cells, bent
+
+
+def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
+    *p, out, gates, cells, bent, steps = rest
+    size = c.shape[1]
+    i, f, o, new = (gates[:, k * size : (k + 1) * size] for k in range(4))
+    dx = np.empty_like(gates)
+    slopes = dx.reshape(len(dx), 4, size)  # by c' of i, f and g, and by h' of o
+    np.multiply(new * i, 1 - i, out=slopes[:, 0])
+    np.multiply(_before(c, cells, steps) * f, 1 - f, out=slopes[:, 1])
+    np.multiply(i, 1 - new * new, out=slopes[:, 2])
+    np.multiply(bent * o, 1 - o, out=slopes[:, 3])
+    through = o * (1 - bent * bent)  # from h' to c'
+    dh, dc = g_h.copy(), g_c.copy()
+    sent = np.empty_like(out) if p else None
+    for s, n in reversed(steps):
+        part, cell, rows = dh[:n], dc[:n], slopes[s : s + n]
+        part += g[s : s + n]
+        full = part
+        if sent is not None:
+            sent[s : s + n] = part
+            full = np.matmul(part, p[0])
+        cell += full * through[s : s + n]
+        rows[:, :3] *= cell[:, None]
+        rows[:, 3] *= full
+        cell *= f[s : s + n]
+        np.matmul(dx[s : s + n], w, out=part)
+    weights = (dx.T @ _before(h, out, steps),)
+    if sent is not None:
+        weights += (sent.T @ (o * bent),)
+    return dx, dh, dc, *weights
+
+
+def _lstm_cell(x: Any, h: Any, c: Any, w: Any, p: Any = None) -> tuple:
+    i, f, g, o = (x + h @ w.t()).chunk(4, 1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    h = o.sigmoid() * c.tanh()
+    return (h if p is None else h @ p.t()), c
+
+
+LSTM = Recurrence("lstm", ("h", "c"), ("w",), (4, 1, 1), _lstm_forward, _lstm_backward, _lstm_cell)
+LSTM_PROJECTED = Recurrence(
+    "lstm_projected", ("h", "c"), ("w", "p"), (4, 1, 1), _lstm_forward, _lstm_backward, _lstm_cell
+)
+
+
+# ---- GRU: r, z of x + W h + b; n = tanh(x_n + r (W_n h + b_n)); h' = n + z (h - n)
+
+
+def _gru_forward(x: Any, h: Any, w: Any, b: Any, steps: Steps) -> tuple:
+    size = h.shape[1]
+    out, turned = np.empty((len(x), size), x.dtype), w.T
+    kept = np.empty((len(x), 4 * size), x.dtype)  # r, z, n and what r lets through
+    h, product = h.copy(), np.empty((len(h), 3 * size), x.dtype)
+    for s, n in steps:
+        a, state, row = np.matmul(h[:n], turned, out=product[:n]), h[:n], kept[s : s + n]
+        a += b
+        both, new = row[:, : 2 * size], row[:, 2 * size : 3 * size]
+        np.add(a[:, : 2 * size], x[s : s + n, : 2 * size], out=both)
+        np.negative(both, out=both)
+        _logistic(both)
+        row[:, 3 * size :] = a[:, 2 * size :]
+        np.multiply(both[:, :size], a[:, 2 * size :], out=new)
+        new += x[s : s + n, 2 * size :]
+        np.tanh(new, out=new)
+        state -= new
+        state *= both[:, size:]
+        state += new
+        out[s : s + n] = state
+    return out, h, kept
+
+
+def _gru_backward(g: Any, g_h: Any, h: Any, w: Any, b: Any, out: Any, kept: Any, steps: Steps):
+    size = h.shape[1]
+    r, z, new, let = (kept[:, k * size : (k + 1) * size] for k in range(4))
+    before = _before(h, out, steps)
+    by_new = (1 - z) * (1 - new * new)
+    by_z = (before - new) * z * (1 - z)
+    by_r = let * r * (1 - r)
+    dh, dx = g_h.copy(), np.empty((len(out), 3 * size), out.dtype)
+    inner = np.empty_like(dx)  # by W h + b, where n's part goes through r
+    for s, n in reversed(steps):
+        part, row = dh[:n], dx[s : s + n]
+        part += g[s : s + n]
+        d_new = np.multiply(part, by_new[s : s + n], out=row[:, 2 * size :])
+        np.multiply(d_new, by_r[s : s + n], out=row[:, :size])
+        np.multiply(part, by_z[s : s + n], out=row[:, size : 2 * size])
+        rows = inner[s : s + n]
+        rows[:, : 2 * size] = row[:, : 2 * size]
+        np.multiply(d_new, r[s : s + n], out=rows[:, 2 * size :])
+        part *= z[s : s + n]
+        part += rows @ w
+    return dx, dh, inner.T @ before, inner.sum(0)
+
+
+def _gru_cell(x: Any, h: Any, w: Any, b: Any) -> tuple:
+    x_r, x_z, x_n = x.chunk(3, 1)
+    h_r, h_z, h_n = (h @ w.t() + b).chunk(3, 1)
+    z = (x_z + h_z).sigmoid()
+    n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
+    return (n + z * (h - n),)
+
+
+GRU = Recurrence("gru", ("h",), ("w", "b"), (4,), _gru_forward, _gru_backward, _gru_cell)
