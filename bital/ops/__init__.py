@@ -24,6 +24,7 @@ from bital.ops import (
     embedding_bag,
     extremes,
     facts,
+    fft,
     gated,
     gather,
     index,

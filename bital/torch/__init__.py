@@ -137,6 +137,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     autograd,
     backends,
     cuda,
+    fft,
     linalg,
     nn,
     optim,
