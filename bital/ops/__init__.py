@@ -58,9 +58,11 @@ from bital.ops import (
     sort,
     special,
     split,
+    stft,
     taper,
     unary,
     variance,
     view,
     window,
+    windows,
 )

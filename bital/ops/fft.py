@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms, `torch.fft`: of complex numbers, of real ones, and of Hermitian ones.
+"""Discrete Fourier transforms, `torch.fft`: of complex numbers, real ones, and Hermitian ones.
 
 Room: ops. Three primitives, as in PyTorch: complex to complex, real to complex and complex to
 real; their gradients are made of each other. Values come from NumPy's FFT, which computes in the
@@ -12,7 +12,7 @@ from typing import Any
 
 from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, default, dtype
 from bital.base.size import normalize_dim
-from bital.ir.meta import Meta, meta_of
+from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.create import arange

@@ -9,17 +9,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import BOOL, COMPLEX
+from bital.base.dtype import BOOL, COMPLEX, finfo
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import NAMESPACES, check_tensor, public
 from bital.ops.family import (
     HALF,
     elementwise_rule,
-    masked_op,
     unary_function,
     unary_op,
 )
+from bital.ops.mask import where
 from bital.ops.rounding import sgn
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
@@ -117,8 +117,24 @@ def _polygamma_impl(xp: Any, x: Any, *, n: int) -> Any:
 
     if n == 0:
         return _digamma_impl(xp, x)
+    if n == 1:
+        return _trigamma(xp, x)
     factor = float((-1) ** (n + 1) * math.factorial(n))
     return (special.zeta(n + 1.0, x.astype(xp.float64)) * factor).astype(x.dtype)
+
+
+def _trigamma(xp: Any, x: Any) -> Any:
+    """Reflection, six steps of the recurrence and the asymptotic series, as PyTorch sums them."""
+    low = x < 0.5
+    y = xp.where(low, 1 - x, x)
+    total = xp.zeros_like(y)
+    for _ in range(6):
+        total += 1 / (y * y)
+        y = y + 1
+    square = 1 / (y * y)
+    total += (1 + 1 / (2 * y) + square * (1 / 6 - square * (1 / 30 - square * (1 / 42)))) / y
+    sine = xp.sin(x.dtype.type(math.pi) * x)
+    return xp.where(low, x.dtype.type(math.pi**2) / (sine * sine) - total, total)
 
 
 _POLYGAMMA = Op(
@@ -181,18 +197,24 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 public("special", name="multigammaln", method=False, out=True)(lambda a, p: mvlgamma(a, p))
 
-_where_nonzero = masked_op("bessel_backward", lambda xp, x: xp.not_equal(x, 0))
+
+def _away_from_zero(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where x is not 0 to its precision, and x with a tiny number in the other places."""
+    tiny = finfo(x._meta.dtype).eps
+    away: Any = x.abs() > tiny  # type: ignore[attr-defined]
+    return away, where(away, x, tiny)
 
 
 def _i1_vjp(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
     """i0(x) - i1(x) / x, which is 1/2 at 0."""
-    return g * (i0(x) - _over(out, x))
+    away, x = _away_from_zero(x)
+    return g * where(away, i0(x) - out / x, 0.5)
 
 
-def _over(value: Tensor, x: Tensor) -> Tensor:
-    """value / x where the value vanishes at 0 with slope 1/2."""
-    at_zero = (x == 0).to(x.dtype) * 0.5  # type: ignore[attr-defined]
-    return apply(_where_nonzero, (value / x, x)) + at_zero
+def _i1e_vjp(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    """i0e(x) - i1e(x) (sign(x) + 1 / x), which is 1/2 at 0."""
+    away, x = _away_from_zero(x)
+    return g * where(away, i0e(x) - out * (sgn(x) + x.reciprocal()), 0.5)  # type: ignore[attr-defined]
 
 
 i0 = _of_torch(
@@ -208,9 +230,8 @@ i0e = _of_special(
     half=True, grad_fn="SpecialI0EBackward0",
 )  # fmt: skip
 i1e = _of_special(
-    "i1e", _scipy("i1e"), lambda g, x, out: g * (i0e(x) - out * sgn(x) - _over(out, x)),
-    "exp(-|x|) i1(x).", half=True, grad_fn="SpecialI1EBackward0",
-)  # fmt: skip
+    "i1e", _scipy("i1e"), _i1e_vjp, "exp(-|x|) i1(x).", half=True, grad_fn="SpecialI1EBackward0"
+)
 
 
 def _entr_impl(xp: Any, x: Any) -> Any:

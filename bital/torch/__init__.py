@@ -143,6 +143,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     optim,
     random,
     return_types,
+    signal,
     special,
     testing,
     utils,
