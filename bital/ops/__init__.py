@@ -37,6 +37,7 @@ from bital.ops import (
     loss,
     margin,
     mask,
+    masked,
     matmul,
     movement,
     normalize,

@@ -11,7 +11,7 @@ from bital.base.dtype import dtype, float32, float64
 from bital.base.size import broadcast_shapes
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ops.api import check_tensor, public
+from bital.ops.api import check_tensor, public, takes_out
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -62,13 +62,26 @@ _POLAR = Op(
 )  # fmt: skip
 
 
-@public(method=False, out=True)
-def complex(real: Tensor, imag: Tensor) -> Tensor:
+_complex = takes_out(lambda real, imag: apply(_COMPLEX, (real, imag)))
+
+
+@public(method=False)
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Complex numbers with the given real and imaginary parts, float32 or float64 both."""
-    return apply(_COMPLEX, (check_tensor(real, "complex", "real"), imag))
+    check_tensor(real, "complex", "real")
+    check_tensor(imag, "complex", "imag", 2)
+    if out is not None and real._meta.dtype.is_floating_point:
+        made, given = real._meta.dtype.to_complex(), out._meta.dtype
+        if given is not made:
+            raise RuntimeError(
+                f"Expected object of scalar type {made.legacy_name} but got scalar type "
+                f"{given.legacy_name} for argument 'out'"
+            )
+    return _complex(real, imag, out=out)
 
 
 @public(method=False, out=True)
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """Complex numbers of the given absolute values and angles in radians."""
+    check_tensor(angle, "polar", "angle", 2)
     return apply(_POLAR, (check_tensor(abs, "polar", "abs"), angle))

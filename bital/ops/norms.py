@@ -101,6 +101,12 @@ def _impl(xp: Any, x: Any, *, p: float, axis: Ints, keepdims: bool, runs: tuple 
 _WHERE_NONZERO = masked_op("where_nonzero", lambda xp, t: t != 0, ("t",))
 
 
+def _over(g: Tensor, norm: Tensor) -> Tensor:
+    """g / norm, 0 where norm is 0; and so are the derivatives by g."""
+    inverse = apply(_WHERE_NONZERO, (norm.reciprocal(), norm))  # type: ignore[attr-defined]
+    return apply(_WHERE_NONZERO, (g * inverse, norm))
+
+
 def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> Tensor | None:
     """The gradient of the p-norm over `axis`, of value `norm`, at x; None where there is none."""
     shape = x._meta.shape
@@ -109,7 +115,7 @@ def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> T
     if p == 1:
         return repeat_over(g, shape, axis) * x.sgn()
     if p == 2:
-        return x * repeat_over(apply(_WHERE_NONZERO, (g / norm, norm)), shape, axis)
+        return x * repeat_over(_over(g, norm), shape, axis)
     if abs(p) == _INF:
         return shared_or_nan(g, x.abs(), norm, axis) * x.sgn()
     size = x.abs()
@@ -117,8 +123,7 @@ def norm_gradient(g: Tensor, x: Tensor, norm: Tensor, p: float, axis: Ints) -> T
         direction = x.sgn() * apply(_WHERE_NONZERO, (size ** (p - 1), size))
     else:
         direction = x * size ** (p - 2)
-    scale = apply(_WHERE_NONZERO, (g / norm ** (p - 1), norm))
-    return direction * repeat_over(scale, shape, axis)
+    return direction * repeat_over(_over(g, norm ** (p - 1)), shape, axis)
 
 
 _NORM = Op(

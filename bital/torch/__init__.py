@@ -139,6 +139,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     cuda,
     fft,
     linalg,
+    masked,
     nn,
     optim,
     random,
