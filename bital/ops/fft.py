@@ -105,9 +105,9 @@ def _c2r_vjp(g: Tensor, dims: Ints, norm: str, n: int, x_shape: Ints) -> Tensor:
 _C2R = Op("_fft_c2r", _c2r_rule, _c2r_impl, vjp=(_c2r_vjp,), grad_fn="FftC2RBackward0")
 
 
-def c2c(x: Tensor, dims: Ints, norm: str, forward: bool) -> Tensor:
+def c2c(x: Any, dims: Ints, norm: str, forward: bool) -> Tensor:
     """The transform of a complex tensor over axes counted from the front."""
-    return apply(_C2C, (x,), (dims, norm, forward)) if dims else x.clone()  # type: ignore[attr-defined]
+    return apply(_C2C, (x,), (dims, norm, forward)) if dims else x.clone()
 
 
 def r2c(x: Tensor, dims: Ints, norm: str, onesided: bool = True) -> Tensor:
@@ -187,7 +187,7 @@ def _fft(fn: str, input: Tensor, n: int | None, dim: int, norm: Any, forward: bo
     return _of_real(x, (axis,), norm, forward, onesided=False)
 
 
-def _half_fft(fn: str, input: Tensor, n: int | None, dim: int, norm: str, forward: bool) -> Tensor:
+def _half_fft(fn: str, input: Tensor, n: int | None, dim: int, norm: Any, forward: bool) -> Tensor:
     axis = _one_axis(fn, input, n, dim)
     x = _real_only(input, fn)
     x = _resized(x, axis, _points(x._meta.shape[axis] if n is None else n))
@@ -307,7 +307,7 @@ def _along_several(name: str, transform: Callable, forward: bool) -> None:
     public("fft", name=f"{name}2", method=False, out=True)(fn2)
 
 
-for _name, _transform, _forward in (
+for _name, _transform_n, _forward in (
     ("fft", _fftn, True),
     ("ifft", _fftn, False),
     ("rfft", _half_fftn, True),
@@ -315,7 +315,7 @@ for _name, _transform, _forward in (
     ("irfft", _from_half_n, False),
     ("hfft", _from_half_n, True),
 ):
-    _along_several(_name, _transform, _forward)
+    _along_several(_name, _transform_n, _forward)
 
 
 def _shifted(fn: str, input: Tensor, dim: Any, forward: bool) -> Tensor:

@@ -214,7 +214,7 @@ def _i1_vjp(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
 def _i1e_vjp(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
     """i0e(x) - i1e(x) (sign(x) + 1 / x), which is 1/2 at 0."""
     away, x = _away_from_zero(x)
-    return g * where(away, i0e(x) - out * (sgn(x) + x.reciprocal()), 0.5)  # type: ignore[attr-defined]
+    return g * where(away, i0e(x) - out * (sgn(x) + 1 / x), 0.5)
 
 
 i0 = _of_torch(

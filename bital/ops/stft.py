@@ -11,11 +11,11 @@ from typing import Any
 from bital.base.dtype import FLOAT
 from bital.ir.op import Op, same_as
 from bital.ops.api import check_tensor, public
-from bital.ops.axes import transpose
+from bital.ops.axes import squeeze, transpose, unsqueeze
 from bital.ops.create import ones
 from bital.ops.fft import c2c, c2r, r2c
 from bital.ops.pad import pad as padded
-from bital.ops.part import narrow
+from bital.ops.part import narrow, unfold
 from bital.ops.view import view_as_real
 from bital.ops.window import spread
 from bital.tensor.dispatch import apply
@@ -105,7 +105,7 @@ def stft(
     if align_to_window:
         left = (n_fft - size) // 2
         x = padded(x, (left, n_fft - size - left))
-    frames: Any = (x if x._meta.ndim == 2 else x.unsqueeze(0)).unfold(-1, n_fft, hop)  # type: ignore[attr-defined]
+    frames: Any = unfold(x if x._meta.ndim == 2 else unsqueeze(x, 0), -1, n_fft, hop)
     if window is not None or size < n_fft:
         d = x._meta.dtype.to_real()
         frames = frames * _widened(ones(size, dtype=d) if window is None else window, n_fft)
@@ -117,7 +117,7 @@ def stft(
     else:
         out = r2c(frames, (2,), norm, onesided is None or bool(onesided))
     out = transpose(out, 1, 2)
-    out = out if x._meta.ndim == 2 else out.squeeze(0)  # type: ignore[attr-defined]
+    out = out if x._meta.ndim == 2 else squeeze(out, 0)
     return out if return_complex else view_as_real(out)
 
 
@@ -187,7 +187,7 @@ def istft(
     if window is None:
         window = ones(size, dtype=input._meta.dtype.to_real())
     weight: Any = _widened(window, n_fft)
-    batched = input if input._meta.ndim == 3 else input.unsqueeze(0)  # type: ignore[attr-defined]
+    batched = input if input._meta.ndim == 3 else unsqueeze(input, 0)
     spectra = transpose(batched, 1, 2)
     norm = "ortho" if normalized else "backward"
     if return_complex:
@@ -203,7 +203,7 @@ def istft(
     signal = _added_up(frames * weight, hop)
     envelope = _added_up((weight * weight).expand(1, count, n_fft), hop)
     out = _trimmed(signal, envelope, n_fft // 2 if center else 0, center, length)
-    return out if input._meta.ndim == 3 else out.squeeze(0)  # type: ignore[attr-defined]
+    return out if input._meta.ndim == 3 else squeeze(out, 0)
 
 
 def _trimmed(
