@@ -114,7 +114,9 @@ class Op:
     grad_fn   PyTorch's name of the node, "AddBackward0"
     elementwise  results follow their operands' memory order, as PyTorch's TensorIterator does
     out       "any": impl takes out=, which may be any operand of the result's meta; "first": impl
-              takes out=, which must be the first operand; None: it takes no out
+              takes out=, which must be the first operand; "each": impl has several results and
+              takes out=, a tuple with for each result k the buffer of operand k, or None where
+              that one must be left alone; None: it takes no out
     alias     the result may share memory with the first operand
     fresh     the result is a buffer of its own, contiguous
     positive_zero  results are no -0 (short of underflow), so that adding them to zeros changes

@@ -42,6 +42,7 @@ from bital.ops import (
     movement,
     normalize,
     norms,
+    optimize,
     pad,
     part,
     peaks,

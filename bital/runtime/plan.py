@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.ir.meta import Meta
+from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
 
 #: the run on which a plan is linked
@@ -23,12 +24,19 @@ LINK_AT = 2
 class Step:
     """One instruction as it is run."""
 
-    __slots__ = ("fn", "refs", "number", "out_from", "dead")
+    __slots__ = ("fn", "refs", "number", "pick", "out_from", "dead")
 
-    def __init__(self, fn: Callable, refs: tuple[int, ...], number: int) -> None:
-        self.fn, self.refs, self.number = fn, refs, number
-        self.out_from: int | None = None  # the operand whose buffer takes the result
+    def __init__(self, spec: Spec | Pick, refs: tuple[int, ...], number: int) -> None:
+        self.pick = spec.k if isinstance(spec, Pick) else None  # it takes one of several results
+        self.fn: Callable = _picker(spec.k) if isinstance(spec, Pick) else spec.fn
+        self.refs, self.number = refs, number
+        #: the operand whose buffer takes the result; per result one or None where there are several
+        self.out_from: int | tuple[int | None, ...] | None = None
         self.dead: tuple[int, ...] = ()  # results and inputs that nothing needs after this step
+
+    def taken(self) -> tuple[int | None, ...]:
+        """The operands whose buffers take results."""
+        return self.out_from if isinstance(self.out_from, tuple) else (self.out_from,)
 
 
 class Plan:
@@ -42,7 +50,7 @@ class Plan:
         self.linked: Callable | None = None
         self.steps = _steps(code, held, donated)
         # such a run cannot be broken off and begun again
-        self.overwrites = any(s.out_from is not None and s.out_from < 0 for s in self.steps)
+        self.overwrites = any(r is not None and r < 0 for s in self.steps for r in s.taken())
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
@@ -60,10 +68,14 @@ class Plan:
         for step in self.steps:
             args = [params[r - PARAM] if r >= PARAM else env[r] for r in step.refs]
             try:
-                if step.out_from is None:
+                out = step.out_from
+                if out is None:
                     env[step.number] = step.fn(*args)
+                elif isinstance(out, tuple):
+                    buffers = tuple(None if r is None else env[r] for r in out)
+                    env[step.number] = step.fn(*args, out=buffers)
                 else:
-                    env[step.number] = step.fn(*args, out=env[step.out_from])
+                    env[step.number] = step.fn(*args, out=env[out])
             except Exception as error:
                 error.instruction = step.number  # type: ignore[attr-defined]
                 raise
@@ -78,8 +90,7 @@ def _steps(code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) 
     steps = []
     for number, (spec, *refs) in enumerate(code):
         if needed[number]:
-            fn = _picker(spec.k) if isinstance(spec, Pick) else spec.fn
-            steps.append(Step(fn, tuple(refs), number))
+            steps.append(Step(spec, tuple(refs), number))
     _assign_lifetimes(steps, code, held, donated)
     return steps
 
@@ -138,27 +149,36 @@ def _reusable(
     root: dict[int, int],
     family_last: dict[int, int],
     donated: tuple[bool, ...],
-) -> int | None:
+) -> int | tuple[int | None, ...] | None:
     """The operand whose buffer the step's result may take: it is whole, alike, and dies here."""
     spec = code[step.number][0]
-    if isinstance(spec, Pick) or spec.op.out is None or type(spec.out) is not Meta:
+    if isinstance(spec, Pick) or spec.op.out is None:
         return None
-    if not spec.out.ndim:
+
+    def free(operand: int, out: Meta) -> bool:
+        r = step.refs[operand]
+        if r >= PARAM or root[r] != r or family_last[r] != position:
+            return False
+        if spec.metas[operand] is not out or _shared_by_another(step, r, root):
+            return False
+        return donated[~r] if r < 0 else code[r][0].op.fresh
+
+    if spec.op.out == "each":
+        found = tuple(
+            step.refs[k]
+            if out.ndim and step.refs.count(step.refs[k]) == 1 and free(k, out)
+            else None
+            for k, out in enumerate(spec.out)
+        )
+        return found if any(r is not None for r in found) else None
+    if type(spec.out) is not Meta or not spec.out.ndim:
         return None
     operands = range(1 if spec.op.out == "first" else len(step.refs))
     # the youngest first: it is in this core's cache, where an input may lie in another's too, and
     # writing to that one was measured to cost up to 20 times as much
     for operand in sorted(operands, key=lambda k: -step.refs[k]):
-        r = step.refs[operand]
-        if r >= PARAM or root[r] != r or family_last[r] != position:
-            continue
-        if spec.metas[operand] is not spec.out or _shared_by_another(step, r, root):
-            continue
-        if r < 0 and not donated[~r]:
-            continue
-        if r >= 0 and not code[r][0].op.fresh:
-            continue
-        return r
+        if free(operand, spec.out):
+            return step.refs[operand]
     return None
 
 
@@ -175,13 +195,19 @@ def link(plan: Plan) -> Callable[[list, list], list]:
         lines.append(f"    {', '.join(_name(~k) for k in range(plan.inputs))}, = arrays")
     lines.append("    arrays.clear()")
     for step in plan.steps:
-        fn = f"f{step.number}"
-        names[fn] = step.fn
-        args = [f"params[{r - PARAM}]" if r >= PARAM else _name(r) for r in step.refs]
-        if step.out_from is not None:
-            args.append(f"out={_name(step.out_from)}")
-        lines.append(f"    {_name(step.number)} = {fn}({', '.join(args)})")
-        gone = [r for r in step.dead if r != step.out_from]
+        name = _name(step.number)
+        if step.pick is not None:
+            lines.append(f"    {name} = {_name(step.refs[0])}[{step.pick}]")
+        else:
+            names[f"f{step.number}"] = step.fn
+            args = [f"params[{r - PARAM}]" if r >= PARAM else _name(r) for r in step.refs]
+            taken = ["None" if r is None else _name(r) for r in step.taken()]
+            if isinstance(step.out_from, tuple):
+                args.append(f"out=({', '.join(taken)},)")
+            elif step.out_from is not None:
+                args.append(f"out={taken[0]}")
+            lines.append(f"    {name} = f{step.number}({', '.join(args)})")
+        gone = [r for r in step.dead if r not in step.taken()]
         if gone:
             lines.append(f"    {' = '.join(_name(r) for r in gone)} = None")
     lines.append(f"    return [{', '.join(_name(n) for n in plan.held)}]")

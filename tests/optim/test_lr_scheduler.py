@@ -20,6 +20,23 @@ SCHEDULES = {
     "OneCycleLR linear": lambda s, o: s.OneCycleLR(
         o, [1.0, 2.0], epochs=2, steps_per_epoch=11, anneal_strategy="linear", three_phase=True
     ),
+    "MultiplicativeLR": lambda s, o: s.MultiplicativeLR(o, lambda epoch: 0.95),
+    "PolynomialLR": lambda s, o: s.PolynomialLR(o, total_iters=8, power=1.5),
+    "CosineAnnealingWarmRestarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 3, 2, 0.01),
+    "CyclicLR": lambda s, o: s.CyclicLR(o, 0.1, [0.5, 0.7], step_size_up=3),
+    "CyclicLR halved": lambda s, o: s.CyclicLR(o, 0.1, 0.5, 2, 4, mode="triangular2"),
+    "CyclicLR exp": lambda s, o: s.CyclicLR(
+        o, 0.1, 0.5, 3, mode="exp_range", gamma=0.9, cycle_momentum=False
+    ),
+    "CyclicLR own": lambda s, o: s.CyclicLR(
+        o, 0.1, 0.5, 3, scale_fn=lambda x: 1 / x, scale_mode="cycle"
+    ),
+    "SequentialLR": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.1, total_iters=4), s.ExponentialLR(o, 0.9), s.StepLR(o, 3)], [4, 9]
+    ),
+    "ChainedScheduler": lambda s, o: s.ChainedScheduler(
+        [s.ConstantLR(o, 0.5, total_iters=4), s.ExponentialLR(o, 0.9)]
+    ),
     "OneCycleLR plain": lambda s, o: s.OneCycleLR(o, 1.0, total_steps=22, cycle_momentum=False),
 }
 
@@ -47,6 +64,19 @@ ERRORS = {
     "cycle pct": lambda s, o: s.OneCycleLR(o, 1.0, total_steps=5, pct_start=2),
     "cycle anneal": lambda s, o: s.OneCycleLR(o, 1.0, total_steps=5, anneal_strategy="x"),
     "cycle max_lr": lambda s, o: s.OneCycleLR(o, [1.0, 2.0, 3.0], total_steps=5),
+    "multiplier": lambda s, o: s.MultiplicativeLR(o, 3),
+    "restarts T_0": lambda s, o: s.CosineAnnealingWarmRestarts(o, 0),
+    "restarts T_mult": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 1.5),
+    "restarts eta_min": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 1, "a"),
+    "restarts epoch": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2).step(-1),
+    "cyclic mode": lambda s, o: s.CyclicLR(o, 0.1, 0.5, mode="x"),
+    "cyclic base_lr": lambda s, o: s.CyclicLR(o, [0.1], 0.5),
+    "no schedulers": lambda s, o: s.SequentialLR(o, [], []),
+    "nothing chained": lambda s, o: s.ChainedScheduler([]),
+    "milestones": lambda s, o: s.SequentialLR(o, [s.StepLR(o, 2)], [1, 2]),
+    "no scheduler": lambda s, o: s.SequentialLR(o, [3], []),
+    "plateau in a sequence": lambda s, o: s.SequentialLR(o, [s.ReduceLROnPlateau(o)], []),
+    "another optimizer": lambda s, o: s.ChainedScheduler([s.StepLR(o, 2)], 7),
     "base": lambda s, o: s.LRScheduler(o),
 }
 
@@ -141,7 +171,9 @@ def test_saved_and_loaded(name, torch, oracle):
     same(program, torch, oracle)
 
 
-@pytest.mark.parametrize("name", ["StepLR", "LinearLR", "CosineAnnealingLR", "ExponentialLR"])
+@pytest.mark.parametrize(
+    "name", ["StepLR", "LinearLR", "CosineAnnealingLR", "ExponentialLR", "PolynomialLR"]
+)
 def test_a_given_epoch_uses_the_closed_form(name, torch, oracle):
     def program(t):
         opt = optimizer(t)
@@ -152,6 +184,21 @@ def test_a_given_epoch_uses_the_closed_form(name, torch, oracle):
             schedule.step(epoch)
             seen.append(options(opt))
         return seen
+
+    same(program, torch, oracle)
+
+
+@pytest.mark.parametrize("mult", [1, 2])
+def test_restarts_at_fractions_of_epochs(mult, torch, oracle):
+    def program(t):
+        opt = optimizer(t)
+        schedule = t.optim.lr_scheduler.CosineAnnealingWarmRestarts(opt, 3, mult)
+        seen = []
+        for epoch in (0.25, 2.5, 3, 4.75, 9, 21.5, 1):
+            schedule.step(epoch)
+            seen.append((options(opt), schedule.T_cur, schedule.T_i, schedule.last_epoch))
+        schedule.step()
+        return seen, options(opt)
 
     same(program, torch, oracle)
 

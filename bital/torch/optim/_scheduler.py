@@ -31,13 +31,13 @@ def _set(group: dict[str, Any], key: str, value: Any) -> None:
 def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     """`value` for each group, from one number or from a list of them."""
     if not isinstance(value, (list, tuple)):
-        return [value] * len(optimizer.param_groups)
+        value = [value] * len(optimizer.param_groups)
     if len(value) != len(optimizer.param_groups):
         raise ValueError(
             f"{name} must have the same length as optimizer.param_groups. {name} has "
             f"{len(value)} values, param_groups has {len(optimizer.param_groups)}."
         )
-    return list(value)
+    return [_copy(each) for each in value]
 
 
 def _require_optimizer(optimizer: Any) -> None:
@@ -122,10 +122,17 @@ class LRScheduler:
                 UserWarning,
                 stacklevel=2,
             )
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
+        """Set the groups' rates for the next epoch, or by the closed form for a given one."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         closed_form = getattr(self, "_get_closed_form_lr", None)
         with self._within_step():
             lrs = self.get_lr() if epoch is None or closed_form is None else closed_form()
+        self._set_rates(lrs)
+
+    def _set_rates(self, lrs: list[Any]) -> None:
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             _set(group, "lr", lr)
         self._last_lr = [_copy(group["lr"]) for group in self.optimizer.param_groups]

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
+from bital.ops.optimize import adam_step
 from bital.torch.optim.optimizer import (
-    Optimizer,
     ParamsT,
+    PerParameter,
+    _check_betas,
     _check_fused,
-    _check_lr,
-    _use_grad_for_differentiable,
+    _check_not_negative,
+    _check_one_element,
+    _number,
+    _scalar,
+    _zeros,
 )
 
 
-def _number(x: Any) -> Any:
-    """A tensor of one element as a number, where an operation takes only numbers."""
-    return x.item() if isinstance(x, torch.Tensor) else x
-
-
-class Adam(Optimizer):
+class Adam(PerParameter):
     """p <- p - lr m' / (sqrt(v') + eps), m' and v' the bias-corrected means of g and g^2.
 
     `betas` are the decays of the two means. `weight_decay` adds weight_decay * p to g, or with
@@ -28,6 +27,11 @@ class Adam(Optimizer):
     `maximize` climbs. `foreach`, `fused` and `capturable` choose an implementation in PyTorch and
     nothing here.
     """
+
+    _later_options = {
+        **PerParameter._later_options,
+        "amsgrad": False, "decoupled_weight_decay": False, "fused": None,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -45,16 +49,15 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        _check_lr(lr, foreach, capturable)
-        if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        for index in (0, 1):
-            if not 0.0 <= betas[index] < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
-        if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        _check_one_element("lr", lr, foreach, capturable)
+        _check_not_negative(lr, epsilon=eps)
+        _check_betas(betas)
+        _check_not_negative(lr, weight_decay=weight_decay)
         if not any(all(isinstance(b, kind) for b in betas) for kind in (float, torch.Tensor)):
             raise ValueError("betas must be either both floats or both Tensors")
+        for i, beta in enumerate(betas):
+            _check_one_element(f"betas[{i}]", beta, foreach, capturable)
+        betas = tuple(b.squeeze() if isinstance(b, torch.Tensor) else b for b in betas)
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "amsgrad": amsgrad, "maximize": maximize, "foreach": foreach,
@@ -64,69 +67,57 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
         _check_fused(fused, foreach, differentiable)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:  # options that older releases did not save
-            for name in ("amsgrad", "maximize", "capturable", "differentiable",
-                         "decoupled_weight_decay"):  # fmt: skip
-                group.setdefault(name, False)
-            group.setdefault("foreach", None)
-            group.setdefault("fused", None)
-            for param in group["params"]:
-                own = self.state.get(param, {})
-                if own and not isinstance(own["step"], torch.Tensor):
-                    own["step"] = torch.tensor(float(own["step"]), dtype=_step_dtype())
+    def _init_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
+        largest = ["max_exp_avg_sq"] if group["amsgrad"] else []
+        return {"step": _scalar(0.0), **_zeros(param, "exp_avg", "exp_avg_sq", *largest)}
 
-    def _init_state(self, param: Any, amsgrad: bool) -> dict[str, Any]:
-        state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=_step_dtype())
-        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if amsgrad else [])]
-        for name in names:
-            state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
-        return state
+    def _update_one(
+        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        dtype = param.dtype
+        wide = dtype is torch.float32 or dtype is torch.float64
+        if wide and grad.dtype is dtype and not group["differentiable"]:
+            self._update_at_once(param, grad, state, group)
+        else:
+            super()._update_one(param, grad, state, group)
 
-    @_use_grad_for_differentiable
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns the closure's loss."""
-        loss = self._closure_loss(closure)
-        for group in self.param_groups:
-            for param in group["params"]:
-                grad = param.grad
-                if grad is None:
-                    continue
-                state = self.state[param] or self._init_state(param, group["amsgrad"])
-                count = self._step_counts.advance(state["step"])
-                self._update(param, grad, state, count, group)
-        return loss
+    def _update_at_once(
+        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """One parameter, by one instruction."""
+        step = state["step"]
+        count = self._numbers.get(step) + 1.0
+        lr, weight_decay = _number(group["lr"]), group["weight_decay"]
+        beta1, beta2 = map(_number, group["betas"])
+        decoupled = group["decoupled_weight_decay"] and weight_decay != 0
+        root = (1 - beta2**count) ** 0.5
+        scalars = (
+            beta1, beta2, 1 - lr * weight_decay if decoupled else weight_decay,
+            group["eps"] * root, lr * root / (1 - beta1**count),
+        )  # fmt: skip
+        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
+        tensors = [param, *[state[name] for name in names], step]
+        adam_step(tensors, grad, scalars, group["maximize"], decoupled)
+        self._numbers.note(step, count)
 
     def _update(
         self, param: Any, grad: Any, state: dict[str, Any], count: float, group: dict[str, Any]
     ) -> None:
-        """One parameter; `count` is the number of its updates, this one included."""
-        lr = group["lr"]
         beta1, beta2 = group["betas"]
         mean, mean_sq = state["exp_avg"], state["exp_avg_sq"]
-        if group["maximize"]:
-            grad = -grad
-        weight_decay = group["weight_decay"]
-        if weight_decay != 0:
-            if group["decoupled_weight_decay"]:
-                param.mul_(1 - lr * weight_decay)
-            else:
-                grad = grad.add(param, alpha=weight_decay)
-        largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
-        if param.dtype.is_complex:  # both parts are numbers of their own
-            param, grad, mean, mean_sq = map(torch.view_as_real, (param, grad, mean, mean_sq))
-            largest = None if largest is None else torch.view_as_real(largest)
         mean.lerp_(grad, 1 - beta1)
-        mean_sq.mul_(beta2).addcmul_(grad, grad, value=_number(1 - beta2))
-        if largest is not None:
-            largest.copy_(torch.maximum(largest, mean_sq))
+        if isinstance(beta2, torch.Tensor) and beta2.requires_grad:
+            mean_sq.lerp_(grad.square(), 1 - beta2)
+        else:
+            mean_sq.mul_(beta2).addcmul_(grad, grad, value=_number(1 - beta2))
+        if group["amsgrad"]:
+            largest = state["max_exp_avg_sq"]
+            largest.copy_(torch.maximum(largest.clone(), mean_sq))
             mean_sq = largest
         if group["differentiable"]:
             _differentiable_update(param, mean, mean_sq, state["step"], group)
             return
-        step_size = lr / (1 - beta1**count)
+        step_size = group["lr"] / (1 - beta1**count)
         denominator = (mean_sq.sqrt() / (1 - beta2**count) ** 0.5).add_(group["eps"])
         param.addcdiv_(mean, denominator, value=_number(-step_size))
 
@@ -136,11 +127,8 @@ def _differentiable_update(
 ) -> None:
     """The same update with every number a tensor, so that gradients flow to all of them."""
     beta1, beta2 = group["betas"]
+    step = step.clone()  # the count goes on in place
     step_size = (group["lr"] / (1 - beta1**step)).neg()
     correction = (1 - beta2**step).sqrt()
     denominator = (mean_sq.sqrt() / (correction * step_size)).add_(group["eps"] / step_size)
-    param.addcdiv_(mean, denominator)
-
-
-def _step_dtype() -> Any:
-    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+    param.addcdiv_(mean.clone(), denominator)

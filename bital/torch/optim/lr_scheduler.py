@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bital.base.errors import missing_attribute
-from bital.torch.optim._scheduler import LRScheduler, _per_group, _require_optimizer, _set
+from bital.torch.optim._cycles import CyclicLR as CyclicLR
+from bital.torch.optim._cycles import OneCycleLR as OneCycleLR
+from bital.torch.optim._scheduler import LRScheduler, _require_optimizer, _set
 from bital.torch.optim.optimizer import Optimizer
 
 _LRScheduler = LRScheduler
@@ -19,8 +21,8 @@ _LRScheduler = LRScheduler
 __getattr__ = missing_attribute("torch.optim.lr_scheduler")
 
 
-class LambdaLR(LRScheduler):
-    """The initial rate times `lr_lambda(epoch)`; one function, or one per group."""
+class _ByFunctions(LRScheduler):
+    """What schedulers share that have a function of the epoch for each group."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
@@ -52,11 +54,34 @@ class LambdaLR(LRScheduler):
             if attributes is not None:
                 fn.__dict__.update(attributes)
 
+
+class LambdaLR(_ByFunctions):
+    """The initial rate times `lr_lambda(epoch)`; one function, or one per group."""
+
     def get_lr(self) -> list[Any]:
         self._warn_outside_step()
         return [
             base * fn(self.last_epoch)
             for fn, base in zip(self.lr_lambdas, self.base_lrs, strict=True)
+        ]
+
+
+class MultiplicativeLR(_ByFunctions):
+    """The rate times `lr_lambda(epoch)` every epoch; one function, or one per group."""
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+        for fn in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+            if not callable(fn):
+                raise TypeError(f"lr_lambda should be a function, but got {type(fn).__name__}")
+        super().__init__(optimizer, lr_lambda, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        self._warn_outside_step()
+        if self._is_initial:
+            return self._current()
+        return [
+            group["lr"] * fn(self.last_epoch)
+            for fn, group in zip(self.lr_lambdas, self.optimizer.param_groups, strict=True)
         ]
 
 
@@ -188,6 +213,28 @@ class ExponentialLR(LRScheduler):
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
+class PolynomialLR(LRScheduler):
+    """The rate times (1 - epoch / total_iters)^power, then 0."""
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        self._warn_outside_step()
+        epoch, total = self.last_epoch, self.total_iters
+        if self._is_initial or epoch > total:
+            return self._current()
+        return self._times(((1.0 - epoch / total) / (1.0 - (epoch - 1) / total)) ** self.power)
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        done = min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * (1.0 - done) ** self.power for base in self.base_lrs]
+
+
 class CosineAnnealingLR(LRScheduler):
     """The rate on half a cosine from its initial value to `eta_min` in `T_max` epochs, and back.
 
@@ -224,6 +271,73 @@ class CosineAnnealingLR(LRScheduler):
         low = self.eta_min
         wave = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         return [low + (base - low) * wave / 2 for base in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """The rate on half a cosine to `eta_min` in `T_0` epochs, again and again, each time `T_mult`
+    times as long.
+
+    `step(epoch)` takes fractions of epochs. Source: Loshchilov and Hutter 2016 (SGDR).
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ) -> None:
+        if T_0 <= 0 or not isinstance(T_0, int):
+            raise ValueError(f"Expected positive integer T_0, but got {T_0}")
+        if T_mult < 1 or not isinstance(T_mult, int):
+            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
+        if not isinstance(eta_min, (float, int)):
+            raise ValueError(
+                f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}"
+            )
+        self.T_0 = T_0
+        self.T_i = T_0
+        self.T_mult = T_mult
+        self.eta_min = eta_min
+        self.T_cur: float = last_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        self._warn_outside_step()
+        low, wave = self.eta_min, 1 + math.cos(math.pi * self.T_cur / self.T_i)
+        return [low + (base - low) * wave / 2 for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:  # type: ignore[override]
+        """Go to the next epoch, or to `epoch`, and set the groups' rates."""
+        if epoch is None and self.last_epoch < 0:
+            epoch = 0
+        if epoch is None:
+            epoch = self.last_epoch + 1
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur %= self.T_i
+                self.T_i *= self.T_mult
+        elif epoch < 0:
+            raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+        else:
+            self._place(epoch)
+        self.last_epoch = math.floor(epoch)
+        with self._within_step():
+            lrs = self.get_lr()
+        self._set_rates(lrs)
+
+    def _place(self, epoch: float) -> None:
+        """Find the period that `epoch` lies in, and where in it."""
+        first, times = self.T_0, self.T_mult
+        if epoch < first:
+            self.T_i, self.T_cur = first, epoch
+        elif times == 1:
+            self.T_cur = epoch % first
+        else:
+            n = int(math.log(epoch / first * (times - 1) + 1, times))
+            self.T_cur = epoch - first * (times**n - 1) / (times - 1)
+            self.T_i = first * times**n
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -345,136 +459,104 @@ class ReduceLROnPlateau(LRScheduler):
         self._init_is_better(self.mode, self.threshold, self.threshold_mode)
 
 
-class OneCycleLR(LRScheduler):
-    """The rate up to `max_lr`, then far down, momentum the other way (Smith and Topin 2017).
+class _Composed(LRScheduler):
+    """What schedulers made of other schedulers share; their state holds the others' states."""
 
-    The cycle has `total_steps` steps, or `epochs` * `steps_per_epoch`; call `step` after every
-    batch. It starts from max_lr / div_factor, rises for `pct_start` of it, and ends at the start
-    / final_div_factor; with `three_phase` it first falls back to the start.
-    """
+    _schedulers: Any
+
+    def _check(self, schedulers: Any, optimizer: Any, least: str) -> None:
+        name = type(self).__name__
+        if len(schedulers) < 1:
+            raise ValueError(f"{name} expects at least one scheduler{least}, but got no scheduler.")
+        for i, scheduler in enumerate(schedulers):
+            if not hasattr(scheduler, "optimizer"):
+                raise TypeError(f"{name} at index {i} should have `optimizer` as its attribute.")
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires "
+                    "additional kwargs to be specified when calling `step`, but got one at index "
+                    f"{i} in the given schedulers sequence."
+                )
+            if (optimizer or schedulers[0].optimizer) != scheduler.optimizer:
+                raise ValueError(
+                    f"{name} expects all schedulers to belong to the same optimizer, but got "
+                    f"scheduler {type(scheduler).__name__} at index {i} has "
+                    f"{scheduler.optimizer}, which is different from {type(optimizer).__name__}."
+                )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer, the schedulers by their states."""
+        state = super().state_dict()
+        del state["_schedulers"]
+        return {**state, "_schedulers": [s.state_dict() for s in self._schedulers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.__dict__.update({k: v for k, v in state_dict.items() if k != "_schedulers"})
+        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+
+
+class SequentialLR(_Composed):
+    """The first of `schedulers` until the first of `milestones`, then the second, and so on."""
 
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: Any,
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: Any = 0.85,
-        max_momentum: Any = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
+        schedulers: list[LRScheduler],
+        milestones: list[int],
         last_epoch: int = -1,
     ) -> None:
-        _require_optimizer(optimizer)
+        self._check(schedulers, optimizer, "")
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                "Sequential Schedulers expects number of schedulers provided to be one more than "
+                "the number of milestone points, but got number of schedulers "
+                f"{len(schedulers)} and the number of milestones to be equal to {len(milestones)}"
+            )
+        self._schedulers = schedulers
+        self._milestones = milestones
+        self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        self.total_steps = self._count_steps(total_steps, epochs, steps_per_epoch)
-        self._schedule_phases = self._phases(pct_start, three_phase)
-        if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
-            )
-        self._anneal_func_type = anneal_strategy
-        peaks = _per_group("max_lr", optimizer, max_lr)
-        if last_epoch == -1:
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["initial_lr"] = peak / div_factor
-                group["max_lr"] = peak
-                group["min_lr"] = group["initial_lr"] / final_div_factor
-        self.cycle_momentum = cycle_momentum
-        if cycle_momentum:
-            self._init_momentum(max_momentum, base_momentum, last_epoch == -1)
-        super().__init__(optimizer, last_epoch)
+        for group in optimizer.param_groups:
+            _set(group, "lr", group["initial_lr"])
+        self.recursive_undo()
+        first = schedulers[bisect_right(milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
-    @staticmethod
-    def _count_steps(total: Any, epochs: Any, steps_per_epoch: Any) -> int:
-        parts = {"total_steps": total}
-        if total is None:
-            if epochs is None or steps_per_epoch is None:
-                raise ValueError(
-                    "You must define either total_steps OR (epochs AND steps_per_epoch)"
-                )
-            parts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
-        for name, value in parts.items():
-            if not isinstance(value, int) or value <= 0:
-                raise ValueError(f"Expected positive integer {name}, but got {value}")
-        return math.prod(parts.values())
+    def recursive_undo(self, sched: Any = None) -> None:
+        """Take back the epoch that each scheduler counted when it was made."""
+        scheduler = self if sched is None else sched
+        if hasattr(scheduler, "_schedulers"):
+            for each in scheduler._schedulers:
+                self.recursive_undo(each)
+        elif hasattr(scheduler, "last_epoch"):
+            scheduler.last_epoch -= 1
 
-    def _phases(self, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
-        """Where each phase ends, and between which of a group's entries it leads."""
-
-        def phase(end: float, lr: tuple[str, str], momentum: tuple[str, str]) -> dict[str, Any]:
-            return {
-                "end_step": end, "start_lr": lr[0], "end_lr": lr[1],
-                "start_momentum": momentum[0], "end_momentum": momentum[1],
-            }  # fmt: skip
-
-        top, base = "max_momentum", "base_momentum"
-        rise = phase(float(pct_start * self.total_steps) - 1, ("initial_lr", "max_lr"), (top, base))
-        last = self.total_steps - 1
-        if not three_phase:
-            return [rise, phase(last, ("max_lr", "min_lr"), (base, top))]
-        back = float(2 * pct_start * self.total_steps) - 2
-        return [
-            rise,
-            phase(back, ("max_lr", "initial_lr"), (base, top)),
-            phase(last, ("initial_lr", "min_lr"), (top, top)),
-        ]
-
-    def _init_momentum(self, max_momentum: Any, base_momentum: Any, fresh: bool) -> None:
-        defaults = self.optimizer.defaults
-        if "momentum" not in defaults and "betas" not in defaults:
-            raise ValueError(
-                "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
-            )
-        self.use_beta1 = "betas" in defaults
-        tops = _per_group("max_momentum", self.optimizer, max_momentum)
-        bases = _per_group("base_momentum", self.optimizer, base_momentum)
-        if not fresh:
-            return
-        for group, top, base in zip(self.optimizer.param_groups, tops, bases, strict=True):
-            self._set_momentum(group, top)
-            group["max_momentum"] = top
-            group["base_momentum"] = base
-
-    def _set_momentum(self, group: dict[str, Any], value: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (value, *group["betas"][1:])
+    def step(self) -> None:  # type: ignore[override]
+        """Go to the next epoch: a step of the scheduler whose turn it is."""
+        self.last_epoch += 1
+        i = bisect_right(self._milestones, self.last_epoch)
+        scheduler = self._schedulers[i]
+        if i > 0 and self._milestones[i - 1] == self.last_epoch:
+            scheduler._update_lr(0)
         else:
-            group["momentum"] = value
+            scheduler.step()
+        self._last_lr = scheduler.get_last_lr()
 
-    def _anneal(self, start: float, end: float, pct: float) -> float:
-        """From `start` at pct 0 to `end` at pct 1."""
-        if self._anneal_func_type == "cos":
-            return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
-        return (end - start) * pct + start
 
-    def get_lr(self) -> list[Any]:
-        self._warn_outside_step()
-        step = self.last_epoch
-        if step > self.total_steps:
-            raise ValueError(
-                f"Tried to step {step} times. The specified number of total steps is "
-                f"{self.total_steps}"
-            )
-        begin = 0.0
-        phase = self._schedule_phases[-1]
-        for phase in self._schedule_phases:
-            if step <= phase["end_step"]:
-                break
-            if phase is not self._schedule_phases[-1]:
-                begin = phase["end_step"]
-        pct = (step - begin) / (phase["end_step"] - begin)
-        lrs = []
-        for group in self.optimizer.param_groups:
-            lrs.append(self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], pct))
-            if self.cycle_momentum:
-                start, end = group[phase["start_momentum"]], group[phase["end_momentum"]]
-                self._set_momentum(group, self._anneal(start, end, pct))
-        return lrs
+class ChainedScheduler(_Composed):
+    """All of `schedulers` one after the other at every step."""
+
+    def __init__(self, schedulers: Any, optimizer: Optimizer | None = None) -> None:
+        self._check(schedulers, optimizer, " to be chained")
+        self._schedulers = schedulers
+        self.optimizer = optimizer or schedulers[0].optimizer
+        self._last_lr = self._current()
+
+    def step(self) -> None:  # type: ignore[override]
+        """A step of each scheduler."""
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = self._current()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 import bital.torch as torch
 from bital.ir.trace import end_iteration
 from bital.torch.utils.hooks import RemovableHandle
@@ -47,13 +49,24 @@ def _use_grad_for_differentiable(step: Callable) -> Callable:
     @functools.wraps(step)
     def with_mode(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         before = torch.is_grad_enabled()
-        torch.set_grad_enabled(self.defaults["differentiable"])
+        torch.set_grad_enabled(self.defaults.get("differentiable", False))
         try:
             return step(self, *args, **kwargs)
         finally:
             torch.set_grad_enabled(before)
 
     return with_mode
+
+
+def _number(x: Any) -> Any:
+    """A tensor of one element as a number, where an operation takes only numbers."""
+    return x.item() if isinstance(x, torch.Tensor) else x
+
+
+def _scalar(value: float) -> Any:
+    """A tensor of the dtype in which counts and products of numbers are kept as state."""
+    wide = torch.get_default_dtype() == torch.float64
+    return torch.tensor(value, dtype=torch.float64 if wide else torch.float32)
 
 
 def _add(registry: Any, hook: Callable, prepend: bool = False) -> RemovableHandle:
@@ -73,10 +86,15 @@ def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
     return _add(_global_optimizer_post_hooks, hook)
 
 
-class StepCounts:
-    """What the `step` tensors of a state hold, known without looking at them.
+def _rounded(value: float, t: Any) -> float:
+    """The number as the tensor's dtype, float32 or float64, has it."""
+    return float(np.float32(value)) if t.dtype is torch.float32 else value
 
-    To look at a tensor would end the trace that is being recorded. A count is kept beside each
+
+class KnownNumbers:
+    """What the one-element tensors of a state hold, known without looking at them.
+
+    To look at a tensor would end the trace that is being recorded. A number is kept beside each
     tensor and trusted while it is the same tensor at the same version; when somebody else wrote
     to it, or put another in its place, the tensor is read.
     """
@@ -84,17 +102,35 @@ class StepCounts:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, int, float]] = {}  # id -> tensor, its version, its value
 
+    def get(self, t: Any) -> float:
+        """What the tensor holds."""
+        known = self._known.get(id(t))
+        if known is not None and known[1] == t._version:
+            return known[2]
+        return t.item()
+
+    def note(self, t: Any, value: float) -> None:
+        """The tensor was just made to hold `value`."""
+        # holding the tensor keeps its id from being given to another
+        self._known[id(t)] = (t, t._version, value)
+
     def advance(self, step: Any) -> float:
         """Add one to the tensor `step` and return what it is then."""
-        known = self._known.get(id(step))
-        if known is not None and known[1] == step._version:
-            count = known[2] + 1.0
-        else:
-            count = step.item() + 1.0
+        count = self.get(step) + 1.0
         step.add_(1)
-        # holding the tensor keeps its id from being given to another
-        self._known[id(step)] = (step, step._version, count)
+        self.note(step, count)
         return count
+
+    def scale(self, t: Any, factor: float) -> float:
+        """Multiply the tensor by `factor` and return what it is then."""
+        return self.put(t, self.get(t) * _rounded(factor, t))
+
+    def put(self, t: Any, value: float) -> float:
+        """Make the tensor hold `value`; returns it as the tensor's dtype rounds it."""
+        value = _rounded(value, t)
+        t.fill_(value)
+        self.note(t, value)
+        return value
 
 
 class Optimizer:
@@ -123,7 +159,7 @@ class Optimizer:
             )
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._step_counts = StepCounts()
+        self._numbers = KnownNumbers()
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -143,7 +179,7 @@ class Optimizer:
         self.__dict__.update(state)
         for table in _HOOK_TABLES:
             self.__dict__.setdefault(table, OrderedDict())
-        self._step_counts = StepCounts()
+        self._numbers = KnownNumbers()
         self._patch_step_function()
         self.defaults.setdefault("differentiable", False)
 
@@ -376,6 +412,110 @@ class Optimizer:
         return _add(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
+class PerParameter(Optimizer):
+    """An optimizer that updates every parameter by itself.
+
+    A subclass makes a parameter's first state, whose "step" counts its updates, and updates it.
+    """
+
+    #: options that older releases did not save, and their values then
+    _later_options: dict[str, Any] = {
+        "foreach": None, "maximize": False, "differentiable": False, "capturable": False,
+    }  # fmt: skip
+    #: numbers that older releases did not save as tensors
+    _scalars: tuple[str, ...] = ("step",)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self._later_options.items():
+                group.setdefault(name, value)
+            for param in group["params"]:
+                own = self.state.get(param, {})
+                for name in self._scalars:
+                    if name in own and not isinstance(own[name], torch.Tensor):
+                        own[name] = _scalar(float(own[name]))
+
+    def _init_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first update."""
+        raise NotImplementedError
+
+    def _update(
+        self, param: Any, grad: Any, state: dict[str, Any], count: float, group: dict[str, Any]
+    ) -> None:
+        """Update one parameter; `count` is the number of its updates, this one included."""
+        raise NotImplementedError
+
+    @_use_grad_for_differentiable
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; returns the closure's loss."""
+        loss = self._closure_loss(closure)
+        for group in self.param_groups:
+            for param in group["params"]:
+                grad = param.grad
+                if grad is None:
+                    continue
+                state = self.state[param]
+                if not state:
+                    state.update(self._init_state(param, group))
+                if group.get("capturable"):
+                    _refuse_capturable()
+                self._update_one(param, grad, state, group)
+        return loss
+
+    def _update_one(
+        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Count the update, and do it with the signs and numbers that the formulas are made for."""
+        count = self._numbers.advance(state["step"])
+        if group["maximize"]:
+            grad = -grad
+        decay = group.get("weight_decay", 0)
+        if decay != 0:
+            if group.get("decoupled_weight_decay"):
+                param.mul_(1 - group["lr"] * decay)
+            elif isinstance(decay, torch.Tensor) and decay.requires_grad:
+                grad = grad.addcmul(param.clone(), decay)
+            else:
+                grad = grad.add(param, alpha=_number(decay))
+        if param.dtype.is_complex:  # both parts are numbers of their own
+            state = {
+                name: torch.view_as_real(each) if each.is_complex() else each
+                for name, each in state.items()
+            }
+            param, grad = torch.view_as_real(param), torch.view_as_real(grad)
+        self._update(param, grad, state, count, group)
+
+
+def _zeros(param: Any, *names: str) -> dict[str, Any]:
+    """A state's first tensors, of the parameter's shape and memory order."""
+    return {name: torch.zeros_like(param, memory_format=torch.preserve_format) for name in names}
+
+
+def _refuse_capturable() -> None:
+    """PyTorch's error for `capturable`, which is for devices that bital has not."""
+    raise AssertionError(
+        "If capturable=True, params and state_steps must be on supported devices: "
+        "['cuda', 'xpu', 'hpu', 'privateuseone', 'xla']."
+    )
+
+
+def _check_not_negative(lr: Any, **values: float) -> None:
+    """The errors of a learning rate and of other values, named by their keywords."""
+    _check_one_element("lr", lr, None, False)
+    if not lr >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+    for name, value in values.items():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {name} value: {value}")
+
+
+def _check_betas(betas: Any) -> None:
+    for index in (0, 1):
+        if not 0.0 <= betas[index] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
+
+
 def _fit(value: Any, param: Any, group: dict[str, Any], key: Any) -> Any:
     """Loaded state, its tensors in the dtype of their parameter (a `step` keeps its own)."""
     if isinstance(value, torch.Tensor):
@@ -393,17 +533,16 @@ def _fit(value: Any, param: Any, group: dict[str, Any], key: Any) -> Any:
     return value
 
 
-def _check_lr(lr: Any, foreach: bool | None, capturable: bool) -> None:
-    """The errors of a learning rate, a number or a tensor of one element."""
-    if isinstance(lr, torch.Tensor):
-        if foreach and not capturable:
-            raise ValueError(
-                "lr as a Tensor is not supported for capturable=False and foreach=True"
-            )
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-    if not lr >= 0.0:
-        raise ValueError(f"Invalid learning rate: {lr}")
+def _check_one_element(name: str, value: Any, foreach: Any, capturable: bool) -> None:
+    """The errors of a number that is given as a tensor."""
+    if not isinstance(value, torch.Tensor):
+        return
+    if foreach and not capturable:
+        raise ValueError(
+            f"{name} as a Tensor is not supported for capturable=False and foreach=True"
+        )
+    if value.numel() != 1:
+        raise ValueError(f"Tensor {name} must be 1-element")
 
 
 def _check_fused(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:

@@ -10,7 +10,7 @@ from bital.torch.optim.optimizer import (
     Optimizer,
     ParamsT,
     _check_fused,
-    _check_lr,
+    _check_not_negative,
     _use_grad_for_differentiable,
 )
 
@@ -36,7 +36,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        _check_lr(lr, None, False)
+        _check_not_negative(lr)
         if momentum < 0.0:
             raise ValueError(f"Invalid momentum value: {momentum}")
         if weight_decay < 0.0:

@@ -1,0 +1,116 @@
+"""An optimizer's update of one parameter as one instruction that runs over memory block by block.
+
+Room: ops. Written as operators on tensors, Adam is a dozen passes over five arrays, which no cache
+holds; here each block of them stays in the cache until it is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bital.ir.meta import Meta
+from bital.ir.op import Op
+from bital.ir.trace import local, record_many
+from bital.tensor.tensor import Tensor, read, write
+
+#: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
+_BLOCK_ELEMS = 32768
+
+
+def _own(xp: Any, array: Any, buffer: Any) -> Any:
+    """The array to write a result to: `buffer`, which holds `array`, or else a copy."""
+    if buffer is not None and buffer.flags.c_contiguous:
+        return buffer
+    return xp.array(array, order="C")
+
+
+def _adam_rule(*operands: Any) -> tuple[tuple[Meta, ...], dict]:
+    *metas, maximize, decoupled = operands
+    return tuple(metas[:-1]), {
+        "states": len(metas) - 2,
+        "maximize": maximize,
+        "decoupled": decoupled,
+    }
+
+
+def _adam_impl(
+    xp: Any, *args: Any, states: int, maximize: bool, decoupled: bool, out: tuple | None = None
+) -> tuple:
+    """`args`: param, its states, step, grad, then the scalars; the results: all before grad."""
+    step, grad, *scalars = args[states:]
+    buffers = out or (None,) * states
+    own = [_own(xp, a, b) for a, b in zip(args[:states], buffers, strict=False)]
+    flat = [a.reshape(-1) for a in (*own, grad)]
+    scratch = [xp.empty(min(grad.size, _BLOCK_ELEMS), grad.dtype) for _ in range(2)]
+    for start in range(0, grad.size, _BLOCK_ELEMS):
+        block = [a[start : start + _BLOCK_ELEMS] for a in flat]
+        spare = [a[: block[0].size] for a in scratch]
+        _adam_block(xp, block, spare, scalars, maximize, decoupled)
+    return (*own, xp.add(step, 1, dtype=step.dtype))
+
+
+def _adam_block(
+    xp: Any, block: list, spare: list, scalars: list, maximize: bool, decoupled: bool
+) -> None:
+    """PyTorch's order of operations, but sqrt(v) / c + eps is brought to one denominator."""
+    param, mean, square, *largest, grad = block
+    t, other = spare
+    beta1, beta2, decay, eps, step_size = scalars
+    if maximize:
+        grad = xp.negative(grad, out=other)
+    if decoupled:
+        param *= decay
+    elif decay:
+        xp.multiply(param, decay, out=t)
+        grad = xp.add(grad, t, out=other)
+    xp.subtract(grad, mean, out=t)
+    if beta1 > 0.5:
+        t *= 1 - beta1
+        mean += t
+    else:  # from the nearer end, so that beta1 = 0 gives grad exactly
+        t *= beta1
+        xp.subtract(grad, t, out=mean)
+    xp.multiply(grad, grad, out=t)
+    t *= 1 - beta2
+    square *= beta2
+    square += t
+    if largest:
+        square = xp.maximum(largest[0], square, out=largest[0])
+    xp.sqrt(square, out=t)
+    t += eps
+    xp.divide(mean, t, out=t)
+    t *= step_size
+    param -= t
+
+
+_ADAM = Op(
+    "adam_step",
+    _adam_rule,
+    _adam_impl,
+    inputs=("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step", "grad"),
+    params=("beta1", "beta2", "decay", "eps", "step_size"),
+    out="each",
+)
+
+
+def adam_step(
+    tensors: list[Tensor],
+    grad: Tensor,
+    scalars: tuple[float, float, float, float, float],
+    maximize: bool,
+    decoupled: bool,
+) -> None:
+    """Update `tensors` (param, exp_avg, exp_avg_sq, perhaps max_exp_avg_sq, step) in place.
+
+    All but `step` have one shape and one dtype, float32 or float64. `scalars` are beta1, beta2;
+    what param is multiplied by where `decoupled`, else the weight decay added to the gradient;
+    eps * sqrt(1 - beta2^n); and lr * sqrt(1 - beta2^n) / (1 - beta1^n) for the n-th step. No
+    gradient is recorded.
+    """
+    trace = local.trace
+    operands = [*tensors, grad]
+    key = (tuple([t._meta for t in operands]), (maximize, decoupled))
+    spec = _ADAM.memo.get(key) or _ADAM.resolve(*key)
+    values = record_many(trace, spec, [read(t, trace) for t in operands], scalars)
+    for t, value in zip(tensors, values, strict=True):  # type: ignore[arg-type]
+        write(t, value, trace)

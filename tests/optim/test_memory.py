@@ -1,0 +1,72 @@
+"""Adam's one instruction writes over the memory of parameters and states where it may."""
+
+import numpy as np
+import pytest
+
+
+def adam(torch, shape=(3, 4), **options):
+    p = torch.nn.Parameter(torch.randn(shape))
+    opt = torch.optim.Adam([p], lr=0.1, **options)
+    return p, opt
+
+
+def step(torch, p, opt):
+    p.grad = torch.ones(p.shape)
+    opt.step()
+
+
+def arrays(p, opt):
+    held = [p, *opt.state[p].values()]
+    return [t._storage.value.buf for t in held]
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_steps_are_in_place(torch, amsgrad):
+    p, opt = adam(torch, amsgrad=amsgrad)
+    for _ in range(3):
+        step(torch, p, opt)
+    before = [a.ctypes.data for a in arrays(p, opt) if a.ndim]
+    step(torch, p, opt)
+    assert [a.ctypes.data for a in arrays(p, opt) if a.ndim] == before
+
+
+def test_what_others_hold_stays(torch):
+    p, opt = adam(torch)
+    step(torch, p, opt)
+    step(torch, p, opt)
+    kept, mean = p.detach().clone(), opt.state[p]["exp_avg"].clone()
+    view = p.detach().numpy()
+    saved = (p * 2).sum()  # the graph holds p's value
+    step(torch, p, opt)
+    assert not torch.equal(kept, p) and not torch.equal(mean, opt.state[p]["exp_avg"])
+    assert np.shares_memory(view, p.detach().numpy()) and (view == p.detach().numpy()).all()
+    saved.backward()
+
+
+def test_one_tensor_for_both_states(torch):
+    """Each result is written to a buffer of its own though both states began as one."""
+    p, opt = adam(torch)
+    step(torch, p, opt)
+    both = torch.full((3, 4), 0.5)
+    opt.state[p]["exp_avg"], opt.state[p]["exp_avg_sq"] = both, both.clone()
+    opt.state[p]["exp_avg_sq"]._storage.value = both._storage.value
+    step(torch, p, opt)
+    assert torch.allclose(opt.state[p]["exp_avg"], torch.tensor(0.55))
+    assert torch.allclose(opt.state[p]["exp_avg_sq"], torch.tensor(0.5005))
+
+
+def test_any_layout_and_length(torch, oracle):
+    def program(t):
+        t.manual_seed(1)
+        whole = t.randn(300, 250)
+        params = [whole[::2].detach(), whole.t().contiguous().t(), t.randn(90_000), t.randn(())]
+        params = [p.requires_grad_() for p in params]
+        opt = t.optim.Adam(params, lr=0.1, weight_decay=0.1)
+        for _ in range(3):
+            for p in params:
+                p.grad = (p.detach() * 3).cos()
+            opt.step()
+        return [p.detach().sum().item() for p in params], params[1].stride()
+
+    (ours, stride), (theirs, expected) = program(torch), program(oracle)
+    assert np.allclose(ours, theirs, rtol=1e-4) and stride == expected
