@@ -222,6 +222,8 @@ def asarray(
     if hasattr(obj, "__dlpack__") and not isinstance(obj, (Tensor, np.ndarray)):
         made = from_dlpack(obj)
     else:
+        if hasattr(obj, "__array__") and not isinstance(obj, Tensor):
+            obj = np.asarray(obj)
         made = as_tensor(obj, dtype=dtype, device=device)
     if copy:
         made = from_array(np.array(array_of(made), order="C"), made._meta.dtype)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from bital.base.device import cpu, device
-from bital.base.dtype import dtype
+from bital.base.dtype import dtype, uint8
 from bital.base.layout import layout, strided
+from bital.ir.meta import meta_of
+from bital.ir.trace import Value
 from bital.ops.api import check_tensor, method, public
 from bital.tensor.storage import Storage, export
 from bital.tensor.tensor import Tensor, strides_of
@@ -48,9 +50,31 @@ class UntypedStorage:
         """Bytes of an element: one."""
         return 1
 
+    def cpu(self) -> UntypedStorage:
+        """This storage, which is on the CPU."""
+        return self
+
+    def untyped(self) -> UntypedStorage:
+        """This storage, as bytes."""
+        return UntypedStorage(self._storage)
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """A file's first bytes, mapped into memory; writes reach the file where `shared`."""
+        if shared:
+            with open(filename, "ab") as file:
+                file.truncate(max(nbytes, file.tell()))
+        pages = np.memmap(filename, np.uint8, "r+" if shared else "c", shape=(nbytes,))
+        return cls(_outside(pages))
+
     def __getitem__(self, index: Any) -> Any:
         got = self._bytes()[index]
-        return got if isinstance(got, np.ndarray) else int(got)
+        if isinstance(got, np.ndarray):
+            return UntypedStorage(_outside(got))
+        return int(got)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._bytes(), dtype, copy=copy)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.tolist())
@@ -64,6 +88,13 @@ class UntypedStorage:
         return f"{numbers}[{self.__module__}.{type(self).__name__}(device=cpu) of size {len(self)}]"
 
 
+def _outside(memory: np.ndarray) -> Storage:
+    """A storage on bytes that others may hold."""
+    value = Value(meta_of(memory.shape, uint8), None, memory)
+    value.shared = True
+    return Storage(value)
+
+
 class TypedStorage(UntypedStorage):
     """A tensor's memory as elements of its dtype (`Tensor.storage()`)."""
 
@@ -72,10 +103,6 @@ class TypedStorage(UntypedStorage):
     def __init__(self, storage: Storage, d: dtype) -> None:
         super().__init__(storage)
         self.dtype = d
-
-    def untyped(self) -> UntypedStorage:
-        """The same memory as bytes."""
-        return UntypedStorage(self._storage)
 
     def size(self) -> int:
         """How many elements there are."""

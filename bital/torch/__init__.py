@@ -144,13 +144,19 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     optim,
     random,
     return_types,
+    serialization,
     signal,
     special,
+    storage,
     testing,
     utils,
     version,
 )
 from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
+from bital.torch.serialization import load, save  # noqa: E402
+from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
+
+globals().update(_STORAGE_TYPES)
 
 __getattr__ = missing_attribute("torch")
