@@ -12,6 +12,15 @@ class Unsupported(NotImplementedError):
     """PyTorch can do this and bital cannot yet; the message names it."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix has not what a function of linear algebra needs: `torch.linalg.LinAlgError`."""
+
+
+# the name that PyTorch prints
+LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
+LinAlgError.__module__ = "torch._C"
+
+
 def missing_attribute(module_name: str) -> Callable[[str], NoReturn]:
     """A module-level `__getattr__` which names what bital lacks.
 
