@@ -56,6 +56,7 @@ from bital.ops import (
     random,
     recurrent,
     reduce,
+    removed,
     resize,
     rounding,
     scan,

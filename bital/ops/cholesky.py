@@ -170,10 +170,10 @@ def _solve_impl(xp: Any, b: Any, x: Any, *, upper: bool) -> Any:
         return triangular_solution(last, triangular_solution(first, b, False), True)
 
 
-def _solve_vjp(g: Tensor, L: Tensor, out: Tensor, upper: bool, B_grad: Tensor | None) -> Tensor:
-    found = solve_by_cholesky(g, L, upper) if B_grad is None else B_grad
+def _solve_vjp(g: Tensor, L: Tensor, out: Tensor, upper: bool) -> tuple[Tensor, Tensor]:
+    found = apply(_SOLVE, (g, L), (upper,))
     half = found @ out.mH
-    return _by_factor(half + half.mH, L, upper)
+    return found, _by_factor(half + half.mH, L, upper)
 
 
 _SOLVE = Op(
@@ -181,17 +181,12 @@ _SOLVE = Op(
     _solve_rule,
     _solve_impl,
     inputs=("B", "L"),
-    vjp=(lambda g, L, upper: solve_by_cholesky(g, L, upper), _solve_vjp),
+    vjp=_solve_vjp,
 )
-
-
-def solve_by_cholesky(B: Tensor, L: Tensor, upper: bool) -> Tensor:
-    """X with A X = B, from Cholesky's factor of A."""
-    return apply(_SOLVE, (B, L), (upper,))
 
 
 @public(out=True)
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B for A = L L^H, or U^H U with `upper`, from Cholesky's factor of A."""
     check_tensor(B, "cholesky_solve", "B")
-    return solve_by_cholesky(B, check_tensor(L, "cholesky_solve", "L", 2), bool(upper))
+    return apply(_SOLVE, (B, check_tensor(L, "cholesky_solve", "L", 2)), (bool(upper),))

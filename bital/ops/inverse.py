@@ -157,17 +157,11 @@ def _solve_each(a: Any, b: Any) -> tuple[Any, Any]:
     return x, info
 
 
-def _solve_vjp_b(g: Any, A: Tensor, left: bool) -> Tensor:
-    return solution_of(A.mH, g[0], left)
-
-
-def _solve_vjp_a(
-    g: Any, A: Tensor, out0: Tensor, left: bool, vector: bool, B_grad: Tensor | None
-) -> Tensor:
-    found = solution_of(A.mH, g[0], left) if B_grad is None else B_grad
+def _solve_vjp(g: Any, A: Tensor, out0: Tensor, left: bool, vector: bool) -> tuple[Tensor, Tensor]:
+    found = solution_of(A.mH, g[0], left)
     if vector:
-        return -(found.unsqueeze(-1) @ out0.unsqueeze(-1).mH)
-    return -(found @ out0.mH) if left else -(out0.mH @ found)
+        return -(found.unsqueeze(-1) @ out0.unsqueeze(-1).mH), found
+    return -(found @ out0.mH if left else out0.mH @ found), found
 
 
 _SOLVE = Op(
@@ -175,7 +169,7 @@ _SOLVE = Op(
     _solve_rule,
     _solve_impl,
     inputs=("A", "B"),
-    vjp=(_solve_vjp_a, _solve_vjp_b),
+    vjp=_solve_vjp,
     grad_fn="LinalgSolveExBackward0",
 )
 _SolveEx = named("linalg_solve_ex", "result", "info")

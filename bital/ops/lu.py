@@ -324,18 +324,14 @@ def _solve_impl(xp: Any, LU: Any, pivots: Any, b: Any, *, left: bool, adjoint: b
     return x if left else xp.ascontiguousarray(x.conj().swapaxes(-1, -2))
 
 
-def _solve_vjp_b(g: Tensor, LU: Tensor, pivots: Tensor, left: bool, adjoint: bool) -> Tensor:
-    return apply(_SOLVE, (LU, pivots, g), (left, not adjoint))
-
-
-def _solve_vjp_lu(
-    g: Tensor, LU: Tensor, pivots: Tensor, out: Tensor, left: bool, adjoint: bool, B_grad: Any
-) -> Tensor | None:
-    found = _solve_vjp_b(g, LU, pivots, left, adjoint) if B_grad is None else B_grad
+def _solve_vjp(
+    g: Tensor, LU: Tensor, pivots: Tensor, out: Tensor, left: bool, adjoint: bool
+) -> tuple:
+    found = apply(_SOLVE, (LU, pivots, g), (left, not adjoint))
     whole = found @ out.mH if left else out.mH @ found  # of A, or of A^H
     P, L, U = apply(_UNPACK, (LU, pivots), (True, True))
     turned = P.mT @ -(whole.mH if adjoint else whole)
-    return _packed(turned @ U.mH, L.mH @ turned, LU._meta.shape)
+    return _packed(turned @ U.mH, L.mH @ turned, LU._meta.shape), None, found
 
 
 _SOLVE = Op(
@@ -343,7 +339,7 @@ _SOLVE = Op(
     _solve_rule,
     _solve_impl,
     inputs=("LU", "pivots", "B"),
-    vjp=(_solve_vjp_lu, None, _solve_vjp_b),
+    vjp=_solve_vjp,
     grad_fn="LinalgLuSolveBackward0",
 )
 

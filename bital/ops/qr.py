@@ -171,35 +171,28 @@ def _reflectors(A: Tensor, count: int) -> Tensor:
     return low + eye(*low._meta.shape[-2:], dtype=low._meta.dtype)
 
 
-def _product_vjp(g: Tensor, A: Tensor, tau: Tensor, wanted: int) -> Tensor:
-    """The gradient of A (wanted 0) or of tau (1) where Q = H_1 ... H_k, H_i = 1 - tau_i v_i v_i^H.
+def _product_vjp(g: Tensor, A: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of A and tau where Q = H_1 ... H_k, H_i = 1 - tau_i v_i v_i^H.
 
     With X_i the product of the reflections after the i-th and s = v^H g before it:
     g_tau = -s (v^H X)^H, g_v = -conj(tau) g (v^H X)^H - tau X s^H, and g passes on as H^H g.
     """
     count = tau._meta.shape[-1]
-    if not count:
-        return (A, tau)[wanted].new_zeros((A, tau)[wanted]._meta.shape)
     V = _reflectors(A, count)
     steps = [(V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)) for i in range(count)]
     after = [eye(*A._meta.shape[-2:], dtype=A._meta.dtype).expand(A._meta.shape)]
     for v, t in reversed(steps[1:]):
         after.append(after[-1] - t * (v @ (v.mH @ after[-1])))
-    parts = []
+    vectors, scales = [], []
     for (v, t), X in zip(steps, reversed(after)):
         s, w = v.mH @ g, v.mH @ X
-        if wanted:
-            parts.append(-(s @ w.mH).squeeze(-1))
-        else:
-            parts.append(-(conj(t) * (g @ w.mH) + t * (X @ s.mH)))
+        scales.append(-(s @ w.mH).squeeze(-1))
+        vectors.append(-(conj(t) * (g @ w.mH) + t * (X @ s.mH)))
         g = g - conj(t) * (v @ s)
-    found = cat(parts, -1)
-    if wanted:
-        return found
-    rest = A._meta.shape[-1] - count
-    if rest:
-        found = cat([found, found.new_zeros((*found._meta.shape[:-1], rest))], -1)
-    return found.tril(-1)
+    rest = A.new_zeros((*A._meta.shape[:-1], A._meta.shape[-1] - count))
+    return cat([*vectors, rest], -1).tril(-1), cat(
+        [*scales, tau.new_zeros((*tau._meta.shape[:-1], 0))], -1
+    )
 
 
 _PRODUCT = Op(
@@ -207,10 +200,7 @@ _PRODUCT = Op(
     _product_rule,
     _product_impl,
     inputs=("A", "tau"),
-    vjp=(
-        lambda g, A, tau: _product_vjp(g, A, tau, 0),
-        lambda g, A, tau: _product_vjp(g, A, tau, 1),
-    ),
+    vjp=_product_vjp,
 )
 
 

@@ -78,18 +78,14 @@ def triangle(x: Tensor, upper: bool, unit: bool = False) -> Tensor:
     return x.triu(int(unit)) if upper else x.tril(-int(unit))
 
 
-def _vjp_b(g: Tensor, A: Tensor, upper: bool, left: bool, unit: bool) -> Tensor:
-    return solve_with(A.mH, g, not upper, left, unit)
+def _vjp(
+    g: Tensor, A: Tensor, out: Tensor, upper: bool, left: bool, unit: bool
+) -> tuple[Tensor, Tensor]:
+    found = solve_with(A.mH, g, not upper, left, unit)
+    return triangle(-(found @ out.mH if left else out.mH @ found), upper, unit), found
 
 
-def _vjp_a(
-    g: Tensor, A: Tensor, out: Tensor, upper: bool, left: bool, unit: bool, B_grad: Any
-) -> Tensor:
-    found = _vjp_b(g, A, upper, left, unit) if B_grad is None else B_grad
-    return triangle(-(found @ out.mH) if left else -(out.mH @ found), upper, unit)
-
-
-_SOLVE = Op("linalg_solve_triangular", _rule, _impl, inputs=("A", "B"), vjp=(_vjp_a, _vjp_b))
+_SOLVE = Op("linalg_solve_triangular", _rule, _impl, inputs=("A", "B"), vjp=_vjp)
 
 
 def solve_with(A: Tensor, B: Tensor, upper: bool, left: bool = True, unit: bool = False) -> Tensor:

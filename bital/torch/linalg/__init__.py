@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bital.base.errors import LinAlgError, missing_attribute
+from bital.base.errors import LinAlgError as LinAlgError
+from bital.base.errors import missing_attribute
 from bital.ops.api import NAMESPACES as _NAMESPACES
 
 globals().update(_NAMESPACES.get("linalg", {}))
