@@ -1,0 +1,221 @@
+"""PyTorch's objects turned into bital's: tensors through NumPy, the rest by name.
+
+Functions of PyTorch's test tables are made again with bital's namespace among their globals.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from bital import torch as bital
+
+#: where the public names of functions are looked for, the usual spelling first
+_PLACES = (
+    "", "Tensor", "nn.functional", "linalg", "fft", "special", "signal.windows", "masked",
+    "functional", "sparse", "nn", "nn.init", "optim", "nn.attention", "nn.modules.loss",
+)  # fmt: skip
+
+
+class Missing(AttributeError):
+    """A name of PyTorch that bital lacks."""
+
+
+class OtherDevice(Exception):
+    """An argument on a device other than the CPU."""
+
+
+def follow(root: Any, path: str) -> Any:
+    """`root.a.b` for the path "a.b"."""
+    for name in path.split("."):
+        try:
+            root = getattr(root, name)
+        except (AttributeError, NotImplementedError):
+            raise Missing(f"torch.{path} is missing") from None
+    return root
+
+
+def _named() -> Iterator[tuple[int, str]]:
+    for place in _PLACES:
+        space = follow(torch, place) if place else torch
+        for name in dir(space):
+            if place == "" and name in ("Tensor", "classes", "ops"):
+                continue
+            path = f"{place}.{name}" if place else name
+            yield id(getattr(space, name, None)), path
+
+
+@functools.cache
+def _paths() -> dict[int, str]:
+    """The first public path of every object in PyTorch's namespaces, by identity."""
+    found: dict[int, str] = {}
+    for key, path in _named():
+        found.setdefault(key, path)
+    found[id(torch.Tensor)] = "Tensor"
+    return found
+
+
+def public_path(fn: Any) -> str | None:
+    """Where PyTorch's function is found below `torch`, or None."""
+    if isinstance(fn, torch._ops.OpOverload):
+        return f"ops.aten.{fn.overloadpacket.__name__}.{fn._overloadname}"
+    if isinstance(fn, torch._ops.OpOverloadPacket):
+        return f"ops.aten.{fn.__name__}"
+    path = _paths().get(id(fn))
+    if path is None and isinstance(fn, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+        return f"Tensor.{fn.__name__}"
+    if path is None and getattr(fn, "__module__", None) == "torch._tensor":
+        return f"Tensor.{fn.__name__}"
+    return path
+
+
+class Translator:
+    """Turns PyTorch's objects into bital's; the same object becomes the same one."""
+
+    def __init__(self) -> None:
+        self.done: dict[int, tuple[Any, Any]] = {}
+
+    def __call__(self, x: Any) -> Any:
+        if x is None or isinstance(x, (bool, int, float, complex, str, np.generic, np.ndarray)):
+            return x
+        known = self.done.get(id(x))
+        if known is not None:
+            return known[1]
+        made = self._make(x)
+        self.done[id(x)] = (x, made)  # x is kept alive, so that its id stays its own
+        return made
+
+    def _make(self, x: Any) -> Any:
+        if isinstance(x, torch.Tensor):
+            return tensor(x)
+        if isinstance(x, torch.Size):
+            return bital.Size(x)
+        if isinstance(x, (list, tuple)):
+            items = [self(i) for i in x]
+            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+        if isinstance(x, dict):
+            return {key: self(value) for key, value in x.items()}
+        if isinstance(x, slice):
+            return slice(self(x.start), self(x.stop), self(x.step))
+        if isinstance(x, (torch.dtype, torch.layout, torch.memory_format)):
+            return follow(bital, str(x).removeprefix("torch."))
+        if isinstance(x, torch.device):
+            return bital.device(str(x))
+        if isinstance(x, torch.Generator):
+            return bital.Generator().set_state(tensor(x.get_state()))
+        if isinstance(x, types.ModuleType):
+            return self._module(x)
+        if callable(x) and not isinstance(x, torch.nn.Module):
+            return self._function(x)
+        return self._instance(x)
+
+    def _module(self, x: types.ModuleType) -> Any:
+        if x is torch:
+            return bital
+        if x.__name__.startswith("torch.") and not x.__name__.startswith("torch.testing"):
+            return follow(bital, x.__name__.removeprefix("torch."))
+        return x
+
+    def _function(self, fn: Any) -> Any:
+        path = public_path(fn)
+        if path is not None:
+            return follow(bital, path)
+        if isinstance(fn, functools.partial):
+            return functools.partial(self(fn.func), *self(fn.args), **self(fn.keywords))
+        module = getattr(fn, "__module__", None) or ""
+        if getattr(fn, "__name__", "") == "wrapper_set_seed":
+            return _seeded
+        if isinstance(fn, types.FunctionType) and module.startswith("torch."):
+            return self._again(fn)
+        if module.startswith("torch"):
+            raise Missing(f"{module}.{getattr(fn, '__qualname__', fn)} is missing")
+        return fn
+
+    def _again(self, fn: types.FunctionType) -> types.FunctionType:
+        """The function with bital's objects in its globals, defaults and closure."""
+        cells = tuple(types.CellType() for _ in fn.__closure__ or ())
+        globals_ = dict(fn.__globals__)
+        made = types.FunctionType(fn.__code__, globals_, fn.__name__, None, cells or None)
+        self.done[id(fn)] = (fn, made)
+        for name in _names_used(fn.__code__):
+            if name in globals_:
+                globals_[name] = self(globals_[name])
+        for cell, theirs in zip(cells, fn.__closure__ or (), strict=True):
+            cell.cell_contents = self(theirs.cell_contents)
+        made.__defaults__ = self(fn.__defaults__)
+        made.__kwdefaults__ = self(fn.__kwdefaults__)
+        return made
+
+    def _instance(self, x: Any) -> Any:
+        """An object of one of PyTorch's classes: bital's class with the attributes translated."""
+        if not type(x).__module__.startswith("torch"):
+            return x
+        path = public_path(type(x))
+        if path is None:
+            raise Missing(f"{type(x).__module__}.{type(x).__qualname__} is missing")
+        made = object.__new__(follow(bital, path))
+        for key, value in vars(x).items():
+            made.__dict__[key] = self(value)
+        return made
+
+
+def _seeded(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """What PyTorch's tests call random functions through."""
+    bital.manual_seed(42)
+    return op(*args, **kwargs)
+
+
+def _names_used(code: types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            names |= _names_used(each)
+    return names
+
+
+#: dtypes that NumPy lacks -> the integers their bits are passed as
+_BITS = {torch.bfloat16: torch.int16, torch.complex32: torch.int32}
+
+
+def tensor(x: torch.Tensor) -> Any:
+    """The same elements in the same places of an equal storage, as a leaf."""
+    if x.layout is not torch.strided:
+        raise Missing(f"{x.layout} is missing")
+    if x.device.type != "cpu":
+        raise OtherDevice(x.device)
+    source = x.detach().resolve_conj().resolve_neg()
+    size, stride, offset = source.size(), source.stride(), source.storage_offset()
+    length = source.untyped_storage().nbytes() // source.element_size()
+    flat = source.as_strided((length,), (1,), 0)
+    if source.dtype in _BITS:
+        bits = np.array(flat.view(_BITS[source.dtype]).numpy())
+        ours = bital.from_numpy(bits).view(follow(bital, str(source.dtype).removeprefix("torch.")))
+    else:
+        ours = bital.from_numpy(np.array(flat.numpy()))
+    if (length, 0) != (source.numel(), offset) or tuple(stride) != ours.view(size).stride():
+        ours = ours.as_strided(tuple(size), tuple(stride), offset)
+    else:
+        ours = ours.view(tuple(size))
+    return ours.detach().requires_grad_(x.requires_grad)
+
+
+def leaves(x: Any, done: dict[int, Any] | None = None) -> Any:
+    """PyTorch's arguments with every tensor a leaf, as the translated ones are."""
+    done = {} if done is None else done
+    if isinstance(x, torch.Tensor):
+        if id(x) not in done:
+            done[id(x)] = x.detach().requires_grad_(x.requires_grad)
+        return done[id(x)]
+    if isinstance(x, torch.Size):
+        return x
+    if isinstance(x, (list, tuple)):
+        items = [leaves(i, done) for i in x]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    if isinstance(x, dict):
+        return {key: leaves(value, done) for key, value in x.items()}
+    return x
