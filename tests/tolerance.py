@@ -35,9 +35,9 @@ EXCEPTIONS = {
     },
 }
 
-# Where PyTorch's own result is not the true one: ours passes if it lies at most AS_GOOD times as far
-# from what PyTorch computes in double precision, the largest gaps of whole arrays compared. Only
-# where PyTorch's gap is below ROUGH of the largest true number, so that both mean the same result.
+# Where PyTorch's own result is not the true one: ours passes if it lies at most AS_GOOD times as
+# far from what PyTorch computes in double precision, the largest gaps of whole arrays compared.
+# Only where PyTorch's gap is below ROUGH of the largest true number: both mean the same result.
 AS_GOOD = 3
 ROUGH = {"float32": 1e-3, "complex64": 1e-3, "float16": 5e-2, "bfloat16": 1e-1, "complex32": 5e-2}
 

@@ -31,20 +31,24 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--area", action="append")
     parser.add_argument("--dtype", action="append")
+    parser.add_argument("--known", action="store_true")
     parser.add_argument("--errors", action="store_true")
     parser.add_argument("--gaps", action="store_true")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args(argv)
 
 
-def _chosen(args: argparse.Namespace, entries: dict[str, Entry]) -> list[Entry]:
+def _chosen(args: argparse.Namespace, database: str, entries: dict[str, Entry]) -> list[Entry]:
     unknown = [n for n in args.names if n not in entries]
     if unknown:
         sys.exit(f"no such entry: {', '.join(unknown)}")
+    known = {name for name, _ in gaps.read(database)}
     return [
         e
         for e in entries.values()
-        if (not args.names or e.name in args.names) and (not args.area or e.area in args.area)
+        if (not args.names or e.name in args.names)
+        and (not args.area or e.area in args.area)
+        and (not args.known or e.name in known)
     ]
 
 
@@ -73,11 +77,11 @@ def main(argv: list[str]) -> int:
     """Run what the command line asks for; 1 where something named fails."""
     args = _parse(argv)
     results: dict[str, list[Row]] = {}
-    detailed = bool(args.names or args.area or args.dtype or args.errors)
+    detailed = bool(args.names or args.area or args.known or args.dtype or args.errors)
     for database in [args.database] if args.database else DATABASES:
         entries = load(database)
         rows = results[database] = []
-        for entry in _chosen(args, entries):
+        for entry in _chosen(args, database, entries):
             if entry.left_out is not None:
                 rows.append(Row(entry))
                 continue
