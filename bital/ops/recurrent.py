@@ -129,12 +129,13 @@ def _function(name: str, layer: Layer, states: int = 1) -> None:
             )
         return _run(name, layer, states, given)
 
-    network.__doc__ = f"""The network of `torch.nn.{name.partition("_")[0].upper()}`: (out, *last states).
+    network.__doc__ = """A recurrent network in one call: (out, *last states).
 
     Either (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first),
     input (T, B, I) or (B, T, I); or for packed sequences (data, batch_sizes, hx, params, …), data
-    (rows, I). hx: (layers, B, H), for lstm a pair of them; params: every layer's, one after another.
+    (rows, I). hx: (layers, B, H), for lstm a pair of them; params: those of all layers in order.
     """
+
     public(method=False, name=name)(network)
 
 
