@@ -284,10 +284,10 @@ def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: An
         rows[:, 3] *= full
         cell *= f[s : s + n]
         np.matmul(dx[s : s + n], w, out=part)
-    weights = (dx.T @ _before(h, out, steps),)
+    by_weights = [dx.T @ _before(h, out, steps)]
     if sent is not None:
-        weights += (sent.T @ (o * bent),)
-    return dx, dh, dc, *weights
+        by_weights.append(sent.T @ (o * bent))
+    return dx, dh, dc, *by_weights
 
 
 def _lstm_cell(x: Any, h: Any, c: Any, w: Any, p: Any = None) -> tuple:

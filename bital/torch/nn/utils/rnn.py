@@ -108,7 +108,8 @@ def invert_permutation(permutation: Any) -> Any:
 def _rows(lengths: list, batch: Any, steps: Any) -> tuple[np.ndarray, np.ndarray]:
     """Time step and sequence of every element, step after step, for lengths that do not grow."""
     reached = np.asarray(lengths)[None, :] > np.arange(steps)[:, None]
-    return np.nonzero(reached[:, :batch])
+    t, b = np.nonzero(reached[:, :batch])
+    return t, b
 
 
 def _flat(t: np.ndarray, b: np.ndarray, steps: Any, batch: Any, batch_first: bool) -> Any:
