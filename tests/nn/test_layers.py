@@ -77,6 +77,27 @@ LAYERS = {
     "CircularPad1d(2)": [(1, 2, 3)],
     "CircularPad2d(1)": [(1, 2, 3, 3)],
     "CircularPad3d(1)": [(1, 1, 2, 2, 3)],
+    "Conv1d(4, 6, 3)": [(2, 4, 7)],
+    "Conv2d(4, 6, (3, 2), stride=2, padding=(1, 0), dilation=2, groups=2)": [(2, 4, 7, 8)],
+    "Conv2d(4, 6, 3, padding='same', padding_mode='circular', bias=False)": [(2, 4, 5, 6)],
+    "Conv2d(4, 6, 2, padding=1, padding_mode='reflect')": [(4, 5, 6)],
+    "Conv3d(2, 3, 2, padding='valid')": [(2, 2, 3, 4, 5)],
+    "ConvTranspose1d(4, 6, 3, stride=2, output_padding=1)": [(2, 4, 5)],
+    "ConvTranspose2d(4, 6, 3, groups=2, padding=1, bias=False)": [(4, 5, 4)],
+    "ConvTranspose3d(2, 3, 2, dilation=2)": [(1, 2, 2, 3, 2)],
+    "MaxPool1d(2)": [(2, 3, 7)],
+    "MaxPool2d(3, 2, 1, ceil_mode=True)": [(2, 3, 6, 7)],
+    "MaxPool2d(2, dilation=2, return_indices=True)": [],
+    "MaxPool3d(2)": [(1, 2, 4, 4, 5)],
+    "AvgPool1d(2)": [(2, 3, 7)],
+    "AvgPool2d(3, 2, 1, count_include_pad=False)": [(2, 3, 6, 7)],
+    "AvgPool3d(2, divisor_override=3)": [(1, 2, 4, 4, 5)],
+    "LPPool1d(2, 3)": [(2, 3, 7)],
+    "LPPool2d(2, 3, stride=2)": [(2, 3, 6, 7)],
+    "AdaptiveMaxPool2d((2, None))": [(2, 3, 6, 7)],
+    "AdaptiveAvgPool1d(3)": [(2, 3, 7)],
+    "AdaptiveAvgPool2d((3, 5))": [(2, 3, 6, 7)],
+    "AdaptiveAvgPool3d(1)": [(1, 2, 4, 4, 5)],
     "L1Loss()": [(3, 4), (3, 4)],
     "MSELoss(reduction='sum')": [(3, 4), (3, 4)],
     "MSELoss(size_average=False)": [(3, 4), (3, 4)],
@@ -115,7 +136,11 @@ ERRORS = [
     "MultiMarginLoss(weight=t.zeros(2, 2))", "TripletMarginLoss(margin=-1)",
     "TripletMarginWithDistanceLoss(margin=0)", "CircularPad1d(1)(t.zeros(2))",
     "Unflatten(1, 3)", "Unflatten(1, (2, 'a'))", "Unflatten('n', 3)", "Unflatten(1.5, (2,))",
-    "Linear(4, 3)(t.zeros(5, 7))",
+    "Linear(4, 3)(t.zeros(5, 7))", "Conv2d(4, 6, 3, groups=3)",
+    "Conv1d(4, 6, 3, padding='same', stride=2)", "Conv1d(4, 6, 3, padding_mode='none')",
+    "ConvTranspose1d(4, 6, 3, padding_mode='reflect')", "Conv2d(4, 6, 3)(t.zeros(3, 8, 8))",
+    "ConvTranspose1d(4, 6, 3)(t.zeros(2, 4, 5), [9])", "Conv1d(4, 6, 3)(t.zeros(4, 2))",
+    "LazyConv1d(4, 2)(t.zeros(3))", "LazyConv1d(4, 2).weight.shape",
 ]  # fmt: skip
 
 
@@ -200,5 +225,19 @@ def test_from_pretrained(torch, oracle):
     def program(t):
         m = t.nn.Embedding.from_pretrained(t.ones(3, 2), freeze=False, padding_idx=1)
         return repr(m), m.weight, m.weight.requires_grad
+
+    same(program, torch, oracle)
+
+
+@pytest.mark.parametrize(
+    "text", ["LazyConv2d(3, 2)", "LazyConv2d(3, 2, 2, 1, 1, 1, False)", "LazyConvTranspose2d(3, 2)"]
+)
+def test_lazy_modules_become_others(text, torch, oracle):
+    def program(t):
+        m, loaded = make(t, text), make(t, text)
+        before = repr(m), list(m.state_dict()), [repr(p) for p in m.parameters()]
+        out = m(t.randn(2, 4, 5, 5))
+        loaded.load_state_dict(m.state_dict())
+        return before, repr(m), type(m).__name__, out, m.state_dict(), loaded.state_dict()
 
     same(program, torch, oracle)

@@ -67,3 +67,110 @@ class Buffer(torch.Tensor, metaclass=_BufferMeta):
         tensor.persistent = persistent
         tensor._is_buffer = True
         return tensor
+
+
+class UninitializedTensorMixin:
+    """A tensor without a shape yet, which allows little more than being given one."""
+
+    __slots__ = ()
+    cls_to_become: Any
+
+    def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Give it a shape, its elements undefined; device and dtype stay where not given."""
+        device = self.data.device if device is None else device
+        dtype = self.data.dtype if dtype is None else dtype
+        self.data = torch.empty(shape, device=device, dtype=dtype)
+        self.__class__ = self.cls_to_become
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually "
+            "happens in `load_state_dict` when trying to load an uninitialized parameter into an "
+            "initialized one. Call `forward` to initialize the parameters before accessing their "
+            "attributes."
+        )
+
+    def share_memory_(self) -> Any:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to "
+            "initialize the parameters before calling `module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce_ex__(self: Any, protocol: SupportsIndex) -> tuple:
+        return type(self), (self.requires_grad,)
+
+
+#: what may be asked of a tensor without a shape, besides what the mixin has itself
+_ALLOWED = {
+    "size", "dim", "ndimension", "stride", "copy_", "is_complex", "is_floating_point", "half",
+    "float", "double", "char", "short", "int", "long", "cuda", "cpu", "to", "get_device",
+    "requires_grad_", "retain_grad", "is_inference", "storage_offset", "__hash__", "__new__",
+    "__init__",
+}  # fmt: skip
+
+
+def _forbid_the_rest() -> None:
+    """Make all other methods of tensors say that there are no elements yet."""
+    own = {*_ALLOWED, *vars(UninitializedTensorMixin), *vars(object)}
+    for name, value in list(vars(torch.Tensor).items()):
+        internal = name.startswith("_") and not name.startswith("__")
+        if callable(value) and name not in own and not internal:
+            setattr(UninitializedTensorMixin, name, _forbidden(name))
+
+
+def _forbidden(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter in Tensor.{name}. This error happens "
+            "when you are using a `LazyModule` or explicitly manipulating "
+            f"`torch.nn.parameter.{type(self).__name__}` objects. When using LazyModules Call "
+            "`forward` with a dummy batch to initialize the parameters before calling torch "
+            "functions"
+        )
+
+    method.__name__ = name
+    return method
+
+
+_forbid_the_rest()
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether `param` is an UninitializedParameter or an UninitializedBuffer."""
+    return isinstance(param, UninitializedTensorMixin)
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A Parameter whose shape is not known yet; `materialize(shape)` makes it a Parameter."""
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        data = torch.empty(0, device=device, dtype=dtype)
+        return torch.Tensor._make_subclass(cls, data, requires_grad)
+
+    def __deepcopy__(self, memo: dict) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        return memo[id(self)]
+
+
+class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
+    """A buffer whose shape is not known yet; `materialize(shape)` makes it a tensor."""
+
+    cls_to_become = torch.Tensor
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None,
+        persistent: bool = True,
+    ) -> Any:  # fmt: skip
+        made = torch.Tensor._make_subclass(
+            cls, torch.empty(0, device=device, dtype=dtype), requires_grad
+        )
+        made.persistent = persistent
+        made._is_buffer = True
+        return made
