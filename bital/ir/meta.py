@@ -6,6 +6,8 @@ the memo of an operator is looked up by identity, which is what makes recording 
 
 from __future__ import annotations
 
+from typing import Any
+
 from bital.base.device import cpu, device
 from bital.base.dtype import dtype
 from bital.base.size import Size
@@ -18,7 +20,8 @@ _LIMIT = 65_536
 class Meta:
     """Shape, dtype and device of a value, with what follows from them."""
 
-    __slots__ = ("shape", "dtype", "device", "ndim", "numel", "strides", "nbytes", "np")
+    __slots__ = ("shape", "dtype", "device", "ndim", "numel", "strides", "nbytes", "np",
+                 "zeros", "ones")  # fmt: skip
 
     def __init__(self, shape: Size, dtype: dtype, device: device) -> None:
         self.shape = shape
@@ -29,6 +32,9 @@ class Meta:
         self.strides = contiguous_strides(shape)
         self.nbytes = self.numel * dtype.itemsize
         self.np = dtype.np
+        # the values of zeros and of ones that look so, made when they are first needed
+        self.zeros: Any = None
+        self.ones: Any = None
 
     def __repr__(self) -> str:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"

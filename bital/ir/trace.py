@@ -96,6 +96,7 @@ class _Hooks:
     run: Callable[[Trace, str], None]
     touch: Callable[[Trace, Value], None]
     keep_lines = False  # a log or a view wants the user's line of every instruction
+    looks = 0  # how often somebody asked for the array of a value
 
 
 local = _Local()
@@ -243,6 +244,7 @@ def user_line() -> tuple[str, int, str]:
 
 def ready(value: Value) -> np.ndarray:
     """The array of a value, computed now if it was pending."""
+    hooks.looks += 1
     if value.buf is None:
         trace = value.trace
         if trace is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
-from bital.ops.create import constant_value, ones_of
+from bital.ops.create import ones_of
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -41,6 +41,6 @@ _REPEAT = Op("repeat_over", _rule, _impl, vjp=(_gather,), grad_fn="ExpandBackwar
 
 def repeat_over(g: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
     """g, which lacks (or has as 1) the axes `axis` of `shape`, repeated over them."""
-    if g._view is None and g._edge is None and g._storage.value is constant_value(g._meta, 1):
+    if g._view is None and g._edge is None and g._storage.value is g._meta.ones:
         return ones_of(like(g._meta, shape))  # backward begins with a one: nothing to record
     return apply(_REPEAT, (g,), (shape, axis))

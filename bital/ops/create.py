@@ -38,15 +38,41 @@ _constants: dict[tuple, Value] = {}
 
 def constant_value(meta: Meta, number: Any) -> Value:
     """A ready value of one number, without memory of its own."""
-    # by their text, since 0.0 and -0.0 are equal; whole numbers, the usual ones, are told by value
-    key = (meta, number.__class__, number if number.__class__ is int else repr(number))
+    if number.__class__ is int and 0 <= number <= 1:
+        return ones_value(meta) if number else zeros_value(meta)
+    # by their text, since 0.0 and -0.0 are equal
+    key = (meta, number.__class__, repr(number))
     value = _constants.get(key)
     if value is None:
         if len(_constants) >= 256:
             _constants.clear()
-        array = np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape)
-        value = _constants[key] = Value(meta, None, array)
+        value = _constants[key] = _repeated(meta, number)
     return value
+
+
+def _repeated(meta: Meta, number: Any) -> Value:
+    array = np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape)
+    return Value(meta, None, array)
+
+
+def zeros_value(meta: Meta) -> Value:
+    """The value of zeros like `meta`."""
+    if meta.zeros is None:
+        meta.zeros = _repeated(meta, 0)
+    return meta.zeros
+
+
+def ones_value(meta: Meta) -> Value:
+    """The value of ones like `meta`."""
+    if meta.ones is None:
+        meta.ones = _repeated(meta, 1)
+    return meta.ones
+
+
+def is_constant(value: Value) -> bool:
+    """Whether the value is one of those that are kept for reuse."""
+    meta = value.meta
+    return any(value is each for each in (meta.zeros, meta.ones, *_constants.values()))
 
 
 def constant(meta: Meta, number: Any) -> Tensor:
@@ -56,10 +82,10 @@ def constant(meta: Meta, number: Any) -> Tensor:
 
 def ones_of(meta: Meta) -> Tensor:
     """Ones like `meta`."""
-    return wrap(constant_value(meta, 1), meta)
+    return wrap(meta.ones or ones_value(meta), meta)
 
 
-nodes.zeros = lambda meta: constant(meta, 0)
+nodes.zeros = lambda meta: wrap(zeros_value(meta), meta)
 
 
 def checked_sizes(fn: str, args: tuple, size: Any = None) -> tuple[int, ...]:
@@ -510,7 +536,7 @@ def zero_(self: Tensor) -> Tensor:
     trace = local.trace
     if trace.grad and (self._edge is not None or self._view is not None):
         return overwrite(self, _number(self, 0), "ZeroBackward0")
-    write(self, constant_value(self._meta, 0), trace)
+    write(self, zeros_value(self._meta), trace)
     return self
 
 

@@ -108,9 +108,10 @@ def _with_node(out: Tensor, tensors: tuple[Tensor, ...], name: str, parts: Any) 
     edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
     if any(e is not None for e in edges):
         metas = tuple([t._meta for t in tensors])
+        wanted = tuple([e is not None for e in edges])
 
         def rule(g: Tensor) -> list:
-            return [None if e is None else parts(g, k) for k, e in enumerate(edges)]
+            return [parts(g, k) if needed else None for k, needed in enumerate(wanted)]
 
         out._edge = many_node(name, edges, metas, rule)
     return out
@@ -132,13 +133,15 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
         out = out.to(_promoted(tuple([t._meta for t in given])))
     dim = normalize_dim(dim, out._meta.ndim)
     left_out = len(kept) < len(given)
-    counts = [0 if left_out and t._meta.shape == (0,) else t._meta.shape[dim] for t in given]
-    starts = [0, *accumulate(counts)]
+    shapes = [t._meta.shape for t in given]
+    counts = tuple([None if left_out and n == (0,) else n[dim] for n in shapes])
+    starts = (0, *accumulate([n or 0 for n in counts]))
 
     def part_of(g: Tensor, k: int) -> Tensor:
-        if left_out and given[k]._meta.shape == (0,):
+        count = counts[k]
+        if count is None:
             return g.new_zeros((0,))
-        return cut(g, dim, starts[k], 1, counts[k], "SliceBackward0")
+        return cut(g, dim, starts[k], 1, count, "SliceBackward0")
 
     return _with_node(out, given, "CatBackward0", part_of)
 
@@ -232,11 +235,12 @@ def block_diag(*tensors: Any) -> Tensor:
         return from_array(np.zeros((1, 0), default.dtype.np))
     out = apply(_BLOCK, given)
     places = _block_rule(*[t._meta for t in given])[1]["places"]
+    shapes = tuple([t._meta.shape for t in given])
 
     def part_of(g: Tensor, k: int) -> Tensor:
         row, column, height, width = places[k]
         rows = cut(g, 0, row, 1, height, "SliceBackward0")
         block = cut(rows, 1, column, 1, width, "SliceBackward0")
-        return block.reshape(given[k]._meta.shape)
+        return block.reshape(shapes[k])
 
     return _with_node(out, given, "BlockDiagBackward0", part_of)

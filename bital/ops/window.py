@@ -19,7 +19,7 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
-from bital.tensor.node import SECOND_TIME, Node, Output
+from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
 from bital.tensor.storage import View, strided
 from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
 
@@ -204,6 +204,11 @@ class ManyNode(Node):
 
     def apply(self, g: Any) -> list:
         return self.rule(g)
+
+    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+        form = rule_form(self.rule)
+        key += (form, self.metas, len(self.edges), self.outputs)
+        return form is not None
 
 
 _many_classes: dict[str, type[ManyNode]] = {}

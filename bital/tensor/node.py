@@ -11,11 +11,14 @@ import itertools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from types import FunctionType, NoneType
 from typing import Any
 
+from bital.base.dtype import dtype
 from bital.base.errors import Unsupported
+from bital.ir.meta import Meta
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
-from bital.ir.trace import user_line
+from bital.ir.trace import local, user_line
 from bital.tensor.handle import RemovableHandle
 
 _next_number = itertools.count().__next__
@@ -75,6 +78,15 @@ class Node:
 
     def release(self) -> None:
         """Forget what was kept for backward."""
+
+    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+        """Append to `key` and `named` what decides which instructions `apply` records.
+
+        `named` gets the values that it uses: their numbers in `refs`, or places in `fresh`, to
+        which those without a number are added (see autograd.replay). False where it cannot be
+        told, or `apply` is to raise an error.
+        """
+        return False
 
     def name(self) -> str:
         return type(self).__name__
@@ -216,6 +228,66 @@ class OpNode(Node):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
+#: values that the trace has no number for yet are numbered from here on downwards
+FRESH = -(1 << 40)
+
+
+def sign_tensor(t: Any, key: list, named: list, refs: dict, fresh: dict) -> bool:
+    """Append how the elements of `t` are laid out to `key`, their value's number to `named`."""
+    if t._view is None:
+        value = t._storage.value
+    else:
+        value = hooks.read(t, local.trace)
+        key.append(t._view.strides)
+        base = refs.get(t._storage.value, -1)
+        if base >= 0:  # still pending, so that a rule may read another window of it
+            key.append(t._view.offset)
+            named.append(base)
+    number = refs.get(value)
+    if number is None:
+        if value.buf is None or value.shared:
+            return False
+        number = fresh.setdefault(value, FRESH - len(fresh))
+    named.append(number)
+    return True
+
+
+#: scalars that are told apart by their class and text
+_SCALARS = frozenset((bool, int, float, complex, str, NoneType))
+
+
+def told_apart(params: tuple) -> tuple | None:
+    """Scalars so that those which are equal are the same: 1 and 1.0, 0.0 and -0.0 are not."""
+    if not _SCALARS.issuperset([p.__class__ for p in params]):
+        return None
+    return tuple([(p.__class__, p if p.__class__ is int else repr(p)) for p in params])
+
+
+#: what a gradient rule's closure may hold for two of the same content to do the same
+_COMPARED = (int, float, str, NoneType, Meta, dtype)
+
+
+def rule_form(rule: Any) -> Any:
+    """What tells whether two gradient rules do the same: code and closure; None if unknown."""
+    if rule.__class__ is not FunctionType or rule.__defaults__ or rule.__kwdefaults__:
+        return None
+    form = [rule.__code__]
+    for cell in rule.__closure__ or ():
+        held = cell.cell_contents
+        part = rule_form(held) if held.__class__ is FunctionType else _content_form(held)
+        if part is None:
+            return None
+        form.append(part)
+    return tuple(form)
+
+
+def _content_form(held: Any) -> Any:
+    if isinstance(held, tuple):
+        parts = [_content_form(each) for each in held]
+        return None if None in parts else tuple(parts)
+    return (held.__class__, held) if isinstance(held, _COMPARED) else None
+
+
 class SavedOutput:
     """A result kept for its own node's rule: its storage and place, not the tensor itself."""
 
@@ -261,6 +333,7 @@ class _Hooks:
     keep_lines = False  # anomaly detection wants to name the user's line of every node
     active = False  # either of the two
     rebuild: Callable
+    read: Callable  # tensor, trace -> its elements as a value
     snapshot: Callable  # tensors -> their values, for anomaly detection
     zeros: Callable  # meta -> tensor
     rebase: Callable  # tensor, edge: the tensor was written in place
@@ -294,7 +367,13 @@ def node_class(op: Op, wanted: int) -> Any:
 
 def _written_out(vjp: Vjp) -> dict[str, Callable]:
     """`__init__` and `apply` of the nodes of one gradient rule."""
-    names: dict[str, Any] = {"__name__": "bital.vjp", "number": _next_number}  # no user's line
+    names: dict[str, Any] = {
+        "__name__": "bital.vjp",  # no user's line
+        "number": _next_number,
+        "sign_tensor": sign_tensor,
+        "told_apart": told_apart,
+        "SavedOutput": SavedOutput,
+    }
     kept = [
         f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT else "None, None"
         for kind, i in vjp.saves
@@ -321,8 +400,42 @@ def _written_out(vjp: Vjp) -> dict[str, Callable]:
             f"    grads = rule{call}" if i == TOGETHER else f"    grads[{i}] = rule{i}{call}"
         )
     lines.append("    return grads")
+    lines += _signing(vjp)
     exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
-    return {name: names[name] for name in ("__init__", "apply")}
+    return {name: names[name] for name in ("__init__", "apply", "sign")}
+
+
+def _signing(vjp: Vjp) -> list[str]:
+    """The source of `sign` of the nodes of one gradient rule."""
+    lines = [
+        "def sign(node, key, named, refs, fresh):",
+        "    key.append(node.spec)",
+        "    if node.params:",
+        "        form = told_apart(node.params)",
+        "        if form is None: return False",
+        "        key.append(form)",
+        "    saved = node.saved",
+        "    if saved is None: return False",
+    ]
+    for k, (kind, _) in enumerate(vjp.saves):
+        lines.append(f"    t = saved[{2 * k}]")
+        if kind == INPUT:
+            kept, cell, view = "t", "t._storage", "t._view"
+            version = f"saved[{2 * k + 1}]"
+            lines.append(f"    if {version} is None or {version} != {cell}.version: return False")
+        else:
+            kept, cell, view = "t.unpack(node)", "t.storage", "t.view"
+            lines.append("    if t.__class__ is not SavedOutput or t.storage.version != t.version:")
+            lines.append("        return False")
+        lines += [
+            f"    number = refs.get({cell}.value) if {view} is None else None",
+            "    if number is not None: named.append(number)",
+            f"    elif not sign_tensor({kept}, key, named, refs, fresh): return False",
+        ]
+        if kind == OUTPUT:  # which a write in place may have made another
+            lines.append("    key.append(t.meta)")
+    lines.append("    return True")
+    return lines
 
 
 def _place(vjp: Vjp, kind: int, where: Any) -> str:

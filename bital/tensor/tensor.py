@@ -235,6 +235,9 @@ def read(t: Tensor, trace: Trace) -> Value:
     return got
 
 
+nodes.hooks.read = read
+
+
 def array_of(t: Tensor) -> np.ndarray:
     """The tensor's elements as an array, computed now; not to be written to."""
     return ready(read(t, local.trace))
@@ -355,6 +358,11 @@ class ViewNode(Node):
 
     def apply(self, g: Any) -> list:
         return [self.rule(g)]
+
+    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+        form = nodes.rule_form(self.rule)
+        key += (form, self.metas)
+        return form is not None
 
 
 _view_classes: dict[str, type[ViewNode]] = {}

@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from bital.autograd import replay
 from bital.base import config
 from bital.ir.trace import Value, flush
 from bital.runtime.executor import cache
@@ -13,9 +14,10 @@ ITERATIONS = 5000
 
 
 def settle() -> None:
-    """Run what is recorded, and forget plans: the cache has a bound of its own."""
+    """Run what is recorded, forget plans and recipes: their tables have bounds of their own."""
     flush("soak")
     cache.plans.clear()
+    replay.table.clear()
     gc.collect()
 
 
