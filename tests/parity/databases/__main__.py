@@ -69,7 +69,7 @@ def _update_gaps(database: str, entries: dict[str, Entry], rows: list[Row]) -> N
             key = (row.entry.name, question)
             now.pop(key, None)
             if lines:
-                now[key] = known.get(key) or lines[0].replace("\n", " ")[:200]
+                now[key] = known.get(key) or lines[0].partition("\n")[0][:160]
     gaps.write(database, {n: e.area for n, e in entries.items()}, now)
 
 

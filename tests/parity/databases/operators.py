@@ -120,7 +120,7 @@ def _values(info: Any, dtypes: tuple[str, ...] | None) -> list[str]:
         for label, call in _calls(info, dtype, first):
             for line in compare(call):
                 wrong.setdefault(line, f"{dtype} {label}")
-    return [f"{where}: {line}" for line, where in wrong.items()]
+    return [f"{line}\n      in {where}" for line, where in wrong.items()]
 
 
 def _calls(info: Any, dtype: str, first: bool) -> Iterator[tuple[str, Call]]:
@@ -176,7 +176,8 @@ def _into(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     expected = fn(*args, **kwargs)
     several = isinstance(expected, (tuple, list))
     out = tuple(t.clone().zero_() for t in expected) if several else expected.clone().zero_()
-    return fn(*args, out=out, **kwargs)
+    written = fn(*args, out=out, **kwargs)
+    return list(written) if several else written
 
 
 def _without_grad(x: Any) -> Any:
@@ -218,4 +219,4 @@ def _error(info: Any, sample: Any) -> str | None:
     if theirs.error is None and ours.error is None:
         return None  # an error of other devices, or of checks that this build leaves out
     line = compare_errors(ours.error, theirs.error)
-    return f"{_label(sample)}: {line}" if line else None
+    return f"{line}\n      in {_label(sample)}" if line else None

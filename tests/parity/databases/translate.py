@@ -143,7 +143,7 @@ class Translator:
         made = types.FunctionType(fn.__code__, globals_, fn.__name__, None, cells or None)
         self.done[id(fn)] = (fn, made)
         for name in _names_used(fn.__code__):
-            if name in globals_:
+            if isinstance(globals_.get(name), _MADE_AGAIN):
                 globals_[name] = self(globals_[name])
         for cell, theirs in zip(cells, fn.__closure__ or (), strict=True):
             cell.cell_contents = self(theirs.cell_contents)
@@ -162,6 +162,10 @@ class Translator:
         for key, value in vars(x).items():
             made.__dict__[key] = self(value)
         return made
+
+
+#: what is translated of a function's globals
+_MADE_AGAIN = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type(torch.float32))
 
 
 def _seeded(op: Any, *args: Any, **kwargs: Any) -> Any:
