@@ -101,7 +101,7 @@ def check_equation(A: Meta, B: Meta, left: bool, fn: str) -> None:
         )
 
 
-def _is_vector(A: Meta, B: Meta) -> bool:
+def is_vector(A: Meta, B: Meta) -> bool:
     """Whether B holds right sides that are vectors."""
     return B.ndim == 1 or (A.ndim == B.ndim + 1 and A.shape[:-1] == B.shape)
 
@@ -115,7 +115,7 @@ def _solve_rule(A: Meta, B: Meta, left: bool) -> tuple:
             f"{fn}: Expected A and B to have the same dtype, but found A of type "
             f"{A.dtype.legacy_name} and B of type {B.dtype.legacy_name} instead"
         )
-    vector = _is_vector(A, B)
+    vector = is_vector(A, B)
     if vector and not left:
         check_square(A, fn)
         raise RuntimeError(

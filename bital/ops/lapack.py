@@ -16,8 +16,9 @@ import numpy as np
 from bital.base.dtype import INT, LOW_PRECISION, int32
 from bital.base.errors import LinAlgError
 from bital.ir.meta import Meta, meta_of
+from bital.ir.trace import local
 from bital.ops.family import raise_not_implemented
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, array_of, edge_of
 
 Ints = tuple[int, ...]
 
@@ -137,6 +138,11 @@ def check_sides(b: Meta, A: Meta, fn: str) -> None:
             f"Incompatible matrix sizes for {fn}: each A matrix is {n} by {n} but each b matrix is "
             f"{rows} by {columns}"
         )
+
+
+def needs_gradient(t: Tensor) -> bool:
+    """Whether an operation on t will be recorded for backward."""
+    return bool(local.trace.grad) and edge_of(t) is not None
 
 
 def deprecated(old: str, new: str) -> None:
