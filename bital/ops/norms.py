@@ -11,15 +11,15 @@ import math
 from typing import Any
 
 from bital.base.dtype import COMPLEX, INT, dtype
-from bital.base.errors import Unsupported
 from bital.base.size import normalize_dim
 from bital.ir.meta import Meta
 from bital.ir.op import Op
-from bital.ops.api import NAMESPACES, check_tensor, numpy_names, public
+from bital.ops.api import check_tensor, numpy_names, public
 from bital.ops.broadcast import repeat_over
 from bital.ops.family import common_dtype, elementwise_rule, masked_op
 from bital.ops.peaks import shared_or_nan
 from bital.ops.reduce import Dims, Ints, axes, hashable_dims, reduced, runs_of, total, widened
+from bital.ops.svd import singular_values
 from bital.tensor.dispatch import apply, composite
 from bital.tensor.tensor import Tensor
 
@@ -199,11 +199,8 @@ def matrix_norm(
 def _of_singular_values(
     A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, d: dtype | None
 ) -> Tensor:
-    svdvals = NAMESPACES["linalg"].get("svdvals")
-    if svdvals is None:
-        raise Unsupported(f"bital has no singular values yet, which the matrix norm {ord} needs")
     A = A if d is None else A.to(d)
-    values = svdvals(A.movedim(dims, (-2, -1)))
+    values = singular_values(A.movedim(dims, (-2, -1)))
     if ord == "nuc":
         out = values.sum(-1)
     else:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.errors import Unsupported
 from bital.base.size import broadcast_shapes, normalize_dim, normalize_dims
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ops.api import NAMESPACES, check_tensor, public
+from bital.ops.api import check_tensor, public
 from bital.ops.create import eye
 from bital.ops.family import common_dtype, conj
+from bital.ops.inverse import inv
 from bital.ops.matmul import dot, matmul, mm
 from bital.ops.window import attach, packed
 from bital.tensor.dispatch import apply
@@ -259,10 +259,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     if n == 0:
         return input.clone().copy_(eye(meta.shape[-1], dtype=meta.dtype))
     if n < 0:
-        inverse = NAMESPACES.get("linalg", {}).get("inv")
-        if inverse is None:
-            raise Unsupported("bital has no linalg.inv yet, which negative matrix powers need")
-        return matrix_power(inverse(input), -n) if n < -1 else inverse(input)
+        return matrix_power(inv(input), -n) if n < -1 else inv(input)
     if n == 1:
         return input.clone()
     if n == 3:
