@@ -94,9 +94,6 @@ class no_grad(_Mode):
         mode = object.__new__(cls)
         return mode(fn) if fn is not None else mode
 
-    def __init__(self, fn: Callable | None = None) -> None:
-        pass
-
 
 class enable_grad(_Mode):
     """Operations inside are remembered for backward, whatever the mode outside."""
@@ -106,9 +103,6 @@ class enable_grad(_Mode):
     def __new__(cls, fn: Callable | None = None) -> Any:
         mode = object.__new__(cls)
         return mode(fn) if fn is not None else mode
-
-    def __init__(self, fn: Callable | None = None) -> None:
-        pass
 
 
 class set_grad_enabled(_Mode):

@@ -80,7 +80,7 @@ class Vjp:
     A rule for all inputs together has the index TOGETHER.
     """
 
-    __slots__ = ("saves", "parts", "keeps_output", "once")
+    __slots__ = ("saves", "parts", "outputs", "once")
 
     def __init__(self, op: Op, wanted: list[int]) -> None:
         saves: list[tuple[int, Any]] = []
@@ -94,7 +94,7 @@ class Vjp:
             parts.append((i, rule, places))
         self.saves = tuple(saves)
         self.parts = tuple(parts)
-        self.keeps_output = any(kind == OUTPUT for kind, _ in saves)
+        self.outputs = {k: n for n, (kind, k) in enumerate(saves) if kind == OUTPUT}
         used = [kind for _, _, places in parts for kind, _ in places]
         self.once = bool(saves) or (op.empty_edges > 0 and PARAM in used)
 

@@ -202,6 +202,9 @@ def _pow_tensor_number(input: Tensor, exponent: Any) -> Tensor:
 @public(inplace=True, out=True)
 def pow(input: Any, exponent: Any) -> Tensor:
     """`input ** exponent`, as `torch.pow`; either of them may be a number."""
+    if exponent.__class__ is int and exponent == 2 and isinstance(input, Tensor):
+        if input._meta.dtype.category >= FLOAT:  # the usual call, by the short way
+            return _square(input)
     if not isinstance(input, Tensor):
         base = number_of(input, "pow", "input", 1)
         return _pow_from(check_tensor(exponent, "pow", "exponent", 2), base)
@@ -245,8 +248,6 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
 
 @method
 def __pow__(self: Tensor, exponent: Any) -> Any:
-    if exponent.__class__ is int and exponent == 2 and self._meta.dtype.category >= FLOAT:
-        return _square(self)
     return pow(self, exponent) if isinstance(exponent, OPERANDS) else NotImplemented
 
 

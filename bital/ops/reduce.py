@@ -21,7 +21,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, numpy_names, public, type_error
 from bital.ops.broadcast import repeat_over
 from bital.ops.family import masked_op, to_float
-from bital.tensor.dispatch import apply
+from bital.tensor.dispatch import apply, unary_with
 from bital.tensor.tensor import Tensor
 
 Ints = tuple[int, ...]
@@ -191,6 +191,7 @@ def _repeat(g: Tensor, x_shape: Ints, axis: Ints) -> Tensor:
 
 _SUM = Op("sum", _sum_rule, _sum_impl, vjp=(_repeat,), grad_fn="SumBackward0")
 _SUM_DIM = Op("sum_dim", _sum_rule, _sum_impl, vjp=(_repeat,), grad_fn="SumBackward1")
+_sum_all, _sum_over = unary_with(_SUM), unary_with(_SUM_DIM)
 
 
 @public(out=True)
@@ -202,9 +203,9 @@ def sum_(
     if not isinstance(input, Tensor):
         check_tensor(input, "sum")
     if dim is WHOLE and keepdim is False:
-        return apply(_SUM, (input,), (None, False, dtype))
+        return _sum_all(input, (None, False, dtype))
     check_keepdim(keepdim, "sum")
-    return apply(_SUM_DIM, (input,), (hashable_dims(dim, "sum"), keepdim, dtype))
+    return _sum_over(input, (hashable_dims(dim, "sum"), keepdim, dtype))
 
 
 @method
@@ -222,8 +223,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     if not dims:
         return self
     if len(dims) == lead:
-        return apply(_SUM_DIM, (self,), (dims, False, None))
-    summed = apply(_SUM_DIM, (self,), (dims, True, None))
+        return _sum_over(self, (dims, False, None))
+    summed = _sum_over(self, (dims, True, None))
     return summed.reshape(target) if lead else summed
 
 
@@ -259,6 +260,7 @@ def _mean_vjp(g: Tensor, x_shape: Ints, axis: Ints, count: int) -> Tensor:
 
 _MEAN = Op("mean", _mean_rule, _mean_impl, vjp=(_mean_vjp,), grad_fn="MeanBackward0")
 _MEAN_DIM = Op("mean_dim", _mean_rule, _mean_impl, vjp=(_mean_vjp,), grad_fn="MeanBackward1")
+_mean_all, _mean_over = unary_with(_MEAN), unary_with(_MEAN_DIM)
 
 
 @public(out=True)
@@ -270,9 +272,9 @@ def mean(
     if not isinstance(input, Tensor):
         check_tensor(input, "mean")
     if dim is WHOLE and keepdim is False:
-        return apply(_MEAN, (input,), (None, False, dtype))
+        return _mean_all(input, (None, False, dtype))
     check_keepdim(keepdim, "mean")
-    return apply(_MEAN_DIM, (input,), (hashable_dims(dim, "mean"), keepdim, dtype))
+    return _mean_over(input, (hashable_dims(dim, "mean"), keepdim, dtype))
 
 
 def _nansum_rule(x: Meta, dims: Any, keepdim: bool, d: dtype | None) -> tuple:

@@ -224,7 +224,7 @@ def attach(
     if out.__class__ is not tuple:
         if out._meta.dtype.category > INT:
             out._edge = node
-            if cls.vjp.keeps_output:
+            if cls.vjp.outputs:
                 node.keep_output(0, out)
         return out
     node.more().outputs = len(out)
@@ -306,6 +306,28 @@ def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
             if wanted:
                 return attach(trace, spec, (first, second), wanted, (a, b), out)
         return out
+
+    return call
+
+
+def unary_with(op: Op) -> Callable[[Tensor, tuple], Tensor]:
+    """`apply` for an operator of one tensor and attributes that is not elementwise."""
+    memo = op.memo
+
+    def call(x: Tensor, attrs: tuple) -> Tensor:
+        key = ((x._meta,), attrs)
+        spec = memo.get(key)
+        if spec is None:
+            spec = op.resolve(*key)
+        trace = local.trace
+        value = x._storage.value if x._view is None else read(x, trace)
+        if spec.compute is not None:
+            value = cast_value(trace, value, spec.compute)
+        out = wrap(record(trace, spec, value), spec.out)
+        if not trace.grad:
+            return out
+        edge = x._edge if x._view is None else edge_of(x)
+        return out if edge is None else attach(trace, spec, (edge,), 1, (x,), out)
 
     return call
 

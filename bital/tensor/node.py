@@ -186,8 +186,9 @@ class OpNode(Node):
 
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
-        if (OUTPUT, k) in self.vjp.saves:
-            self.saved[2 * self.vjp.saves.index((OUTPUT, k))] = (
+        place = self.vjp.outputs.get(k)
+        if place is not None:
+            self.saved[2 * place] = (
                 SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
             )
 
