@@ -37,8 +37,11 @@ def _in_float32(kernel: Callable) -> Callable:
 
 
 def _places(x: Meta, w: Meta, taps: Taps, size: Ints | None) -> tuple[Meta, dict]:
-    """The rule of `correlate`: (N, C, *in), (O, C/G, *kernel) -> (N, O, *out)."""
-    out = taps.out_size(x.shape[2:])
+    """The rule of `correlate`: (N, C, *in), (O, C/G, *kernel) -> (N, O, *out).
+
+    `size` is that of the result where it leaves out places at the end.
+    """
+    out = taps.out_size(x.shape[2:]) if size is None else size
     meta = meta_of((x.shape[0], w.shape[0], *out), x.dtype, x.device)
     return meta, {"taps": taps, "out": out}
 
@@ -59,8 +62,8 @@ def _spread_over(g: Tensor, w: Tensor, taps: Taps, size: Any) -> Tensor:
     return apply(_SPREAD, (g, conj(w)), (taps, tuple(size)))
 
 
-def _correlated(x: Tensor, w: Tensor, taps: Taps) -> Tensor:
-    return apply(_CORRELATE, (x, conj(w)), (taps, None))
+def _correlated(x: Tensor, w: Tensor, taps: Taps, size: Any) -> Tensor:
+    return apply(_CORRELATE, (x, conj(w)), (taps, tuple(size)))
 
 
 def _weighed(x: Tensor, g: Tensor, taps: Taps) -> Tensor:
@@ -80,7 +83,7 @@ def _op(name: str, transposed: bool, biased: bool, grad_fn: str) -> Op:
     )
     if transposed:
         along = (
-            lambda g, w, taps: _correlated(g, w, taps),
+            lambda g, w, x_shape, taps: _correlated(g, w, taps, x_shape[2:]),
             lambda g, x, taps: _weighed(g, conj(x), taps),
         )
 
@@ -108,7 +111,7 @@ _WEIGH = Op(
     inputs=("x", "g_"),
     vjp=(
         lambda h, g_, x_shape, taps: _spread_over(conj(g_), conj(h), taps, x_shape[2:]),
-        lambda h, x, taps: _correlated(conj(x), conj(h), taps),
+        lambda h, x, g__shape, taps: _correlated(conj(x), conj(h), taps, g__shape[2:]),
     ),
     grad_fn="ConvolutionBackwardBackward0",
 )

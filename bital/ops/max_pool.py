@@ -14,6 +14,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.ops.api import check_tensor, public
+from bital.ops.create import constant
 from bital.ops.family import check_dtype
 from bital.ops.pool_size import (
     Axes,
@@ -59,6 +60,10 @@ def _to_winners(xp: Any, g: Any, x: Any, peak: Any, *, axes: Axes) -> Any:
     return out
 
 
+def _zeros(g: Tensor, x_meta: Meta) -> Tensor:
+    return constant(x_meta, 0)
+
+
 def _of_winners(xp: Any, h: Any, x: Any, peak: Any, *, axes: Axes) -> Any:
     """(input) -> (windows): the number at each window's largest element."""
     out = like(xp, h, peak.shape, 0)
@@ -88,7 +93,7 @@ def _ops(fn: str, n: int) -> tuple[Op, Op]:
     to_winners = Op(
         f"{fn}_to_winners", lambda g, x, peak, axes: (x, {"axes": axes}), _to_winners,
         inputs=("g", "x", "peak"), grad_fn=f"{_TITLES[fn]}BackwardBackward0",
-        vjp=(lambda h, x, peak, axes: apply(of_winners, (h, x, peak), (axes,)), None, None),
+        vjp=(lambda h, x, peak, axes: apply(of_winners, (h, x, peak), (axes,)), _zeros, None),
     )  # fmt: skip
     of_winners = Op(
         f"{fn}_of_winners", lambda h, x, peak, axes: (peak, {"axes": axes}), _of_winners,
