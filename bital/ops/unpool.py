@@ -191,8 +191,10 @@ def _fractional(xp: Any, x: Any, samples: Any, *, kernel: Ints, out: Ints) -> tu
         shape[2 + axis], shape[2 + n + axis] = out[axis], kernel[axis]
         flat = flat * sizes[axis] + reach.reshape(shape)
     flat = flat.reshape(*lead, math.prod(out), math.prod(kernel))
-    rows = batch.reshape(*lead, -1)
-    found = xp.take_along_axis(rows, flat.reshape(*lead, -1), -1).reshape(flat.shape)
+    rows = batch.reshape(*lead, math.prod(sizes))
+    found = xp.take_along_axis(
+        rows, flat.reshape(*lead, flat.shape[2] * flat.shape[3]), -1
+    ).reshape(flat.shape)
     best = found.argmax(-1)[..., None]
     gone = found != found
     if gone.any():  # the last NaN counts
