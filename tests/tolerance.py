@@ -41,6 +41,9 @@ EXCEPTIONS = {
 AS_GOOD = 3
 ROUGH = {"float32": 1e-3, "complex64": 1e-3, "float16": 5e-2, "bfloat16": 1e-1, "complex32": 5e-2}
 
+# Muon makes its update orthogonal in bfloat16: how far one of length 1 may lie from PyTorch's.
+MUON_STEP = 0.06
+
 # Central differences in float64: order -> (step, rtol, atol)
 DIFFERENCES = {1: (1e-6, 1e-5, 1e-6), 2: (1e-5, 1e-4, 1e-5)}
 

@@ -41,6 +41,7 @@ from bital.base.layout import (
     strided,
 )
 from bital.base.size import Size
+from bital.ops import autocast as _autocast_state
 from bital.ops.api import NAMESPACES as _NAMESPACES
 from bital.ops.api import check_tensor as _check_tensor
 from bital.ops.create import ones_of as _ones_of
@@ -58,6 +59,9 @@ for _d in _dtypes.ALL:
     globals()[_d.name] = _d
 globals().update(_dtypes.ALIASES)
 _engine.hooks.stack = globals().get("stack")  # type: ignore[assignment]
+
+for _name in _autocast_state.__all__:
+    globals()[_name] = getattr(_autocast_state, _name)
 
 e, inf, nan, pi, newaxis = _math.e, _math.inf, _math.nan, _math.pi, None
 
@@ -134,8 +138,10 @@ Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 
 
 from bital.torch import (  # noqa: E402 (they use the names above)
+    amp,
     autograd,
     backends,
+    cpu,
     cuda,
     fft,
     linalg,
@@ -154,6 +160,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
 )
 from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
+from bital.torch.amp.autocast_mode import autocast  # noqa: E402
 from bital.torch.serialization import load, save  # noqa: E402
 from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 

@@ -120,11 +120,6 @@ def is_warn_always_enabled() -> bool:
     return _kept["warn_always"]
 
 
-def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """Whether operations choose lower precision by themselves."""
-    return False
-
-
 def compiled_with_cxx11_abi() -> bool:
     """A question about PyTorch's own build; yes, as PyTorch's answer is."""
     return True
@@ -160,7 +155,7 @@ def set_default_tensor_type(t: Any) -> None:
 __all__ = [
     "TypedStorage", "UntypedStorage", "are_deterministic_algorithms_enabled",
     "compiled_with_cxx11_abi", "get_deterministic_debug_mode", "get_float32_matmul_precision",
-    "get_num_interop_threads", "get_num_threads", "is_autocast_enabled",
+    "get_num_interop_threads", "get_num_threads",
     "is_deterministic_algorithms_warn_only_enabled", "is_storage", "is_warn_always_enabled",
     "set_default_tensor_type", "set_deterministic_debug_mode", "set_float32_matmul_precision",
     "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "set_warn_always",

@@ -11,7 +11,6 @@ import numpy as np
 
 import bital.torch as torch
 from bital.ops import autocast as state
-from bital.torch.cuda import is_available
 
 
 def is_autocast_available(device_type: str) -> bool:
@@ -36,17 +35,14 @@ class autocast:
     ) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if not is_autocast_available(device_type):
-            raise RuntimeError(
-                f"User specified an unsupported autocast device_type '{device_type}'"
-            )
+        default = state.get_autocast_dtype(device_type)  # raises for other devices
         self.device = device_type
-        self.fast_dtype = state.get_autocast_dtype(device_type) if dtype is None else dtype
+        self.fast_dtype = default if dtype is None else dtype
         if cache_enabled is None:
             cache_enabled = state.is_autocast_cache_enabled()
         self._cache_enabled = cache_enabled
         self._enabled = enabled
-        if enabled and device_type == "cuda" and not is_available():
+        if enabled and device_type == "cuda" and not torch.cuda.is_available():
             warnings.warn(
                 "CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=2
             )
@@ -70,13 +66,12 @@ class autocast:
         state.set_autocast_cache_enabled(self._cache_enabled)
         return self
 
-    def __exit__(self, *_: Any) -> bool:
+    def __exit__(self, *_: Any) -> None:
         if state.autocast_decrement_nesting() == 0:
             state.clear_autocast_cache()
         state.set_autocast_enabled(self.device, self.prev)
         state.set_autocast_dtype(self.device, self.prev_fastdtype)
         state.set_autocast_cache_enabled(self.prev_cache_enabled)
-        return False
 
     def __call__(self, func: Callable) -> Callable:
         if not callable(func):
@@ -150,11 +145,11 @@ def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
     return decorated
 
 
-def warn_of_old_name(device: str, name: str) -> None:
+def warn_of_old_name(device: str, name: str, instead: str) -> None:
     """PyTorch's warning for `torch.cuda.amp.name` and `torch.cpu.amp.name`."""
     warnings.warn(
         f"`torch.{device}.amp.{name}(args...)` is deprecated. Please use "
-        f"`torch.amp.{name}('{device}', args...)` instead.",
+        f"`torch.amp.{name}({instead})` instead.",
         FutureWarning,
         stacklevel=3,
     )
@@ -166,7 +161,7 @@ def deprecated_for(device: str, default: Any) -> type[autocast]:
     def __init__(
         self: Any, enabled: bool = True, dtype: Any = default, cache_enabled: bool = True
     ) -> None:
-        warn_of_old_name(device, "autocast")
+        warn_of_old_name(device, "autocast", f"'{device}', args...")
         autocast.__init__(self, device, dtype, enabled, cache_enabled)
 
     return type("autocast", (autocast,), {"__init__": __init__})

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 import bital.torch as torch
-from bital.torch.cuda import is_available
+from bital.torch.amp.autocast_mode import warn_of_old_name
 
 
 class OptState(Enum):
@@ -52,7 +52,7 @@ class GradScaler:
     ) -> None:
         self._device = device
         self._enabled = enabled
-        if device == "cuda" and enabled and not is_available():
+        if device == "cuda" and enabled and not torch.cuda.is_available():
             warnings.warn(
                 "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
                 stacklevel=2,
@@ -272,12 +272,7 @@ def deprecated_for(device: str) -> type[GradScaler]:
     """`torch.cuda.amp.GradScaler` and `torch.cpu.amp.GradScaler`, which warn that they are old."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        warnings.warn(
-            f"`torch.{device}.amp.GradScaler(args...)` is deprecated. Please use "
-            f"`torch.amp.GradScaler('{device}', args...)` instead.",
-            FutureWarning,
-            stacklevel=2,
-        )
+        warn_of_old_name(device, "GradScaler", f"'{device}', args...")
         GradScaler.__init__(self, device, *args, **kwargs)
 
     body: dict[str, Callable] = {"__init__": __init__}

@@ -7,6 +7,7 @@ from typing import Any
 from bital.base.device import usable
 from bital.base.errors import missing_attribute
 from bital.ops.api import NAMESPACES
+from bital.torch.cuda import amp as amp
 
 
 def is_available() -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+import bital.torch as torch
 from bital.torch.optim.optimizer import (
     ParamsT,
     PerParameter,
@@ -61,5 +64,12 @@ class ASGD(PerParameter):
             average.copy_(param)
         else:
             average.add_((param - average) * weight)
-        self._numbers.put(state["eta"], lr / (1 + lambd * lr * count) ** group["alpha"])
-        self._numbers.put(state["mu"], 1 / max(1, count - group["t0"]))
+        eta = lr / (1 + lambd * lr * count) ** group["alpha"]
+        self._numbers.put(state["eta"], _as_default(eta))
+        self._numbers.put(state["mu"], _as_default(1 / max(1, count - group["t0"])))
+
+
+def _as_default(value: float) -> float:
+    """The number as a tensor of the default dtype has it, which PyTorch makes of it first."""
+    wide = torch.get_default_dtype() == torch.float64
+    return value if wide else float(np.float32(value))

@@ -211,7 +211,8 @@ class LBFGS(Optimizer):
             else:
                 state["prev_flat_grad"].copy_(grad)
             state["prev_loss"] = loss
-            d, t = state["d"], _number(group["lr"])
+            d, t = state["d"], group["lr"]
+            t = t.squeeze() if isinstance(t, torch.Tensor) else t
             if state["n_iter"] == 1:
                 t = min(1.0, 1.0 / grad.abs().sum()) * t
             state["t"] = t
