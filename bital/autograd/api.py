@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from bital.autograd import engine
 from bital.base.dtype import INT
+from bital.ir.trace import local
 from bital.ops.api import method, public
 from bital.tensor.handle import RemovableHandle
 from bital.tensor.node import AccumulateGrad, Node, Output
@@ -102,6 +103,15 @@ def _roots(outputs: tuple) -> list:
     return edges
 
 
+def _refuse_in_transforms() -> None:
+    if local.trace.tapes or local.trace.levels:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms."
+        )
+
+
 def backward(
     tensors: Tensors,
     grad_tensors: Any = None,
@@ -115,6 +125,7 @@ def backward(
         warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning,
                       stacklevel=2)  # fmt: skip
         grad_tensors = grad_variables if grad_tensors is None else grad_tensors
+    _refuse_in_transforms()
     outputs = _as_tuple(tensors)
     keep = create_graph if retain_graph is None else retain_graph
     targets = None if inputs is None else _as_tuple(inputs)
@@ -228,6 +239,7 @@ def _tensor_backward(
 ) -> None:
     """Add the gradients of this tensor to the `.grad` of the leaves it was made from."""
     if gradient is None and inputs is None:  # the usual call, by the short way
+        _refuse_in_transforms()
         keep = create_graph if retain_graph is None else retain_graph
         roots = _roots((self,))
         engine.backward(roots, (_one(self),), keep_graph=keep, create_graph=create_graph)
@@ -296,7 +308,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
     edge = edge_of(self)
     if edge is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if isinstance(edge, AccumulateGrad):
+    if type(edge) is AccumulateGrad:
         if edge.tensor_hooks is None:
             edge.tensor_hooks = OrderedDict()
         return RemovableHandle.to(edge.tensor_hooks, hook)

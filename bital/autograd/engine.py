@@ -18,6 +18,7 @@ from bital.base.stride import is_dense_nonoverlapping
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import local
+from bital.ops.lanes import sum_lanes
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
@@ -37,6 +38,7 @@ class Run:
         self.captures: dict[Any, list[int]] = {}  # (node, index) -> which of `inputs`
         self.captured: list[Tensor | None] = []
         self.roots: Sequence[Any] = ()
+        self.forward = False  # the pass is one half of a derivative forward
 
     def reaches(self, edge: Any) -> bool:
         """Whether this pass computes the gradient that goes to `edge`."""
@@ -92,6 +94,8 @@ class Run:
             extra = node.extra
             runs = needed is None or self.leads_on(node)
             if extra is not None or watched:
+                if extra is not None and extra.forward_only and not self.forward:
+                    continue
                 g = self.before_node(node, g, runs)
             if not runs:
                 continue
@@ -219,6 +223,8 @@ def _own(g: Tensor) -> Tensor:
 
 def fit(g: Tensor, meta: Meta, node: Node) -> Tensor:
     """A gradient in the shape and dtype of the input it is for: broadcast axes are summed."""
+    if g._meta.device.lanes:
+        g = sum_lanes(g, meta)
     if g._meta.shape != meta.shape:
         if not _sums_to(g._meta.shape, meta.shape):
             raise RuntimeError(
@@ -282,6 +288,7 @@ def backward(
     create_graph: bool,
     inputs: Sequence[Any] | None = None,
     accumulate_grad: bool = True,
+    forward: bool = False,
 ) -> list[Tensor | None]:
     """Run backward from edges; with the edges `inputs`, towards these, giving their gradients."""
     trace = local.trace
@@ -294,6 +301,7 @@ def backward(
     if inputs is not None:
         _restrict(run, roots, inputs)
     run.roots = roots
+    run.forward = forward
     mode, outer = trace.grad, running.run
     trace.grad, running.run = create_graph, run
     try:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from bital.autograd import engine
+from bital.autograd.tape import seed_of
+from bital.base.tree import broadcast_prefix, tree_flatten
 from bital.ir.trace import local
+from bital.ops.lanes import batch, is_batched, unbatch
 from bital.tensor.dispatch import check_writable
 from bital.tensor.node import SECOND_TIME, Node, Output, SavedOutput, hooks, raise_modified
 from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of, window
@@ -25,7 +29,9 @@ class FunctionCtx(Node):
     def __init__(self) -> None:
         super().__init__((), ())
         self.to_save: tuple = ()
+        self.to_save_forward: tuple = ()
         self.saved: list | None = None
+        self.saved_forward: list | None = None
         self.dirty: tuple = ()
         self.non_differentiable: tuple = ()
         self.materialize_grads = True
@@ -37,7 +43,8 @@ class FunctionCtx(Node):
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for forward-mode differentiation."""
+        """Keep tensors for `jvp`, where they are `ctx.saved_tensors`."""
+        self.to_save_forward = tensors
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Say which inputs forward writes in place; they must be returned."""
@@ -53,9 +60,12 @@ class FunctionCtx(Node):
 
     @property
     def saved_tensors(self) -> tuple:
-        if self.saved is None:
+        run = engine.running.run
+        forward = run is not None and run.forward and self.saved_forward
+        saved = self.saved_forward if forward else self.saved
+        if saved is None:
             raise RuntimeError(SECOND_TIME)
-        return tuple([self._unpack(kept) for kept in self.saved])
+        return tuple([self._unpack(kept) for kept in saved])
 
     def _unpack(self, kept: Any) -> Any:
         if kept is None:
@@ -68,28 +78,34 @@ class FunctionCtx(Node):
         return kept.unpack(self)
 
     def _keep(self, outputs: list[Tensor]) -> None:
-        """Turn what save_for_backward was given into what is kept."""
-        self.saved = []
-        for k, t in enumerate(self.to_save):
+        """Turn what save_for_backward and save_for_forward were given into what is kept."""
+        self.saved = self._kept(self.to_save, outputs)
+        self.saved_forward = self._kept(self.to_save_forward, outputs)
+        self.to_save = self.to_save_forward = ()
+
+    def _kept(self, given: tuple, outputs: list[Tensor]) -> list:
+        kept: list = []
+        for k, t in enumerate(given):
             if t is None:
-                self.saved.append(None)
+                kept.append(None)
             elif not isinstance(t, Tensor):
                 raise TypeError(
                     f"save_for_backward can only save variables, but argument {k} is of type "
                     f"{type(t).__name__}"
                 )
             elif hooks.pack is not None:
-                self.saved.append(hooks.pack(t))
+                kept.append(hooks.pack(t))
             elif any(t is o for o in outputs):
                 at = next(k for k, o in enumerate(outputs) if o is t)
-                self.saved.append(SavedOutput(t, at))
+                kept.append(SavedOutput(t, at))
             else:
-                self.saved.append((t, t._storage.version))
-        self.to_save = ()
+                kept.append((t, t._storage.version))
+        return kept
 
     def release(self) -> None:
         if self.saved:
             self.saved = None
+            self.saved_forward = None
 
     def apply(self, g: Any) -> list:
         grads = (g,) if self.outputs == 1 else g
@@ -98,6 +114,9 @@ class FunctionCtx(Node):
                 m.zeros() if each is None and m is not None else each
                 for each, m in zip(grads, self.output_metas)
             )
+        run = engine.running.run
+        if run is not None and run.forward:
+            return self._transposed_jvp(grads)
         results = self._function.backward(self, *grads)
         results = results if isinstance(results, tuple) else (results,)
         count = len(self.edges)
@@ -117,6 +136,31 @@ class FunctionCtx(Node):
                     f"{k + 1}, but the corresponding forward input was not a Variable"
                 )
         return list(results)
+
+    def _transposed_jvp(self, grads: tuple) -> list:
+        """J^T of the gradients, in one half of a derivative forward: J is the function's `jvp`."""
+        tangents = [
+            None if meta is None else seed_of(meta, edge is not None)
+            for meta, edge in zip(self.metas, self.edges)
+        ]
+        results = self._function.jvp(self, *tangents)
+        results = results if isinstance(results, tuple) else (results,)
+        pairs = [
+            (edge_of(r), g)
+            for r, g in zip(results, grads)
+            if r is not None and g is not None and edge_of(r) is not None
+        ]
+        targets = [t._edge for t in tangents if t is not None and t._edge is not None]
+        found = engine.backward(
+            [edge for edge, _ in pairs],
+            [g for _, g in pairs],
+            keep_graph=True,
+            create_graph=True,
+            inputs=targets,
+            accumulate_grad=False,
+        )
+        gradient_of = dict(zip(targets, found))
+        return [None if t is None else gradient_of.get(t._edge) for t in tangents]
 
 
 class _OutputMeta:
@@ -171,6 +215,22 @@ class Function:
         )
 
     vjp = backward
+    #: whether vmap may run forward, backward and jvp on examples as it runs any function
+    generate_vmap_rule = False
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: VmapInfo, in_dims: tuple, *args: Any) -> Any:
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
+            "set generate_vmap_rule=True."
+        )
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
@@ -184,15 +244,87 @@ class Function:
         trace.grad = False
         try:
             if cls.setup_context is Function.setup_context:
+                if trace.levels or trace.tapes:
+                    raise RuntimeError(_NEEDS_SETUP_CONTEXT)
                 result = cls.forward(ctx, *args, **kwargs)
             else:
-                result = cls.forward(*args, **kwargs)
+                if trace.levels:
+                    result = _of_examples(cls, args, kwargs)
+                else:
+                    result = cls.forward(*args, **kwargs)
                 cls.setup_context(ctx, args, result)
         finally:
             trace.grad = grad
         ctx.edges = edges
         ctx.metas = tuple([None if t is None else t._meta for t in tensors])
         return _attach(ctx, tensors, result)
+
+
+_NEEDS_SETUP_CONTEXT = (
+    "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, "
+    "...), it must override the setup_context staticmethod. For more details, please see "
+    "https://pytorch.org/docs/main/notes/extending.func.html"
+)
+
+
+class VmapInfo(NamedTuple):
+    """What a function's `vmap` is told of the call of vmap that it serves."""
+
+    batch_size: int
+    randomness: str
+
+
+def _of_examples(cls: type[Function], args: tuple, kwargs: dict) -> Any:
+    """forward under vmap: as it is where the class allows that, else the class's `vmap`."""
+    trace = local.trace
+    levels = trace.levels
+    leaves, spec = tree_flatten(args)
+    lanes = {lane for t in leaves if isinstance(t, Tensor) for lane in t._meta.device.lanes}
+    inner = [k for k, level in enumerate(levels) if (level.id, level.size) in lanes]
+    if not inner:
+        return cls.forward(*args, **kwargs)
+    see = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
+    own = cls.vmap is not Function.vmap
+    if cls.generate_vmap_rule:
+        if own:
+            raise RuntimeError(
+                f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True "
+                "and an overridden vmap staticmethod. Please set generate_vmap_rule=False or "
+                f"delete the overridden vmap staticmethod to avoid ambiguity. {see}"
+            )
+        return cls.forward(*args, **kwargs)
+    if not own:
+        raise RuntimeError(
+            f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please "
+            f"override and implement the vmap staticmethod or set generate_vmap_rule=True. {see}"
+        )
+    level = levels[inner[-1]]
+    taken = [is_batched(t, level) for t in leaves]
+    whole = [unbatch(t, level) if mine else t for t, mine in zip(leaves, taken)]
+    in_dims = spec.unflatten([0 if mine else None for mine in taken])
+    trace.levels = levels[: inner[-1]]
+    try:
+        result = cls.vmap(VmapInfo(level.size, level.randomness), in_dims, *spec.unflatten(whole))
+        if not isinstance(result, tuple) or len(result) != 2:
+            got = f"{len(result)} returns" if isinstance(result, tuple) else f"a {type(result)}"
+            raise RuntimeError(
+                "Expected the vmap staticmethod to have two returns, an output and out_dims with "
+                f"pytree structure compatible with the output. Got {got} instead"
+            )
+    finally:
+        trace.levels = levels
+    outs, out_spec = tree_flatten(result[0])
+    dims = broadcast_prefix(result[1], out_spec)
+    if dims is None:
+        raise RuntimeError(
+            "The autograd.Function's vmap staticmethod returned an incompatible (output, out_dims) "
+            f"tuple. Expected out_dims={result[1]} to be compatible with the structure of "
+            f"`output`. out_dims has structure {tree_flatten(result[1])[1]} but output has "
+            f"structure {out_spec}. {see}"
+        )
+    return out_spec.unflatten(
+        [t if dim is None else batch(t.movedim(dim, 0), level) for t, dim in zip(outs, dims)]
+    )
 
 
 def _node_type(cls: type[Function]) -> type[FunctionCtx]:
@@ -232,6 +364,7 @@ def _attach(ctx: FunctionCtx, inputs: list, result: Any) -> Any:
                     out._edge = edge
         originals = [result] if single else list(result)
         ctx.to_save = tuple(_replaced(t, originals, outputs) for t in ctx.to_save)
+        ctx.to_save_forward = tuple(_replaced(t, originals, outputs) for t in ctx.to_save_forward)
         ctx._keep(made)
     ctx.dirty = ctx.non_differentiable = ()
     return outputs[0] if single else tuple(outputs)

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bital.ir.trace import end_iteration, local
+from bital.ir.trace import FORWARD_ONLY, Trace, end_iteration, local
+from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import ModalStorage, Storage
 from bital.tensor.tensor import make_cells
 
@@ -28,7 +29,7 @@ class _Mode:
         trace = local.trace
         self.previous = trace.grad, trace.inference
         trace.depth += 1
-        trace.grad = self._wanted
+        set_mode(trace, self._wanted)
 
     def __exit__(self, *exc: object) -> None:
         _leave(self.previous)
@@ -51,9 +52,19 @@ class _Mode:
         return inside  # type: ignore[return-value]
 
 
+def set_mode(trace: Trace, wanted: Any) -> None:
+    """Make `wanted` the gradient mode; forward mode goes on being recorded whatever it is."""
+    if trace.grad is FORWARD_ONLY:
+        nodes.set(forward_only=nodes.forward_only - 1)
+    trace.grad = wanted = wanted or (FORWARD_ONLY if trace.forwards else False)
+    if wanted is FORWARD_ONLY:
+        nodes.set(forward_only=nodes.forward_only + 1)
+
+
 def _leave(previous: tuple) -> None:
     trace = local.trace
-    trace.grad, trace.inference = previous
+    set_mode(trace, previous[0])
+    trace.inference = previous[1]
     trace.depth -= 1
     if trace.updated and not trace.depth:
         end_iteration("the no_grad block that updated a leaf ended")
@@ -112,15 +123,15 @@ class set_grad_enabled(_Mode):
         trace = local.trace
         self.mode = mode
         self.previous = trace.grad, trace.inference
-        trace.grad = mode
+        set_mode(trace, mode)
 
     def __enter__(self) -> None:
         trace = local.trace
         trace.depth += 1
-        trace.grad = self.mode
+        set_mode(trace, self.mode)
 
     def __call__(self, fn: F) -> F:
-        local.trace.grad = self.previous[0]  # as a decorator it changes nothing outside
+        set_mode(local.trace, self.previous[0])  # as a decorator it changes nothing outside
         return super().__call__(fn)
 
     def clone(self) -> set_grad_enabled:
@@ -149,7 +160,7 @@ class inference_mode(_Mode):
         trace = local.trace
         self.previous = trace.grad, trace.inference
         trace.depth += 1
-        trace.grad = not self.mode
+        set_mode(trace, not self.mode)
         trace.inference = self.mode
         _count_inference(1)
 
@@ -174,7 +185,8 @@ def _count_inference(change: int) -> None:
 
 def is_grad_enabled() -> bool:
     """Whether operations are remembered for backward on this thread."""
-    return bool(local.trace.grad)
+    grad = local.trace.grad
+    return bool(grad) and grad is not FORWARD_ONLY
 
 
 def is_inference_mode_enabled() -> bool:

@@ -177,7 +177,12 @@ def _sign(order: list[Node], key: list, named: list, refs: dict, fresh: dict) ->
 def _plain(extra: Any) -> bool:
     """Whether a node's Extra has nothing but the number of its results."""
     return not (
-        extra.hooks or extra.pre_hooks or extra.tensor_hooks or extra.retained or extra.line
+        extra.hooks
+        or extra.pre_hooks
+        or extra.tensor_hooks
+        or extra.retained
+        or extra.line
+        or extra.forward_only
     )
 
 

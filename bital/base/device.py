@@ -6,6 +6,7 @@ name, so that programs can ask, and refused where a tensor would have to be made
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bital.base.errors import Unsupported
@@ -25,6 +26,9 @@ class device:
 
     __slots__ = ("type", "index")
     __module__ = "torch"
+    #: what vmap adds to a device, see Batched
+    lanes: tuple[tuple[int, int], ...] = ()
+    sizes: tuple[int, ...] = ()
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
         kind: Any = type
@@ -86,10 +90,58 @@ class device:
 cpu = device("cpu")
 
 
+class Batched(device):
+    """A device as the function under vmap sees it: what lies there is there once per example.
+
+    `lanes` holds (level, number of examples) of every vmap that a value has an example of, in
+    order of the levels; `sizes` are those numbers, which are the leading axes of the value's array.
+    Whatever makes a result "on x's device" so makes it for every example of x. Interned: one object
+    per `plain` device and lanes. Programs never see it.
+    """
+
+    __slots__ = ("plain", "lanes", "sizes")
+
+    def __init__(self, plain: device, lanes: tuple[tuple[int, int], ...]) -> None:
+        super().__init__(plain)
+        self.plain, self.lanes = plain, lanes
+        self.sizes = tuple([size for _, size in lanes])
+
+    def __repr__(self) -> str:
+        return f"Batched({self.plain!r}, {self.lanes})"
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+_batched: dict[tuple, Batched] = {}
+
+
+def with_lanes(where: device, lanes: tuple[tuple[int, int], ...]) -> device:
+    """The device of `where` with these lanes instead of its own."""
+    plain = where.plain if isinstance(where, Batched) else where
+    if not lanes:
+        return plain
+    key = (plain, lanes)
+    return _batched.get(key) or _batched.setdefault(key, Batched(plain, lanes))
+
+
+def together(places: Iterable[device]) -> device | None:
+    """The device that has every lane of the given ones; None where they have none."""
+    found: dict[int, int] = {}
+    first = None
+    for where in places:
+        if where.lanes:
+            first = where if first is None else first
+            found.update(where.lanes)
+    return None if first is None else with_lanes(first, tuple(sorted(found.items())))
+
+
 def usable(where: device | str | int | None) -> device:
     """The device to make a tensor on; one that this installation lacks raises PyTorch's error."""
     if where is None or where is cpu:
         return cpu
+    if isinstance(where, Batched):
+        return where
     where = where if isinstance(where, device) else device(where)
     if where.type == "cpu":
         return cpu

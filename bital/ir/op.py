@@ -11,12 +11,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from bital.base import config
+from bital.base.device import together
 from bital.base.dtype import LOW_PRECISION, default, dtype
+from bital.ir.batch import AS_IT_IS, Batch, Batching, looped, placed
+from bital.ir.batch import broadcast as broadcasting
+from bital.ir.batch import elementwise as by_element
 from bital.ir.meta import Meta, meta_of
 
 #: a memo that outgrows this starts afresh (programs whose shapes never repeat)
@@ -58,7 +63,7 @@ class Spec:
         self.out: Any = out
         self.compute = compute
         outs = out if isinstance(out, tuple) else (out,)
-        self.cost = INSTRUCTION_BYTES + sum(m.nbytes for m in outs)
+        self.cost = INSTRUCTION_BYTES + sum(m.nbytes * prod(m.device.sizes) for m in outs)
 
     def __repr__(self) -> str:
         attrs = "".join(f" {k}={v!r}" for k, v in self.attrs.items())
@@ -124,11 +129,15 @@ class Op:
     fallible  impl may raise for the data it meets; the user's line is kept for the message
     empty_edges  edges that PyTorch's node has beside the inputs', where it takes a number for a
               tensor
+    batch     how impl is applied to the arrays of many examples at once (see bital.ir.batch), by
+              default as a whole for elementwise operators, in a loop for others; `AS_IT_IS` where
+              rule and impl mean those arrays themselves
     """
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "memo", "node_class", "nodes",
+        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "batch", "memo", "node_class",
+        "nodes",
     )  # fmt: skip
 
     def __init__(
@@ -148,12 +157,14 @@ class Op:
         fallible: bool = False,
         positive_zero: bool = False,
         empty_edges: int = 0,
+        batch: Batching | None = None,
     ) -> None:
         self.name, self.rule, self.impl, self.inputs, self.params = name, rule, impl, inputs, params
         self.vjp, self.elementwise, self.out = vjp, elementwise, out
         self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
         self.positive_zero = positive_zero
         self.empty_edges = empty_edges
+        self.batch: Batching = batch or _default_batching(impl, elementwise)
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}
         # made by the tensor room when first needed: what the operator's nodes are, and per choice
@@ -174,7 +185,12 @@ class Op:
         compute = got[2] if len(got) > 2 else None
         if compute is not None and all(m.dtype is compute for m in metas):
             compute = None
-        spec = Spec(self, metas, kwargs, out, self._bind(metas, out, kwargs), compute)
+        fn = self._bind(metas, out, kwargs)
+        where = together([m.device for m in metas])
+        if where is not None and self.batch is not AS_IT_IS:
+            out = placed(out, where)
+            fn = self.batch(Batch(metas, out, kwargs, fn, where.sizes, self._bind))
+        spec = Spec(self, metas, kwargs, out, fn, compute)
         if len(self.memo) >= _MEMO_LIMIT:
             self.memo.clear()
         return self.memo.setdefault((metas, attrs), spec)
@@ -208,6 +224,12 @@ class Op:
             if name.endswith(suffix) and name.removesuffix(suffix) in self.inputs:
                 return kind, self.inputs.index(name.removesuffix(suffix))
         return ATTR, name
+
+
+def _default_batching(impl: Any, elementwise: bool) -> Batching:
+    if not elementwise:
+        return looped
+    return broadcasting if isinstance(impl, str) else by_element
 
 
 def _in_float32(fn: Callable, np_dtype: np.dtype, *args: Any, out: Any = None) -> np.ndarray:

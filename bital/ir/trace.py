@@ -53,7 +53,8 @@ class Trace:
     """
 
     __slots__ = ("code", "refs", "inputs", "params", "lines", "room", "period", "lock", "grad",
-                 "inference", "updated", "depth")  # fmt: skip
+                 "inference", "updated", "depth", "levels", "tapes",
+                 "forwards")  # fmt: skip
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -62,6 +63,9 @@ class Trace:
         self.inference = False
         self.updated = False  # a leaf was written in place under no_grad
         self.depth = 0  # how many no_grad blocks are open
+        self.levels: tuple = ()  # the calls of vmap that are running, the innermost last
+        self.tapes = 0  # how many function transforms are differentiating
+        self.forwards = 0  # how many derivatives in forward mode are being recorded
         self.empty()
 
     def empty(self) -> None:
@@ -83,6 +87,20 @@ class Trace:
         self.inputs += 1
         self.refs[value] = number
         return number
+
+
+class _ForwardOnly:
+    """The gradient mode of no_grad while a derivative in forward mode is recorded.
+
+    PyTorch's no_grad does not hold for that mode, so operations are recorded, and their nodes
+    marked as of no use backward.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+
+FORWARD_ONLY = _ForwardOnly()
 
 
 class _Local(threading.local):

@@ -51,7 +51,8 @@ def constant_value(meta: Meta, number: Any) -> Value:
 
 
 def _repeated(meta: Meta, number: Any) -> Value:
-    array = np.broadcast_to(np.asarray(number).astype(meta.np), meta.shape)
+    shape = (*meta.device.sizes, *meta.shape)
+    array = np.broadcast_to(np.asarray(number).astype(meta.np), shape)
     return Value(meta, None, array)
 
 
@@ -212,7 +213,7 @@ def check_representable(number: Any, d: dtype) -> None:
 
 
 def _like_meta(t: Tensor, d: dtype | None, device: Any, layout: Any) -> Meta:
-    kind, where = options(d, layout, device, t._meta.dtype)
+    kind, where = options(d, layout, device or t._meta.device, t._meta.dtype)
     return meta_of(t._meta.shape, kind, where)
 
 
@@ -282,7 +283,7 @@ def _new(fn: str, number: Any) -> Any:
         layout: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        kind, where = options(dtype, layout, device, self._meta.dtype, fn)
+        kind, where = options(dtype, layout, device or self._meta.device, self._meta.dtype, fn)
         meta = meta_of(checked_sizes(fn, args, size), kind, where)
         return _finish(constant(meta, number), requires_grad)
 
@@ -330,6 +331,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
 def new_empty_strided(self: Tensor, size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros with given strides, of this one's dtype."""
     kwargs["dtype"] = kwargs.get("dtype") or self._meta.dtype
+    kwargs["device"] = kwargs.get("device") or self._meta.device
     return empty_strided(size, stride, **kwargs)
 
 

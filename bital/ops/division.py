@@ -24,7 +24,7 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.tensor.dispatch import binary, with_scalar
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, known_array
 
 
 def _of_integers(x: Any, y: Any) -> bool:
@@ -115,7 +115,7 @@ def _whole(
     def divided_by_tensor(x: Tensor, divisor: Tensor) -> Tensor:
         kind = divisor._meta.dtype.category
         if kind == INT >= x._meta.dtype.category and divisor._storage.value.buf is not None:
-            _of_integers(0, array_of(divisor))
+            _of_integers(0, known_array(divisor))
         return by_tensor(x, divisor)
 
     return divided_by_tensor, divided

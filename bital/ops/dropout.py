@@ -17,6 +17,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Value
 from bital.ops.api import check_tensor, public
 from bital.ops.create import constant, in_layout_of
+from bital.ops.lanes import noise_meta, per_example
 from bital.ops.random import stream_of
 from bital.tensor.tensor import Tensor, wrap
 
@@ -26,7 +27,8 @@ _ALPHA = 1.7580993408473766
 
 def _drawn(meta: Meta, keep: float) -> Any:
     """An array of ones with probability `keep`, and zeros."""
-    return stream_of(None).bernoulli(meta.numel, meta.np, keep).reshape(meta.shape)
+    noise = noise_meta(meta)
+    return stream_of(None).bernoulli(noise.numel, noise.np, keep).reshape(noise.shape)
 
 
 def _noise_meta(input: Tensor, features: bool) -> Meta:
@@ -40,7 +42,8 @@ def _noise_meta(input: Tensor, features: bool) -> Meta:
 
 
 def _tensor(array: Any, meta: Meta, input: Tensor) -> Tensor:
-    made = wrap(Value(meta, None, array), meta)
+    noise = noise_meta(meta)
+    made = per_example(wrap(Value(noise, None, array), noise))
     return in_layout_of(input, made, None) if meta is input._meta else made
 
 

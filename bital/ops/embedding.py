@@ -15,7 +15,7 @@ from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public
 from bital.ops.buffer import update
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, array_of, known_array
 
 
 def _check_indices(indices: Meta) -> None:
@@ -213,5 +213,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif num_classes < 1:
         raise RuntimeError("Class values must be smaller than num_classes.")
     if tensor._storage.value.buf is not None:  # what is known is refused at once, at its line
-        _check_classes(array_of(tensor), num_classes)
+        _check_classes(known_array(tensor), num_classes)
     return apply(_ONE_HOT, (tensor,), (num_classes,))

@@ -18,7 +18,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.window import spread
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, known_array
 
 Ints = tuple[int, ...]
 #: places of up to this many elements are kept with the operator
@@ -28,7 +28,7 @@ _KEPT = 1 << 16
 def check_known(index: Tensor, n: int, dim: int, kind: type = RuntimeError) -> None:
     """Raise PyTorch's error now for a known index that is out of range."""
     if index._storage.value.buf is not None:
-        check_range(array_of(index), n, dim, kind)
+        check_range(known_array(index), n, dim, kind)
 
 
 def check_range(index: Any, n: int, dim: int, kind: type = RuntimeError, low: int = 0) -> None:

@@ -19,7 +19,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, strides_of
+from bital.tensor.tensor import Tensor, known_array, strides_of
 
 Ints = tuple[int, ...]
 
@@ -85,8 +85,10 @@ def check_real(number: Any, d: dtype) -> None:
 
 def raise_bad(x: Tensor, axes: Ints, indices: tuple[Tensor, ...]) -> None:
     """Raise for indices whose storages hold one out of range, if they themselves do."""
-    from_windows = tuple([np.asarray(t.numpy()) for t in indices])
-    error = out_of_bounds(tuple(x._meta.shape), axes, from_windows)
+    known = [(k, known_array(t)) for k, t in zip(axes, indices)]
+    known = [(k, array) for k, array in known if array is not None]
+    where, arrays = tuple([k for k, _ in known]), tuple([array for _, array in known])
+    error = out_of_bounds(tuple(x._meta.shape), where, arrays)
     if error is not None:
         raise error
 

@@ -23,7 +23,7 @@ from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import packed
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of, from_array
+from bital.tensor.tensor import Tensor, array_of, from_array, known_array
 
 
 def _select_rule(x: Meta, index: Meta, dim: int) -> tuple[Meta, dict]:
@@ -79,7 +79,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise type_error("index_select", "index", 2, index)
     out = apply(_SELECT, (input, index), (dim,))
     if index._storage.value.buf is not None:
-        _check_select(array_of(index), _size(input, dim)[1])
+        _check_select(known_array(index), _size(input, dim)[1])
     return out
 
 
@@ -173,7 +173,7 @@ def _known_range(
     if index._storage.value.buf is not None:
         dim, n = _size(x, dim)
         try:
-            check_range(array_of(index), n, dim, kind, -n if low else 0)
+            check_range(known_array(index), n, dim, kind, -n if low else 0)
         except kind as error:
             raise kind(fn + str(error)) from None
 
@@ -370,7 +370,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise type_error("take", "index", 1, index)
     out = apply(_TAKE, (input, index))
     if index._storage.value.buf is not None:
-        _check_take(array_of(index), input._meta.numel)
+        _check_take(known_array(index), input._meta.numel)
     return out
 
 
@@ -419,7 +419,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     """A copy of `input` with `source` written, or added, at elements numbered in a row."""
     out = apply(_PUT, (input, index, source), (accumulate,))
     if index._storage.value.buf is not None:
-        _check_take(array_of(index), input._meta.numel)
+        _check_take(known_array(index), input._meta.numel)
     return out
 
 

@@ -228,7 +228,7 @@ def _as_index(item: Any) -> Any:
 def _as_index_tensor(item: Tensor) -> Any:
     d = item._meta.dtype
     if d is int64 or d is int32:
-        return item if item._meta.ndim else item.item()
+        return item if item._meta.ndim or item._meta.device.lanes else item.item()
     if d is bool_:
         return item if item._meta.ndim else bool(item)
     if d is uint8:
@@ -309,6 +309,11 @@ def mask_positions(index: Tensor) -> list[Tensor]:
     """An index tensor as it is; a mask as the positions of what is true in it, axis by axis."""
     if index._meta.dtype is not bool_:
         return [index]
+    if index._meta.device.lanes:
+        raise RuntimeError(
+            "vmap: We do not support batching operators that can support dynamic shape. Attempting "
+            "to batch over indexing with a boolean mask."
+        )
     found = np.nonzero(array_of(index))
     return [from_array(np.ascontiguousarray(where, np.int64)) for where in found]
 

@@ -257,7 +257,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     check_tensor(mask, "masked_scatter", "mask", 2)
     check_tensor(source, "masked_scatter", "source", 3)
     out = apply(_SCATTER, (input, mask, source))
-    if mask._storage.value.buf is not None and source._meta.numel < out._meta.numel:
+    known = mask._storage.value.buf is not None and not mask._meta.device.lanes
+    if known and source._meta.numel < out._meta.numel:
         places = np.broadcast_to(array_of(mask), out._meta.shape)
         if np.count_nonzero(places) > source._meta.numel:
             raise RuntimeError("Number of elements of source < number of ones in mask")

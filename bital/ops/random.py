@@ -6,6 +6,7 @@ PyTorch's would; in a trace they are ready inputs. The streams themselves are in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Value, local
 from bital.ops.api import method, public
 from bital.ops.create import checked_sizes, empty_like, options
+from bital.ops.lanes import drawn_with, noise_meta, per_example
 from bital.streams import Stream
 from bital.tensor.dispatch import check_writable
 from bital.tensor.tensor import (
@@ -24,6 +26,7 @@ from bital.tensor.tensor import (
     array_of,
     contiguous,
     from_array,
+    read,
     strides_of,
     wrap,
     write,
@@ -122,7 +125,7 @@ def stream_of(generator: Generator | None) -> Stream:
 
 
 def _made(array: np.ndarray, meta: Meta, requires_grad: bool) -> Tensor:
-    out = wrap(Value(meta, None, array.reshape(meta.shape)), meta)
+    out = per_example(wrap(Value(meta, None, array.reshape(meta.shape)), meta))
     if requires_grad:
         out.requires_grad = True
     return out
@@ -138,7 +141,7 @@ def _meta(
             "(tuple of ints size, *, torch.Generator generator, Tensor out, torch.dtype dtype, "
             "torch.layout layout, torch.device device, bool pin_memory, bool requires_grad)"
         )
-    return meta_of(checked_sizes(fn, args, size), kind, where)
+    return noise_meta(meta_of(checked_sizes(fn, args, size), kind, where))
 
 
 def _drawn(draw: Callable[[int, np.dtype], np.ndarray], meta: Meta) -> np.ndarray:
@@ -252,8 +255,10 @@ def randperm(
     """The whole numbers below n in random order."""
     if n < 0:
         raise RuntimeError(f"randperm: Trying to create tensor with negative dimension {n}: [{n}]")
-    array = stream_of(generator).permutation(n, dtype.np)
-    return _into(out, _made(array, meta_of((n,), dtype), requires_grad))
+    stream, meta = stream_of(generator), noise_meta(meta_of((n,), dtype))
+    rows = [stream.permutation(n, dtype.np) for _ in range(math.prod(meta.shape[:-1]))]
+    array = rows[0] if len(rows) == 1 else np.array(rows, dtype.np)
+    return _into(out, _made(array, meta, requires_grad))
 
 
 @public(method=False)
@@ -296,14 +301,23 @@ def fill_with(t: Tensor, array: np.ndarray) -> Tensor:
     if trace.grad:
         check_writable(t)
     meta = t._meta
+    noise = noise_meta(meta)
     if contiguous(t):
-        array = array.reshape(meta.shape)
+        array = array.reshape(noise.shape)
     else:
-        strides = strides_of(t)
-        order = sorted(range(meta.ndim), key=lambda k: -strides[k])
-        array = array.reshape([meta.shape[k] for k in order])
-        array = array.transpose([order.index(k) for k in range(meta.ndim)])
-    write(t, Value(meta, None, array), trace)
+        lead, strides = noise.ndim - meta.ndim, strides_of(t)
+        order = list(range(lead))
+        order += [lead + k for k in sorted(range(meta.ndim), key=lambda k: -strides[k])]
+        array = array.reshape([noise.shape[k] for k in order])
+        array = array.transpose([order.index(k) for k in range(noise.ndim)])
+    drawn = per_example(wrap(Value(noise, None, array), noise))
+    if noise is not meta and not set(drawn._meta.device.lanes) <= set(meta.device.lanes):
+        raise RuntimeError(
+            "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will "
+            "appear like same randomness. If this is necessary for your usage, please file an "
+            "issue with functorch."
+        )
+    write(t, read(drawn, trace), trace)
     return t
 
 
@@ -319,7 +333,9 @@ def uniform_(
             f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
         )
     stream = stream_of(generator)
-    return fill_with(self, _drawn(lambda n, d: stream.uniform(n, d, low, high), self._meta))
+    return fill_with(
+        self, _drawn(lambda n, d: stream.uniform(n, d, low, high), noise_meta(self._meta))
+    )
 
 
 def _bounds(fn: str, given: tuple, named: dict, *defaults: Any) -> tuple[Any, Any]:
@@ -347,13 +363,13 @@ def normal_(
     def draw(n: int, d: np.dtype) -> np.ndarray:
         return stream.normal(n, d, mean, std, contiguous=flat)
 
-    return fill_with(self, _drawn(draw, self._meta))
+    return fill_with(self, _drawn(draw, noise_meta(self._meta)))
 
 
 @method
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Fill with whole numbers from [from, to), [0, from), or over the dtype's whole range."""
-    stream, meta = stream_of(generator), self._meta
+    stream, meta = stream_of(generator), noise_meta(self._meta)
     from_, to = _bounds("random_", bounds, named, 0, None)
     if to is None and from_ == 0:
         return fill_with(self, stream.random_full(meta.numel, meta.np))
@@ -365,13 +381,14 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
 @method
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with ones of probability p and zeros."""
+    noise = noise_meta(self._meta)
     if isinstance(p, Tensor):
-        probability: Any = np.broadcast_to(array_of(p), self._meta.shape).ravel()
+        probability: Any = np.broadcast_to(array_of(drawn_with(p)), noise.shape).ravel()
     else:
         probability = p
         if not 0 <= p <= 1:
             raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-    drawn = stream_of(generator).bernoulli(self._meta.numel, self._meta.np, probability)
+    drawn = stream_of(generator).bernoulli(noise.numel, noise.np, probability)
     return fill_with(self, drawn)
 
 
@@ -379,8 +396,8 @@ def _filler(name: str, doc: str) -> Any:
     def fill(
         self: Tensor, *args: float, generator: Generator | None = None, **named: Any
     ) -> Tensor:
-        draw = getattr(stream_of(generator), name)
-        return fill_with(self, draw(self._meta.numel, self._meta.np, *args, **named))
+        draw, noise = getattr(stream_of(generator), name), noise_meta(self._meta)
+        return fill_with(self, draw(noise.numel, noise.np, *args, **named))
 
     fill.__name__, fill.__doc__ = f"{name}_", doc
     return method(fill)
@@ -397,9 +414,9 @@ def bernoulli(
     input: Tensor, p: float | None = None, *, generator: Generator | None = None
 ) -> Tensor:
     """Ones with the probabilities in `input` (or `p`), and zeros."""
-    meta = input._meta
-    _needs_floats("bernoulli_tensor_cpu_p_", meta)
-    probability = array_of(input).ravel() if p is None else p
+    _needs_floats("bernoulli_tensor_cpu_p_", input._meta)
+    meta = noise_meta(input._meta)
+    probability = array_of(drawn_with(input)).ravel() if p is None else p
     return _made(stream_of(generator).bernoulli(meta.numel, meta.np, probability), meta, False)
 
 
@@ -419,8 +436,10 @@ def multinomial(
             "multinomial only supports floating-point dtypes for input, got: "
             f"{input._meta.dtype.legacy_name}"
         )
-    drawn = stream_of(generator).multinomial(array_of(input), num_samples, replacement)
-    return from_array(np.ascontiguousarray(drawn))
+    weights = array_of(drawn_with(input))
+    rows = weights.reshape(-1, weights.shape[-1]) if weights.ndim > 2 else weights
+    drawn = stream_of(generator).multinomial(rows, num_samples, replacement)
+    return per_example(from_array(drawn.reshape((*weights.shape[:-1], num_samples)).copy()))
 
 
 @public(method=False)
@@ -439,19 +458,20 @@ def normal(
     if size is not None:
         meta = _meta("normal", (size,), None, dtype, kwargs.get("device"))
         return _into(out, _made(stream.normal(meta.numel, meta.np, mean, std), meta, False))
-    arrays = [array_of(a) if isinstance(a, Tensor) else a for a in (mean, std)]
+    arrays = [array_of(drawn_with(a)) if isinstance(a, Tensor) else a for a in (mean, std)]
     if isinstance(std, Tensor) and std._meta.numel and (arrays[1] < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if not isinstance(std, Tensor) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-    return _into(out, from_array(np.ascontiguousarray(stream.normal_with(*arrays))))
+    drawn = from_array(np.ascontiguousarray(stream.normal_with(*arrays)))
+    return _into(out, per_example(drawn))
 
 
 @public(method=False)
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson numbers of the rates in `input`."""
-    drawn = stream_of(generator).poisson(array_of(input))
-    return _made(np.asarray(drawn), input._meta, False)
+    drawn = stream_of(generator).poisson(array_of(drawn_with(input)))
+    return _made(np.asarray(drawn), noise_meta(input._meta), False)
 
 
 class fork_rng:

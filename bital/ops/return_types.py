@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
 
+from bital.base.tree import register_pytree_node
+
 #: name -> class, as `torch.return_types` shows them
 CLASSES: dict[str, type[Named]] = {}
 
@@ -50,7 +52,8 @@ def named(name: str, *fields: str) -> type[Named]:
         body |= {"__slots__": (), "__module__": "torch.return_types", "names": fields}
         body |= {"__match_args__": fields, "n_unnamed_fields": 0}
         body |= {"n_fields": len(fields), "n_sequence_fields": len(fields)}
-        CLASSES[name] = type(name, (Named,), body)
+        CLASSES[name] = cls = type(name, (Named,), body)
+        register_pytree_node(cls, lambda t: (list(t), None), lambda items, _: cls(items))
     return CLASSES[name]
 
 

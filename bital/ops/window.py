@@ -118,7 +118,9 @@ def part(g: Tensor, shape: Ints, strides: Ints, offset: int) -> Tensor:
         g = packed(g)
     whole = g._meta.shape
     return attach(
-        bare_view(g, meta_of(shape, g._meta.dtype), strides, offset + g.storage_offset()),
+        bare_view(
+            g, meta_of(shape, g._meta.dtype, g._meta.device), strides, offset + g.storage_offset()
+        ),
         g,
         "AsStridedBackward0",
         lambda gg: spread(gg, whole, strides, offset),
@@ -149,7 +151,9 @@ def laid_out(t: Tensor, strides: Ints) -> Tensor:
 
 def _lay_out(t: Tensor, *, order: Ints, strides: Ints) -> Tensor:
     shape = tuple([t._meta.shape[k] for k in order])
-    turned = bare_view(t, meta_of(shape, t._meta.dtype), permuted(strides_of(t), order))
+    turned = bare_view(
+        t, meta_of(shape, t._meta.dtype, t._meta.device), permuted(strides_of(t), order)
+    )
     copy = packed(turned)
     return window(copy._storage, t._meta, View(0, strides))
 

@@ -18,7 +18,7 @@ from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.tensor.format import tensor_text
 from bital.tensor.storage import Storage, View, export, flat_buffer, strided
-from bital.tensor.tensor import Tensor, array_of, edge_of, strides_of, window, wrap
+from bital.tensor.tensor import Tensor, array_of, edge_of, needs_gradient, strides_of, window, wrap
 
 
 def item(self: Tensor) -> Any:
@@ -26,6 +26,13 @@ def item(self: Tensor) -> Any:
     if self._meta.numel != 1:
         raise RuntimeError(
             f"a Tensor with {self._meta.numel} elements cannot be converted to Scalar"
+        )
+    if self._meta.device.lanes:
+        raise RuntimeError(
+            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over "
+            "calling .item() on a Tensor, please try to rewrite what you're doing with other "
+            "operations. If error is occurring somewhere inside PyTorch internals, please file a "
+            "bug report."
         )
     return array_of(self).item()
 
@@ -38,12 +45,14 @@ def tolist(self: Tensor) -> Any:
 def shared_array(t: Tensor) -> np.ndarray:
     """A NumPy window on the tensor's own memory."""
     meta = t._meta
+    if meta.device.lanes:
+        raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
     return strided(np, export(t._storage), t.storage_offset(), meta.shape, strides_of(t), meta.np)
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """A NumPy array on the same memory; `force` detaches and resolves first (`Tensor.numpy`)."""
-    if not force and edge_of(self) is not None:
+    if not force and needs_gradient(self):
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
@@ -122,6 +131,12 @@ def __bool__(self: Tensor) -> bool:
         if not self._meta.numel:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    if self._meta.device.lanes:
+        raise RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
+            "flow. We don't support that yet, please file an issue at "
+            "https://github.com/pytorch/pytorch/issues ."
+        )
     return bool(array_of(self).item())
 
 
@@ -129,7 +144,7 @@ def _number(t: Tensor, kind: Any) -> Any:
     """The only element as a Python number of a kind; an imaginary part is lost."""
     if t._meta.numel != 1:
         raise ValueError("only one element tensors can be converted to Python scalars")
-    value = array_of(t).item()
+    value = item(t)
     return kind(value.real if kind is not complex and isinstance(value, complex) else value)
 
 

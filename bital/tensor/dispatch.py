@@ -18,6 +18,7 @@ from bital.base.stride import (
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, Spec
 from bital.ir.trace import (
+    FORWARD_ONLY,
     Trace,
     Value,
     end_iteration,
@@ -32,6 +33,7 @@ from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
     Tensor,
     array_of,
+    check_lanes,
     edge_of,
     read,
     refuse_part,
@@ -257,6 +259,8 @@ def composite(
 
 def _cut_after_data_update(trace: Trace) -> None:
     """A leaf written through `.data` is used with gradients on: the iteration ended before."""
+    if trace.grad is FORWARD_ONLY:
+        return
     trace.grad = True
     end_iteration("a leaf updated through .data is used again")
 
@@ -466,10 +470,14 @@ def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
 
 def rebase(t: Tensor, edge: Any) -> None:
     """t's history is now `edge`; for a view, its base's history gets the write."""
+    view = t._view
+    if local.trace.grad is FORWARD_ONLY:
+        leaf = t if view is None or view.base is None else view.base
+        if isinstance(leaf._edge, AccumulateGrad):
+            return
     node = edge.node if type(edge) is Output else edge
     if node is not None and hasattr(node, "keep_output"):
         node.keep_output(0, t)
-    view = t._view
     if view is None or view.base is None:
         old = t._edge
         t._edge = edge
@@ -500,6 +508,8 @@ def _keep_retaining(t: Tensor, old: Any, new: Any) -> None:
 
 def check_writable(t: Tensor) -> None:
     """PyTorch's errors for writing in place to a leaf, to a view of one, or where forbidden."""
+    if local.trace.grad is FORWARD_ONLY:
+        return
     view = t._view
     base_edge = None
     if view is not None and view.base is not None:
@@ -537,6 +547,8 @@ def _check_fits(got: Meta, wanted: Meta) -> None:
             f"result type {got.dtype.legacy_name} can't be cast to the desired output type "
             f"{wanted.dtype.legacy_name}"
         )
+    if got.device.lanes:
+        check_lanes(wanted, got)
     if got.shape != wanted.shape:
         raise RuntimeError(
             f"output with shape {list(wanted.shape)} doesn't match the broadcast shape "

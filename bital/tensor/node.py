@@ -18,7 +18,7 @@ from bital.base.dtype import dtype
 from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
-from bital.ir.trace import local, user_line
+from bital.ir.trace import FORWARD_ONLY, local, user_line
 from bital.tensor.handle import RemovableHandle
 
 _next_number = itertools.count().__next__
@@ -28,7 +28,7 @@ class Extra:
     """What few nodes have: hooks, several results, a kept line, the user's metadata."""
 
     __slots__ = ("outputs", "hooks", "pre_hooks", "tensor_hooks", "retained", "line", "inputs",
-                 "metadata")  # fmt: skip
+                 "metadata", "forward_only")  # fmt: skip
 
     def __init__(self) -> None:
         self.outputs = 1
@@ -40,6 +40,7 @@ class Extra:
         self.line: tuple | None = None
         self.inputs: list = []  # their values, where anomaly detection wants them
         self.metadata: dict = {}
+        self.forward_only = False  # made in no_grad while forward mode was recorded
 
 
 class Node:
@@ -58,8 +59,11 @@ class Node:
         self.metas = metas
         self.number = _next_number()
         self.extra: Extra | None = None
-        if hooks.keep_lines:
-            self.more().line = user_line()
+        if hooks.active:
+            if hooks.keep_lines:
+                self.more().line = user_line()
+            if local.trace.grad is FORWARD_ONLY:
+                self.more().forward_only = True
 
     def more(self) -> Extra:
         """The node's Extra, made when first asked for."""
@@ -171,7 +175,9 @@ class OpNode(Node):
     saved: Any
 
     def keep_by_hooks(self, tensors: tuple) -> None:
-        """Off the hot path: pack hooks are on, or lines are wanted."""
+        """Off the hot path: pack hooks are on, lines are wanted, or a mode must be noted."""
+        if local.trace.grad is FORWARD_ONLY:
+            self.more().forward_only = True
         if hooks.keep_lines:
             extra = self.more()
             extra.line, extra.inputs = user_line(), hooks.snapshot(tensors)
@@ -332,7 +338,8 @@ class _Hooks:
 
     pack: Callable | None = None  # tensor -> object with unpack(node)
     keep_lines = False  # anomaly detection wants to name the user's line of every node
-    active = False  # either of the two
+    forward_only = 0  # how many blocks of the mode FORWARD_ONLY are open
+    active = False  # any of the three
     rebuild: Callable
     read: Callable  # tensor, trace -> its elements as a value
     snapshot: Callable  # tensors -> their values, for anomaly detection
@@ -341,9 +348,9 @@ class _Hooks:
     descend: Callable  # results, their gradients, inputs -> gradients that have a graph
 
     def set(self, **changes: Any) -> None:
-        """Change `pack` or `keep_lines`."""
+        """Change `pack`, `keep_lines` or `forward_only`."""
         self.__dict__.update(changes)
-        self.active = self.pack is not None or self.keep_lines
+        self.active = self.pack is not None or self.keep_lines or self.forward_only > 0
 
 
 hooks = _Hooks()

@@ -6,12 +6,14 @@ on the same storage sees it. A tensor without a View is the whole value, contigu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from bital.base.dtype import dtype
+from bital.ir.batch import Batch
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import Trace, Value, flush, local, ready, record_many
@@ -106,6 +108,42 @@ def strided(
     return np.ndarray(shape, dtype, flat, offset * size, steps)
 
 
+def strided_each(
+    base: np.ndarray, lanes: int, offset: int, shape: tuple, strides: tuple, dtype: np.dtype
+) -> np.ndarray:
+    """The window of each of the buffers that the leading `lanes` axes of `base` number."""
+    flat = base if base.flags.c_contiguous else np.ascontiguousarray(base)
+    sizes = flat.shape[:lanes]
+    if 0 in shape or 0 in sizes:
+        return np.empty((*sizes, *shape), dtype)
+    steps = (*flat.strides[:lanes], *[s * dtype.itemsize for s in strides])
+    return np.ndarray((*sizes, *shape), dtype, flat, offset * dtype.itemsize, steps)
+
+
+def _read_each(batch: Batch) -> Callable:
+    """How windows of the buffers of many examples are read."""
+    lanes = len(batch.sizes)
+
+    def read(base: np.ndarray, offset: int) -> np.ndarray:
+        return strided_each(base, lanes, offset, **batch.kwargs)
+
+    return read
+
+
+def _write_each(batch: Batch) -> Callable:
+    """How windows of the buffers of many examples are written."""
+    sizes = batch.sizes
+    base_of, src_of = batch.full(0), batch.align(1, len(batch.kwargs["shape"]))
+
+    def write(base: Any, src: Any, offset: int, *, out: np.ndarray | None = None) -> np.ndarray:
+        if out is None or not out.flags.c_contiguous:
+            out = np.array(base_of(base), order="C", copy=True)
+        strided_each(out, len(sizes), offset, **batch.kwargs)[...] = src_of(src)
+        return out
+
+    return write
+
+
 def _read(xp: Any, base: np.ndarray, offset: int, **layout: Any) -> np.ndarray:
     return strided(xp, base, offset, **layout)
 
@@ -125,7 +163,8 @@ def _write(
     return out
 
 
-READ = Op("window_read", _window_rule, _read, params=("offset",), alias=True)
+READ = Op("window_read", _window_rule, _read, params=("offset",), alias=True,
+          batch=_read_each)  # fmt: skip
 WRITE = Op(
     "window_write",
     lambda base, src, shape, strides, d: (base, _window_rule(base, shape, strides, d)[1]),
@@ -133,6 +172,7 @@ WRITE = Op(
     inputs=("base", "src"),
     params=("offset",),
     out="first",
+    batch=_write_each,
 )
 
 
@@ -155,11 +195,14 @@ def read_window(
 
 def _window_of(value: Value, meta: Meta, offset: int, strides: tuple[int, ...]) -> np.ndarray:
     flat = value.buf
+    sizes = value.meta.device.sizes
     if not flat.flags.c_contiguous:
         if not any(flat.strides) and flat.size and flat.dtype == meta.np:
             # one number everywhere: constants are kept for reuse and must not grow memory
-            return np.broadcast_to(flat[(0,) * flat.ndim], meta.shape)
+            return np.broadcast_to(flat[(0,) * flat.ndim], (*sizes, *meta.shape))
         flat = value.buf = np.ascontiguousarray(flat)
+    if sizes:
+        return strided_each(flat, len(sizes), offset, meta.shape, strides, meta.np)
     return strided(np, flat, offset, meta.shape, strides, meta.np)
 
 

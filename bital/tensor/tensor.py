@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bital.base.device import device
+from bital.base.device import Batched, device
 from bital.base.dtype import dtype, from_numpy
 from bital.base.size import Size, normalize_dim
 from bital.base.stride import is_contiguous as strides_contiguous
@@ -102,7 +102,8 @@ class Tensor:
 
     @property
     def device(self) -> device:
-        return self._meta.device
+        where = self._meta.device
+        return where.plain if isinstance(where, Batched) else where
 
     @property
     def ndim(self) -> int:
@@ -110,7 +111,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        return edge_of(self) is not None
+        return needs_gradient(self)
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -240,7 +241,17 @@ nodes.hooks.read = read
 
 def array_of(t: Tensor) -> np.ndarray:
     """The tensor's elements as an array, computed now; not to be written to."""
+    if t._meta.device.lanes:
+        raise RuntimeError(
+            "vmap: this operation needs the values of a tensor that is different for every "
+            "example, which is not supported under vmap"
+        )
     return ready(read(t, local.trace))
+
+
+def known_array(t: Tensor) -> np.ndarray | None:
+    """The elements where they are known without computing; under vmap those of all examples."""
+    return None if t._storage.value.buf is None else ready(read(t, local.trace))
 
 
 def write(t: Tensor, value: Value, trace: Trace) -> None:
@@ -257,10 +268,24 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
     if whole and value.meta is t._meta and not storage.value.shared and not value.shared:
         storage.value = value
     else:
+        if value.meta.device.lanes:
+            check_lanes(t._meta, value.meta)
         offset = 0 if view is None else view.offset
         write_window(trace, storage, value, t._meta, offset, strides_of(t))
     if not trace.grad or (view is not None and view.quiet):
         _note_update(t, trace)
+
+
+def check_lanes(written: Meta, value: Meta) -> None:
+    """PyTorch's error for writing what differs from example to example into what does not."""
+    if not set(value.device.lanes) <= set(written.device.lanes):
+        raise RuntimeError(
+            "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a "
+            "Tensor `other` in extra_args that has more elements than `self`. This happened due to "
+            "`other` being vmapped over but `self` not being vmapped over in a vmap. Please try to "
+            "use out-of-place operators instead of inplace arithmetic. If said operator is being "
+            "called inside the PyTorch framework, please file a bug report instead."
+        )
 
 
 def _note_update(t: Tensor, trace: Trace) -> None:
@@ -326,6 +351,12 @@ def edge_of(t: Tensor) -> Any:
     return t._edge
 
 
+def needs_gradient(t: Tensor) -> bool:
+    """Whether t requires a gradient, where its history is not there for forward mode only."""
+    edge = edge_of(t)
+    return edge is not None and (not local.trace.forwards or hooks.leads_to_leaf(edge))
+
+
 def refuse_part(t: Tensor, edge: Any, what: str) -> None:
     """PyTorch's error for writing to one of several views that a function gave together."""
     node = edge.node if type(edge) is Output else edge
@@ -339,9 +370,10 @@ def refuse_part(t: Tensor, edge: Any, what: str) -> None:
 
 
 class _Hooks:
-    """What rooms above give to the tensor: the gradient of a window that is found anew."""
+    """What rooms above give to the tensor."""
 
-    strided_view: Callable[[Tensor, Any], Node]
+    strided_view: Callable[[Tensor, Any], Node]  # the gradient of a window that is found anew
+    leads_to_leaf: Callable[[Any], bool]  # whether anything is to be differentiated backward
 
 
 hooks = _Hooks()

@@ -23,6 +23,7 @@ from bital.autograd.mode import (
     no_grad,
     set_grad_enabled,
 )
+from bital.autograd.vmap import vmap
 from bital.base import dtype as _dtypes
 from bital.base.device import device
 from bital.base.device import usable as _usable
@@ -144,6 +145,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     cpu,
     cuda,
     fft,
+    func,
     linalg,
     masked,
     nn,

@@ -1,0 +1,171 @@
+"""How an operator made for one example is applied to many at once: what vmap runs on.
+
+Room: ir. Under vmap a value's Meta is that of one example, on a device with lanes; its array has an
+axis per lane in front. So operators, their rules and gradients see examples only, and all that is
+particular is how an implementation is bound when a Spec is made. That is decided here, once per
+Spec: recording and running know nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bital.base.device import device
+from bital.ir.meta import Meta, meta_of
+
+
+class Batch:
+    """An operator about to be bound for arrays of many examples.
+
+    `metas`, `out` and `kwargs` are those of one example; `fn` is the implementation bound for it,
+    which takes its arrays and then its run-time scalars; `sizes` are the leading axes of the
+    result's array; `bind(metas, out, kwargs)` binds the implementation with other attributes.
+    """
+
+    __slots__ = ("metas", "out", "kwargs", "fn", "sizes", "bind")
+
+    def __init__(
+        self,
+        metas: tuple[Meta, ...],
+        out: Any,
+        kwargs: Mapping[str, Any],
+        fn: Callable,
+        sizes: tuple[int, ...],
+        bind: Callable,
+    ) -> None:
+        self.metas, self.out, self.kwargs, self.fn = metas, out, kwargs, fn
+        self.sizes, self.bind = sizes, bind
+
+    @property
+    def outs(self) -> tuple[Meta, ...]:
+        return self.out if isinstance(self.out, tuple) else (self.out,)
+
+    @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        return self.outs[0].device.lanes
+
+    def has_all(self, k: int) -> bool:
+        """Whether operand k has every lane of the result."""
+        return self.metas[k].device.lanes == self.lanes
+
+    def align(self, k: int, rank: int) -> Callable[[Any], Any]:
+        """What gives operand k's array the axes by which it broadcasts with the others.
+
+        These are every lane of the result, of size 1 where the operand has it not, and `rank` axes
+        of an example.
+        """
+        meta = self.metas[k]
+        own = meta.device.lanes
+        if not own or (own == self.lanes and meta.ndim >= rank):
+            return _as_it_is
+        index = [slice(None) if lane in own else None for lane in self.lanes]
+        index += [None] * (rank - meta.ndim) + [Ellipsis]
+        at = tuple(index)
+        return lambda array: array[at]
+
+    def full(self, k: int, rank: int = 0) -> Callable[[Any], Any]:
+        """What gives operand k's array every lane of the result in full, and `rank` axes."""
+        meta = self.metas[k]
+        align = self.align(k, rank)
+        if meta.device.lanes == self.lanes:
+            return align
+        if rank and not meta.ndim and not meta.device.lanes:
+            return _as_it_is  # a number broadcasts everywhere
+        shape = (*self.sizes, *[1] * (rank - meta.ndim), *meta.shape)
+        return lambda array: np.broadcast_to(align(array), shape)
+
+
+Batching = Callable[[Batch], Callable]
+
+
+def _as_it_is(array: Any) -> Any:
+    return array
+
+
+def AS_IT_IS(batch: Batch) -> Callable:
+    """For operators whose rule and implementation know of lanes themselves."""
+    return batch.fn
+
+
+def placed(out: Any, where: device) -> Any:
+    """The metas of a result, on another device."""
+    if isinstance(out, tuple):
+        return tuple([meta_of(m.shape, m.dtype, where) for m in out])
+    return meta_of(out.shape, out.dtype, where)
+
+
+def broadcast(batch: Batch) -> Callable:
+    """For implementations that broadcast leading axes: the operands are only lined up."""
+    rank = max(m.ndim for m in (*batch.metas, *batch.outs))
+    return _lined_up(batch.fn, [batch.align(k, rank) for k in range(len(batch.metas))])
+
+
+def elementwise(batch: Batch) -> Callable:
+    """For elementwise implementations of any kind: every operand has all lanes in full.
+
+    Such an implementation may count on shapes that its operands have for one example.
+    """
+    rank = max(m.ndim for m in (*batch.metas, *batch.outs))
+    return _lined_up(batch.fn, [batch.full(k, rank) for k in range(len(batch.metas))])
+
+
+def _lined_up(fn: Callable, lines: list[Callable]) -> Callable:
+    count = len(lines)
+    if all(line is _as_it_is for line in lines):
+        return fn
+
+    def call(*args: Any, **out: Any) -> Any:
+        return fn(*[line(a) for line, a in zip(lines, args)], *args[count:], **out)
+
+    return call
+
+
+def looped(batch: Batch) -> Callable:
+    """For any implementation: one call per example, the results put side by side."""
+    fn, sizes, outs = batch.fn, batch.sizes, batch.outs
+    full = [batch.full(k) if m.device.lanes else None for k, m in enumerate(batch.metas)]
+    count = len(full)
+
+    def call(*args: Any, out: Any = None) -> Any:
+        arrays = [a if line is None else line(a) for line, a in zip(full, args)]
+        scalars = args[count:]
+        made = [np.empty((*sizes, *m.shape), m.np) for m in outs]
+        for at in np.ndindex(*sizes):
+            place = (*at, Ellipsis)
+            each = [a if line is None else a[place] for line, a in zip(full, arrays)]
+            got = fn(*each, *scalars)
+            for whole, part in zip(made, got if isinstance(batch.out, tuple) else (got,)):
+                whole[place] = part
+        if out is not None:
+            out[...] = made[0]
+            return out
+        return tuple(made) if isinstance(batch.out, tuple) else made[0]
+
+    return call
+
+
+def shifted(*names: str) -> Batching:
+    """For implementations of one operand whose attributes `names` are axes, or sizes by axis.
+
+    An axis, or each of several, moves behind the lanes; None means every axis of an example.
+    """
+
+    def batching(batch: Batch) -> Callable:
+        lanes, rank = len(batch.sizes), batch.metas[0].ndim
+        moved = {name: _moved(batch.kwargs[name], lanes, rank) for name in names}
+        kwargs = {**batch.kwargs, **moved}
+        full = [batch.full(k) for k in range(len(batch.metas))]
+        return _lined_up(batch.bind(batch.metas, batch.out, kwargs), full)
+
+    return batching
+
+
+def _moved(axes: Any, lanes: int, rank: int) -> Any:
+    if axes is None:
+        return tuple(range(lanes, lanes + rank))
+    if isinstance(axes, int):
+        return axes if axes < 0 else axes + lanes
+    return tuple([axis if axis < 0 else axis + lanes for axis in axes])
