@@ -134,7 +134,7 @@ def public_broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
 
     Raises RuntimeError where sizes do not match and ValueError where one is negative.
 
-    >>> public_broadcast_shapes((2, 1), 3)
+    >>> torch.broadcast_shapes((2, 1), 3)
     torch.Size([2, 3])
     """
     tuples = [(shape,) if isinstance(shape, int) else tuple(shape) for shape in shapes]

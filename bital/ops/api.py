@@ -16,6 +16,8 @@ from bital.tensor.tensor import Tensor, edge_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: the module that shows the namespaces
+_HOME = "bital.torch"
 #: namespace ("torch", "nn.functional", "linalg", "special", …) -> name -> function
 NAMESPACES: dict[str, dict[str, Callable]] = {}
 
@@ -40,6 +42,8 @@ def public(
     def declare(fn: F) -> F:
         base = name or fn.__name__.rstrip("_")
         fn.__name__ = fn.__qualname__ = base
+        first = places[0] if places else "torch"
+        fn.__module__ = _HOME if first == "torch" else f"{_HOME}.{first}"  # where pickle finds it
         spelled: Callable = takes_out(fn) if out else fn
         for each in (base, *aliases):
             for place in places or ("torch",):

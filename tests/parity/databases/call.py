@@ -122,10 +122,13 @@ def _differentiate(lib: Any, call: Call, given: list, processed: Any, got: Outco
     second = call.order > 1
     grads = lib.autograd.grad(outputs, inputs, cotangents, create_graph=second, allow_unused=True)
     got.grads = [see(g) for g in grads]
-    again = [g for g in grads if g is not None and g.requires_grad] if second else []
+    # drawn for all, since the two may differ in which of them depend on anything
+    drawn = [(g, random_like(lib, rng, g)) for g in grads if g is not None] if second else []
+    again = [(g, cotangent) for g, cotangent in drawn if g.requires_grad]
     if again:
-        cotangents = [random_like(lib, rng, g) for g in again]
-        twice = lib.autograd.grad(again, inputs, cotangents, allow_unused=True)
+        twice = lib.autograd.grad(
+            [g for g, _ in again], inputs, [c for _, c in again], allow_unused=True
+        )
         got.grads2 = [see(g) for g in twice]
 
 
@@ -141,14 +144,21 @@ def compare(call: Call) -> list[str]:
         return [str(error)]
     theirs = run(torch, call.fn, args, kwargs, call, call.process)
     ours = run(bital, fn, ours_args, ours_kwargs, call, process)
+    return differences(call, ours, theirs, lambda: _truth(call))
+
+
+def differences(
+    call: Call, ours: Outcome, theirs: Outcome, truth: Callable[[], Outcome | None]
+) -> list[str]:
+    """What differs between two outcomes; `truth` gives what both are held against in doubt."""
     if theirs.error is not None or ours.error is not None:
         line = compare_errors(ours.error, theirs.error)
         return [line] if line else []
     wrong = _compare_outputs(call, ours, theirs)
     if not wrong:
         return wrong
-    truth = _truth(call)
-    return _compare_outputs(call, ours, theirs, truth) if truth is not None else wrong
+    true = truth()
+    return _compare_outputs(call, ours, theirs, true) if true is not None else wrong
 
 
 def compare_errors(ours: BaseException | None, theirs: BaseException | None) -> str | None:
@@ -167,27 +177,27 @@ def compare_errors(ours: BaseException | None, theirs: BaseException | None) -> 
 
 def _truth(call: Call) -> Outcome | None:
     """What PyTorch computes in the widest types, or None where there are none to widen."""
-    widened = False
-
-    def widen(x: Any) -> Any:
-        nonlocal widened
-        if isinstance(x, torch.Tensor) and x.dtype in _WIDER:
-            widened = True
-            return x.detach().to(_WIDER[x.dtype]).requires_grad_(x.requires_grad)
-        if isinstance(x, torch.dtype):
-            return _WIDER.get(x, x)
-        if isinstance(x, torch.Size):
-            return x
-        if isinstance(x, (list, tuple)):
-            items = [widen(i) for i in x]
-            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-        return {k: widen(v) for k, v in x.items()} if isinstance(x, dict) else x
-
-    args, kwargs = widen((call.args, call.kwargs))
+    widened: list[torch.dtype] = []
+    args, kwargs = widen((call.args, call.kwargs), widened)
     if not widened:
         return None
     truth = run(torch, call.fn, args, kwargs, call, call.process)
     return None if truth.error is not None else truth
+
+
+def widen(x: Any, found: list[torch.dtype]) -> Any:
+    """PyTorch's arguments in the widest types; appends to `found` the types that were not."""
+    if isinstance(x, torch.Tensor) and x.dtype in _WIDER:
+        found.append(x.dtype)
+        return x.detach().to(_WIDER[x.dtype]).requires_grad_(x.requires_grad)
+    if isinstance(x, torch.dtype):
+        return _WIDER.get(x, x)
+    if isinstance(x, torch.Size):
+        return x
+    if isinstance(x, (list, tuple)):
+        items = [widen(i, found) for i in x]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    return {k: widen(v, found) for k, v in x.items()} if isinstance(x, dict) else x
 
 
 def _compare_outputs(

@@ -5,6 +5,7 @@ Functions of PyTorch's test tables are made again with bital's namespace among t
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import types
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from bital import torch as bital
 _PLACES = (
     "", "Tensor", "nn.functional", "linalg", "fft", "special", "signal.windows", "masked",
     "functional", "sparse", "nn", "nn.init", "optim", "nn.attention", "nn.modules.loss",
+    "nn.utils.rnn", "nn.modules.linear",
 )  # fmt: skip
 
 
@@ -91,13 +93,18 @@ class Translator:
         return made
 
     def _make(self, x: Any) -> Any:
+        if isinstance(x, torch.nn.Parameter):
+            return bital.nn.Parameter(tensor(x), x.requires_grad)
         if isinstance(x, torch.Tensor):
             return tensor(x)
         if isinstance(x, torch.Size):
             return bital.Size(x)
         if isinstance(x, (list, tuple)):
             items = [self(i) for i in x]
-            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+            if not hasattr(x, "_fields"):
+                return type(x)(items)
+            path = public_path(type(x))
+            return (type(x) if path is None else follow(bital, path))(*items)
         if isinstance(x, dict):
             return {key: self(value) for key, value in x.items()}
         if isinstance(x, slice):
@@ -158,7 +165,10 @@ class Translator:
         path = public_path(type(x))
         if path is None:
             raise Missing(f"{type(x).__module__}.{type(x).__qualname__} is missing")
-        made = object.__new__(follow(bital, path))
+        cls = follow(bital, path)
+        if dataclasses.is_dataclass(x):
+            return cls(**{f.name: self(getattr(x, f.name)) for f in dataclasses.fields(x)})
+        made = object.__new__(cls)
         for key, value in vars(x).items():
             made.__dict__[key] = self(value)
         return made
