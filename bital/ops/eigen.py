@@ -3,7 +3,7 @@
 Room: ops. Gradient for A V = V L, with E_ij = conj(L_j - L_i) off the diagonal:
 g_A = V^-H [diag(g_L) + (V^H g_V - V^H V diag(Re V^H g_V)) / E] V^H (Boeddeker et al. 2017, "On the
 computation of complex-valued gradients with application to statistically optimum beamforming").
-For Hermitian A, V^-H is V, and diag(Re V^H g_V) drops out.
+For Hermitian A, V^-H is V, diag(Re V^H g_V) drops out, and the Hermitian part is taken.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def _eigh_vjp(g: Any, out0: Tensor, out1: Tensor) -> Tensor:
         return (V * gL.unsqueeze(-2)) @ V.mH
     inner = free_of_phases(V.mH @ gV, _ill_defined("linalg_eigh"))
     inner = off_diagonal(inner) / gaps(out0)
+    inner = (inner + inner.mH) * 0.5  # A is Hermitian, and so is its gradient
     if gL is not None:
         inner = inner + gL.diag_embed()
     return V @ inner @ V.mH

@@ -157,7 +157,7 @@ def lu_unpack(
     check_tensor(LU_data, "lu_unpack", "LU_data")
     check_tensor(LU_pivots, "lu_unpack", "LU_pivots", 2)
     attrs = (bool(unpack_data), bool(unpack_pivots))
-    out = apply(_UNPACK, (LU_data, LU_pivots), attrs)
+    P, L, U = apply(_UNPACK, (LU_data, LU_pivots), attrs)
     if unpack_pivots:
         found = array_of(LU_pivots)
         if found.size and (found.min() < 1 or found.max() > LU_data._meta.shape[-2]):
@@ -165,7 +165,7 @@ def lu_unpack(
                 "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you "
                 "properly pass the result of lu_factor?"
             )
-    return _LuUnpack(out)
+    return _LuUnpack((P.detach(), L, U))
 
 
 def _gradient(gL: Tensor | None, gU: Tensor | None, P: Tensor, L: Tensor, U: Tensor) -> Tensor:
@@ -277,7 +277,8 @@ _LinalgLu = named("linalg_lu", "P", "L", "U")
 @public("linalg", name="lu", method=False, out=True)
 def linalg_lu(A: Tensor, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U: a permutation, a unit lower and an upper triangular matrix."""
-    return _LinalgLu(apply(_LU, (check_tensor(A, "linalg_lu", "A"),), (bool(pivot),)))
+    P, L, U = apply(_LU, (check_tensor(A, "linalg_lu", "A"),), (bool(pivot),))
+    return _LinalgLu((P.detach(), L, U))
 
 
 def _solve_rule(LU: Meta, pivots: Meta, B: Meta, left: bool, adjoint: bool) -> tuple:

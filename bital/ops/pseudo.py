@@ -295,14 +295,11 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     X, rank, values = apply(_LSTSQ, (A, sides), (float(rcond), driver))
     m, n = a.shape[-2:]
     full = driver == "gels" or (driver != "gelsy" and m > n and bool((rank == n).all()))
-    apart = None
     if m > n and full:
-        apart = (A @ X - sides).abs().square().sum(-2)
-    none = X.new_empty((0,), dtype=a.dtype.to_real())
-    if apart is None:
-        residuals = none
+        residuals = (A @ X - sides).abs().square().sum(-2)
+        residuals = residuals.squeeze(-1) if vector else residuals
     else:
-        residuals = apart.squeeze(-1) if vector else apart
+        residuals = X.abs().flatten().narrow(0, 0, 0)
     if driver == "gels":
         rank = rank.new_empty((0,))
     return _LinalgLstsq((X.squeeze(-1) if vector else X, residuals, rank, values.detach()))

@@ -171,13 +171,15 @@ def _reflectors(A: Tensor, count: int) -> Tensor:
     return low + eye(*low._meta.shape[-2:], dtype=low._meta.dtype)
 
 
-def _product_vjp(g: Tensor, A: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+def _product_vjp(g: Tensor, A: Tensor, tau: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """The gradients of A and tau where Q = H_1 ... H_k, H_i = 1 - tau_i v_i v_i^H.
 
     With X_i the product of the reflections after the i-th and s = v^H g before it:
     g_tau = -s (v^H X)^H, g_v = -conj(tau) g (v^H X)^H - tau X s^H, and g passes on as H^H g.
     """
     count = tau._meta.shape[-1]
+    if not tau._meta.numel:
+        return None, None
     V = _reflectors(A, count)
     steps = [(V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)) for i in range(count)]
     after = [eye(*A._meta.shape[-2:], dtype=A._meta.dtype).expand(A._meta.shape)]
