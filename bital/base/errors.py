@@ -4,8 +4,9 @@ Room: base; the standard library only. Where PyTorch raises an error, bital rais
 class; the classes here are for what only bital has to say.
 """
 
+import importlib
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any
 
 
 class Unsupported(NotImplementedError):
@@ -21,11 +22,12 @@ LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
 LinAlgError.__module__ = "torch._C"
 
 
-def missing_attribute(module_name: str) -> Callable[[str], NoReturn]:
+def missing_attribute(module_name: str, *later: str) -> Callable[[str], Any]:
     """A module-level `__getattr__` which names what bital lacks.
 
     `module_name` is the module's name in PyTorch or its `__name__` in bital. The function raises
-    AttributeError, so that `hasattr` and `getattr` with a default work as for any module.
+    AttributeError, so that `hasattr` and `getattr` with a default work as for any module. Modules
+    below it that are named in `later` are imported when they are first asked for.
 
     >>> __getattr__ = missing_attribute("bital.torch.nn")
     >>> __getattr__("Quantum")
@@ -35,7 +37,9 @@ does too
     """
     public_name = module_name.removeprefix("bital.")
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> Any:
+        if name in later:
+            return importlib.import_module(f"bital.{public_name}.{name}")
         raise AttributeError(
             f"module {public_name!r} has no attribute {name!r}: "
             "bital lacks it, or PyTorch 2.13 does too",

@@ -168,4 +168,6 @@ from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 
 globals().update(_STORAGE_TYPES)
 
-__getattr__ = missing_attribute("torch")
+#: modules that are loaded when a program first asks for them
+_LATER = ("onnx",)
+__getattr__ = missing_attribute("torch", *_LATER)

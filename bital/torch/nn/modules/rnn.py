@@ -15,10 +15,10 @@ from bital.torch.nn.utils.rnn import PackedSequence
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 _FUNCTIONS = {
-    "LSTM": torch.lstm,
-    "GRU": torch.gru,
-    "RNN_TANH": torch.rnn_tanh,
-    "RNN_RELU": torch.rnn_relu,
+    "LSTM": "lstm",
+    "GRU": "gru",
+    "RNN_TANH": "rnn_tanh",
+    "RNN_RELU": "rnn_relu",
 }
 
 
@@ -232,7 +232,7 @@ class RNNBase(Module):
             input = input.unsqueeze(axis)
         hx = self._given_states(input, hx, batched)
         self.check_forward_args(input, hx, None)
-        out, *last = _FUNCTIONS[self.mode](
+        out, *last = getattr(torch, _FUNCTIONS[self.mode])(
             input, hx, self._flat_weights, self.bias, self.num_layers, self.dropout, self.training,
             self.bidirectional, self.batch_first,
         )  # fmt: skip
@@ -244,7 +244,7 @@ class RNNBase(Module):
         data, sizes, order, inverse = input
         hx = self._zeros(data, sizes) if hx is None else _permuted(hx, order)
         self.check_forward_args(data, hx, sizes)
-        out, *last = _FUNCTIONS[self.mode](
+        out, *last = getattr(torch, _FUNCTIONS[self.mode])(
             data, sizes, hx, self._flat_weights, self.bias, self.num_layers, self.dropout,
             self.training, self.bidirectional,
         )  # fmt: skip
