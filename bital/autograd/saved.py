@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bital.tensor.node import Node, hooks
+from bital.tensor.node import Node, Output, hooks
 from bital.tensor.tensor import Tensor, detached
 
 _stack: list[tuple[Callable, Callable]] = []
@@ -18,11 +18,12 @@ _disabled: list[str] = []
 class Packed:
     """What a pack hook made of a saved tensor, to be unpacked when backward asks for it."""
 
-    __slots__ = ("packed", "unpack_hook", "edge")
+    __slots__ = ("packed", "unpack_hook", "edge", "output")
 
     def __init__(self, tensor: Tensor) -> None:
         pack, self.unpack_hook = _stack[-1]
         self.edge = tensor._edge
+        self.output: int | None = None  # which result of its own node this is
         storage, version = tensor._storage, tensor._storage.version
         self.packed = pack(detached(tensor) if tensor._edge is not None else tensor)
         if storage.version != version:
@@ -40,9 +41,12 @@ class Packed:
                 "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                 f"{type(tensor).__name__}"
             )
-        if self.edge is not None:
+        edge = self.edge
+        if self.output is not None:
+            edge = node if node.outputs == 1 else Output(node, self.output)
+        if edge is not None:
             tensor = detached(tensor)
-            tensor._edge = self.edge
+            tensor._edge = edge
         return tensor
 
 

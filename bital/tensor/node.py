@@ -193,10 +193,13 @@ class OpNode(Node):
     def keep_output(self, k: int, tensor: Any) -> None:
         """Keep result `k` where the rule asks for it, without a cycle through the tensor."""
         place = self.vjp.outputs.get(k)
-        if place is not None:
-            self.saved[2 * place] = (
-                SavedOutput(tensor, k) if hooks.pack is None else hooks.pack(tensor.detach())
-            )
+        if place is None:
+            return
+        if hooks.pack is None:
+            self.saved[2 * place] = SavedOutput(tensor, k)
+        else:
+            self.saved[2 * place] = packed = hooks.pack(tensor.detach())
+            packed.output = k
 
     def unpack(self, k: int) -> Any:
         """The k-th kept tensor, after checking that it was not overwritten."""

@@ -2,6 +2,7 @@
 
 from bital.base.errors import missing_attribute
 from bital.torch.utils import _pytree as _pytree
+from bital.torch.utils import checkpoint as checkpoint
 from bital.torch.utils import data as data
 
 __getattr__ = missing_attribute("torch.utils")
