@@ -236,12 +236,12 @@ def normalize_dims(
     """
     if dims is None:
         return tuple(range(ndim))
+    if ndim > MAX_DIMS:
+        raise RuntimeError(f"only tensors with up to {MAX_DIMS} dims are supported")
     if isinstance(dims, int):
         return (normalize_dim(dims, ndim),)
     if not dims and empty_is_all:
         return tuple(range(ndim))
-    if ndim > MAX_DIMS:
-        raise RuntimeError(f"only tensors with up to {MAX_DIMS} dims are supported")
     seen: list[int] = []
     for dim in dims:
         wrapped = normalize_dim(dim, ndim)

@@ -14,6 +14,7 @@ from bital.ops import (
     compare,
     complex,
     conv,
+    copies,
     count,
     create,
     ctc,

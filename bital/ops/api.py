@@ -10,9 +10,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from bital.base.stride import may_overlap_internally
 from bital.ir.trace import local
-from bital.tensor.dispatch import assign, inplace
-from bital.tensor.tensor import Tensor, edge_of
+from bital.tensor.dispatch import OVERLAPS_ITSELF, assign, check_overlap, inplace
+from bital.tensor.storage import View
+from bital.tensor.tensor import Tensor, edge_of, window
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +29,7 @@ def public(
     name: str | None = None,
     method: bool = True,
     inplace: bool = False,
-    out: bool = False,
+    out: bool | str = False,
     aliases: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Give a function its public names.
@@ -35,7 +37,8 @@ def public(
     places   namespaces it appears in ("torch" when none is named)
     method   also Tensor.name
     inplace  also Tensor.name_ and torch.name_, which write the result into the first argument
-    out      the functions take `out=`
+    out      the functions take `out=`; "apart" where that must share no memory with an operand,
+             "exact" where it must have the result's dtype, too
     aliases  further names with the same places
     """
 
@@ -44,7 +47,7 @@ def public(
         fn.__name__ = fn.__qualname__ = base
         first = places[0] if places else "torch"
         fn.__module__ = _HOME if first == "torch" else f"{_HOME}.{first}"  # where pickle finds it
-        spelled: Callable = takes_out(fn) if out else fn
+        spelled: Callable = takes_out(fn, out) if out else fn
         for each in (base, *aliases):
             for place in places or ("torch",):
                 NAMESPACES.setdefault(place, {})[each] = spelled
@@ -77,8 +80,11 @@ def in_place_of(fn: Callable, name: str) -> Callable:
     return writing
 
 
-def takes_out(fn: Callable) -> Callable:
-    """`fn` with the keyword `out`: the result is written into that tensor, which is returned."""
+def takes_out(fn: Callable, demand: bool | str = True) -> Callable:
+    """`fn` with the keyword `out`: the result is written into that tensor, which is returned.
+
+    `demand` is what `public` is told of `out`.
+    """
 
     @functools.wraps(fn)
     def spelled(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -91,13 +97,45 @@ def takes_out(fn: Callable) -> Callable:
                     f"{fn.__name__}(): functions with out=... arguments don't support automatic "
                     "differentiation, but one of the arguments requires grad."
                 )
+        if demand is not True:
+            _check_apart(outs, (*args, *kwargs.values()))
         result = fn(*args, **kwargs)
-        if isinstance(result, tuple):
+        several = isinstance(result, tuple)
+        if demand is not True:
+            grown = [_resized(o, r) for o, r in zip(outs, result if several else (result,))]
+            _check_apart(grown, (*args, *kwargs.values()))
+        if demand == "exact":
+            for o, r in zip(outs, result if several else (result,)):
+                if o._meta.dtype is not r._meta.dtype:
+                    raise RuntimeError(
+                        f"Expected out tensor to have dtype {r._meta.dtype.name}, but got "
+                        f"{o._meta.dtype.name} instead"
+                    )
+        if several:
             pairs = [write_out(o, r) for o, r in zip(out, result)]
             return type(result)(*pairs) if hasattr(result, "_fields") else type(result)(pairs)
         return write_out(out, result)
 
     return spelled
+
+
+def _resized(out: Tensor, result: Tensor) -> Tensor:
+    """`out` as it will lie in memory when it has got the result's shape."""
+    if out._meta.shape == result._meta.shape:
+        return out
+    meta = result._meta
+    return window(out._storage, meta, View(out.storage_offset(), meta.strides))
+
+
+def _check_apart(outs: Any, operands: tuple) -> None:
+    """PyTorch's errors for an `out` whose elements share memory, or share it with an operand."""
+    for out in outs:
+        if out._view is not None and may_overlap_internally(out._meta.shape, out._view.strides):
+            raise RuntimeError(OVERLAPS_ITSELF)
+        for each in operands:
+            for operand in each if isinstance(each, (tuple, list)) else (each,):
+                if isinstance(operand, Tensor):
+                    check_overlap(out, operand, whole=True)
 
 
 #: NumPy's words that PyTorch takes for its own

@@ -176,6 +176,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 @public(method=False)
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`other - alpha * input`, as `torch.rsub`."""
+    check_tensor(input, "rsub")
     if isinstance(other, Tensor):
         return apply(_RSUB_SCALED, (input, other), (), (alpha,))
     return _rsub_number(input if alpha == 1 else input * alpha, number_of(other, "rsub"))
@@ -251,15 +252,32 @@ def install(
     """Give Tensor the operator `__name__`, its reflected form and `__iname__`."""
     plain = operator(fn, on_tensor, on_number)
     setattr(Tensor, f"__{name}__", plain)
-    setattr(Tensor, f"__r{name}__", plain if commutes else with_number_left(fn))
+    reflected = f"__r{name}__"
+    setattr(Tensor, reflected, _reflected(reflected, plain) if commutes else with_number_left(fn))
     setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
+
+
+def _reflected(name: str, plain: Callable) -> Callable:
+    """The reflected operator of one that commutes."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
+                f"'{type(self).__name__}' object"
+            )
+        return plain(self, other)
+
+    return method
 
 
 def with_number_left(fn: Callable) -> Callable:
     """A reflected operator: fn(number, self)."""
 
     def method(self: Tensor, other: Any) -> Any:
-        return fn(other, self) if isinstance(other, OPERANDS) else NotImplemented
+        if isinstance(other, OPERANDS) and isinstance(self, Tensor):
+            return fn(other, self)
+        return NotImplemented
 
     return method
 

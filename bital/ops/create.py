@@ -344,7 +344,7 @@ def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
             "Number of dimensions in size does not match the length of the physical_layout; i.e. "
             f"len(size) = {len(size)} is not equal to len(physical_layout) = {len(order)}"
         )
-    made = empty(*[size[k] for k in order], **kwargs)
+    made = empty([size[k] for k in order], **kwargs)
     return made.permute([order.index(k) for k in range(len(order))])
 
 
@@ -383,11 +383,15 @@ def arange(
     if not all(math.isfinite(n) for n in (start, end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
+    if out is not None and dtype is None:
+        dtype = out._meta.dtype
     d, _ = options(dtype, layout, device, dtypes.int64 if whole else default.dtype, "arange")
-    if d.category == dtypes.INT and not whole:
-        step = int(step)
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if d is dtypes.int64 and not whole:
+        start, end, step, whole = int(start), int(end), int(step), True
+        if step == 0:
+            raise ValueError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if whole:

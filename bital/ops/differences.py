@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.dtype import BOOL
-from bital.base.size import normalize_dim
+from bital.base.size import normalize_dim, normalize_dims
 from bital.ops.api import check_tensor, numpy_names, public
 from bital.ops.create import constant
 from bital.ops.family import conj, scalar_op
@@ -67,7 +67,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if not n:
-        return constant(t._meta, 0).copy_(t)
+        return constant(meta, 0).copy_(input)
     for _ in range(min(n, t._meta.shape[axis])):
         ahead, behind = _part(t, axis, 1, 0), _part(t, axis, 0, -1)
         if meta.dtype.category == BOOL:
@@ -184,12 +184,13 @@ def gradient(
     `spacing` is the distance of samples (one for all dimensions or one each), or their coordinates.
     """
     ndim = check_tensor(input, "gradient")._meta.ndim
+    spacing = 1 if spacing is None else spacing
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     if dim is None:
         dims = list(range(ndim))
     else:
-        dims = [normalize_dim(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)]
+        dims = list(normalize_dims([dim] if isinstance(dim, int) else dim, ndim))
     if isinstance(spacing, (list, tuple)):
         distances = list(spacing)
         if len(distances) != len(dims):

@@ -204,6 +204,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 def remainder(input: Any, other: Any) -> Tensor:
     """Python's `input % other`: the result has the sign of `other` (`torch.remainder`)."""
     if not isinstance(input, Tensor):
+        check_tensor(other, "remainder", "other", 2)
         return _remainder_from(other, number_of(input, "remainder", "input", 1))
     if isinstance(other, Tensor):
         return _remainder_of(input, other)
@@ -223,5 +224,12 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 install("truediv", div, _div, _div_number)
 install("floordiv", floor_divide, _floor, _floor_number)
 install("mod", remainder, _remainder_of, _remainder_number)
+
+
+def _reciprocal_times(self: Tensor, other: Any) -> Tensor:
+    return self.reciprocal() * other
+
+
+Tensor.__rdiv__ = _reciprocal_times  # type: ignore[attr-defined]
 Tensor.__div__ = Tensor.__truediv__  # type: ignore[attr-defined]
 Tensor.__idiv__ = Tensor.__itruediv__  # type: ignore[attr-defined]

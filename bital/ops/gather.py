@@ -78,14 +78,14 @@ class Along:
 
 
 def index_dtype(index: Meta, fn: str) -> None:
-    if index.dtype not in (int64, int32):
+    if index.numel and index.dtype not in (int64, int32):
         raise RuntimeError(f"{fn}(): Expected dtype int32/int64 for index")
 
 
 def _gather_rule(x: Meta, index: Meta, dim: int) -> tuple[Meta, dict]:
     dim = normalize_dim(dim, x.ndim)
     index_dtype(index, "gather")
-    if max(x.ndim, 1) != max(index.ndim, 1):
+    if index.numel and max(x.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for k, (n, m) in enumerate(zip(index.shape, x.shape)):
         if k != dim and n > m:
@@ -116,7 +116,7 @@ def _zeros(g: Tensor, shape: Ints) -> Any:
     return g.new_zeros(shape)
 
 
-@public(out=True)
+@public(out="exact")
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """The elements of `input` that `index` names along axis `dim`, in the shape of `index`."""
     if not isinstance(index, Tensor):

@@ -72,7 +72,7 @@ def _size(x: Tensor, dim: int) -> tuple[int, int]:
     return dim, tuple(x._meta.shape)[dim] if x._meta.ndim else 1
 
 
-@public(out=True)
+@public(out="exact")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The parts of `input` along axis `dim` that a vector of indices names, as a copy."""
     if not isinstance(index, Tensor):
@@ -363,7 +363,7 @@ _TAKE = Op(
 )  # fmt: skip
 
 
-@public(out=True)
+@public(out="exact")
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of `input`, numbered in a row, that `index` names."""
     if not isinstance(index, Tensor):

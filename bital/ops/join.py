@@ -117,7 +117,7 @@ def _with_node(out: Tensor, tensors: tuple[Tensor, ...], name: str, parts: Any) 
     return out
 
 
-@public(method=False, out=True, aliases=("concat", "concatenate"))
+@public(method=False, out="apart", aliases=("concat", "concatenate"))
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after another along `dim`; empty vectors among them are left out."""
     given = checked_list("cat", tensors)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import INT
+from bital.base.dtype import BOOL, INT
 from bital.base.size import expand_shape
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -31,7 +31,7 @@ from bital.ops.matmul import (
     sum_of_outer,
 )
 from bital.ops.reduce import widened
-from bital.tensor.dispatch import apply
+from bital.tensor.dispatch import apply, inplace
 from bital.tensor.node import OpNode
 from bital.tensor.tensor import Tensor, contiguous, view_node
 
@@ -334,6 +334,8 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`, input broadcast to the product."""
     if check_tensor(input, "addr")._meta.dtype.category <= INT:
+        if input._meta.dtype.category == BOOL:
+            beta, alpha = bool(beta), bool(alpha)
         for name, number in (("beta", beta), ("alpha", alpha)):
             if isinstance(number, float):
                 raise RuntimeError(
@@ -357,3 +359,17 @@ def addbmm(
 ) -> Tensor:
     """`beta * input + alpha * sum over b of batch1[b] @ batch2[b]`."""
     return _addbmm(input, batch1, batch2, beta, alpha)
+
+
+def _addbmm_in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """`addbmm` into the tensor itself, which grows where it was broadcast, as in PyTorch."""
+    out = addbmm(self, *args, **kwargs)
+    if out._meta.shape != self._meta.shape:
+        self._storage, self._meta, self._view, self._edge = (
+            out._storage, out._meta, out._view, out._edge,
+        )  # fmt: skip
+        return self
+    return inplace(self, addbmm, *args, **kwargs)
+
+
+Tensor.addbmm_ = _addbmm_in_place  # type: ignore[attr-defined]

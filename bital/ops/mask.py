@@ -188,7 +188,7 @@ def _zeros(g: Tensor, shape: Ints) -> Tensor:
     return g.new_zeros(shape)
 
 
-@public(out=True)
+@public(out="exact")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of `input` where the mask is true, as a vector."""
     if check_tensor(mask, "masked_select", "mask", 2)._meta.dtype is not bool_:

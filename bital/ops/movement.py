@@ -17,6 +17,7 @@ from bital.base.stride import contiguous_strides, preserved_strides
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public
+from bital.ops.copies import diagonal_copy
 from bital.ops.index import read_at
 from bital.ops.join import stack
 from bital.ops.part import diagonal, diagonal_window
@@ -250,30 +251,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return composite(_DIAG_EMBED, _embed, (input,), (offset, dim1, dim2))
 
 
-_DIAG_COPY = Op(
-    "diagonal_copy",
-    lambda x, offset: (
-        meta_of(diagonal_window(x.shape, x.strides, offset, 0, 1)[0], x.dtype, x.device),
-        {"offset": offset},
-    ),
-    lambda xp, x, offset: x.diagonal(offset).copy(),
-    vjp=(lambda g, x_meta, offset: _diagonal_back(g, x_meta, offset),),
-    grad_fn="DiagonalBackward0_copy",
-)
-
-
-def _diagonal_back(g: Tensor, meta: Meta, offset: int) -> Tensor:
-    _, strides, start = diagonal_window(meta.shape, meta.strides, offset, 0, 1)
-    return spread(g, meta.shape, strides, start)
-
-
 @public(out=True)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as the diagonal of a matrix, or a copy of a matrix's diagonal."""
     n = input._meta.ndim
     if n not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
-    return diag_embed(input, diagonal) if n == 1 else apply(_DIAG_COPY, (input,), (diagonal,))
+    return diag_embed(input, diagonal) if n == 1 else diagonal_copy(input, diagonal)
 
 
 @public()

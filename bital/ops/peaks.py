@@ -308,7 +308,7 @@ _AMINMAX = Op("aminmax", _aminmax_rule, _aminmax_impl, vjp=(_aminmax_vjp,))
 _Aminmax = named("aminmax", "min", "max")
 
 
-@public(out=True)
+@public(out="exact")
 @numpy_names
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """(min, max) of the whole tensor or along `dim`; equal ones share the gradient."""

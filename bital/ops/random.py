@@ -15,12 +15,14 @@ import numpy as np
 from bital.base import dtype as dtypes
 from bital.base.dtype import dtype
 from bital.ir.meta import Meta, meta_of
+from bital.ir.op import Op
 from bital.ir.trace import Value, local
 from bital.ops.api import method, public
 from bital.ops.create import checked_sizes, empty_like, options
+from bital.ops.family import zeros_for
 from bital.ops.lanes import drawn_with, noise_meta, per_example
 from bital.streams import Stream
-from bital.tensor.dispatch import check_writable
+from bital.tensor.dispatch import check_writable, composite
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -417,10 +419,30 @@ def bernoulli(
     _needs_floats("bernoulli_tensor_cpu_p_", input._meta)
     meta = noise_meta(input._meta)
     probability = array_of(drawn_with(input)).ravel() if p is None else p
-    return _made(stream_of(generator).bernoulli(meta.numel, meta.np, probability), meta, False)
+    drawn = _made(stream_of(generator).bernoulli(meta.numel, meta.np, probability), meta, False)
+    return _of_parameters(_BERNOULLI, drawn, input)
 
 
-@public(out=True)
+def _parameters(name: str, grad_fn: str, count: int = 1) -> Op:
+    """The gradient of random numbers by the parameters of their distribution: zero."""
+    return Op(
+        name, lambda *metas: (metas[0], {}), None, inputs=("first", "second")[:count],
+        vjp=(zeros_for,) * count, grad_fn=grad_fn,
+    )  # fmt: skip
+
+
+_BERNOULLI = _parameters("bernoulli", "BernoulliBackward0")
+_POISSON = _parameters("poisson", "PoissonBackward0")
+_NORMAL_OF_MEAN = _parameters("normal_of_mean", "NormalBackward1")
+_NORMAL_OF_STD = _parameters("normal_of_std", "NormalBackward2")
+_NORMAL_OF_BOTH = _parameters("normal_of_both", "NormalBackward3", 2)
+
+
+def _of_parameters(op: Op, drawn: Tensor, *parameters: Tensor) -> Tensor:
+    return composite(op, lambda *_: drawn, parameters)
+
+
+@public(out="exact")
 def multinomial(
     input: Tensor,
     num_samples: int,
@@ -463,15 +485,22 @@ def normal(
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if not isinstance(std, Tensor) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-    drawn = from_array(np.ascontiguousarray(stream.normal_with(*arrays)))
-    return _into(out, per_example(drawn))
+    drawn = per_example(from_array(np.array(stream.normal_with(*arrays), order="C")))
+    if isinstance(mean, Tensor) and isinstance(std, Tensor):
+        drawn = _of_parameters(_NORMAL_OF_BOTH, drawn, mean, std)
+    elif isinstance(mean, Tensor):
+        drawn = _of_parameters(_NORMAL_OF_MEAN, drawn, mean)
+    elif isinstance(std, Tensor):
+        drawn = _of_parameters(_NORMAL_OF_STD, drawn, std)
+    return _into(out, drawn)
 
 
 @public(method=False)
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson numbers of the rates in `input`."""
     drawn = stream_of(generator).poisson(array_of(drawn_with(input)))
-    return _made(np.asarray(drawn), noise_meta(input._meta), False)
+    made = _made(np.asarray(drawn), noise_meta(input._meta), False)
+    return _of_parameters(_POISSON, made, input)
 
 
 class fork_rng:

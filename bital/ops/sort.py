@@ -278,7 +278,7 @@ _nanmedian_along = _pick(
 _mode_along = _pick("mode", _one_index("mode_index", _mode, _not_empty("mode")), "ModeBackward0")
 
 
-@public(out=True)
+@public(out="exact")
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices) of the k-th smallest element along `dim`."""

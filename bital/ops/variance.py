@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import COMPLEX, INT
+from bital.base.dtype import COMPLEX, FLOAT, INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
@@ -20,7 +20,7 @@ from bital.ops.broadcast import repeat_over
 from bital.ops.family import conj, masked_op
 from bital.ops.reduce import Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor
+from bital.tensor.tensor import Tensor, array_of
 
 
 def _rule(fn: str, pair: bool) -> Callable:
@@ -177,6 +177,14 @@ def _check_weights(w: Tensor, observations: int, fn: str, what: str) -> None:
             f"{fn}(): expected {what} to have the same numel as there are observations in the "
             f"input but got {w._meta.numel} != {observations}"
         )
+    whole = what == "fweights"
+    if w._meta.dtype.category != (INT if whole else FLOAT):
+        kind, name = "integral" if whole else "floating point", w._meta.dtype.legacy_name
+        raise RuntimeError(
+            f"{fn}(): expected {what} to have {kind} dtype but got {what} with {name} dtype"
+        )
+    if (array_of(w) < 0).any():
+        raise RuntimeError(f"{fn}(): {what} cannot be negative")
 
 
 @public()

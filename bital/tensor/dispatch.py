@@ -429,6 +429,10 @@ def check_overlap(t: Tensor, other: Tensor, whole: bool = False) -> None:
         raise RuntimeError(_OVERLAP)
 
 
+OVERLAPS_ITSELF = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
 _OVERLAP = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
     "single memory location. Please clone() the tensor before performing the operation."
@@ -454,10 +458,7 @@ def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
     if out._meta is not meta:
         _check_fits(out._meta, meta)
     if t._view is not None and may_overlap_internally(meta.shape, t._view.strides):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
+        raise RuntimeError(OVERLAPS_ITSELF)
     value = read(out, trace)
     if out._meta.dtype is not meta.dtype:
         value = cast_value(trace, value, meta.dtype)

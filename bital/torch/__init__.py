@@ -160,6 +160,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     utils,
     version,
 )
+from bital.torch._ops import ops  # noqa: E402
 from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
 from bital.torch.amp.autocast_mode import autocast  # noqa: E402

@@ -37,6 +37,7 @@ class Call:
     process  what outputs go through before they are differentiated, PyTorch's function
     only_processed  compare processed outputs, where the raw ones are not unique
     values   whether the numbers are defined at all
+    indices  whether integers that come with other numbers are: the places of equal elements
     name     the key of tolerances
     """
 
@@ -47,6 +48,7 @@ class Call:
     process: Callable | None = None
     only_processed: bool = False
     values: bool = True
+    indices: bool = True
     name: str = ""
 
 
@@ -216,6 +218,8 @@ def _compare_outputs(
                 wrong.append(f"output {n}: {word} {a} for {b}")
     if wrong or not call.values:
         return wrong
+    if not call.indices:
+        ours, theirs = _without_indices(ours), _without_indices(theirs)
     low = _lowest(theirs.outputs)
     for order, what in enumerate(_PARTS):
         lists = [getattr(o, what) for o in (ours, theirs, truth or theirs)]
@@ -223,6 +227,11 @@ def _compare_outputs(
         if wrong:
             return wrong
     return []
+
+
+def _without_indices(got: Outcome) -> Outcome:
+    """The outcome without the places of elements, and the gradients, which follow them."""
+    return Outcome(outputs=[out for out in got.outputs if out.dtype != "int64"])
 
 
 #: what is compared of an outcome, in this order

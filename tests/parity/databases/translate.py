@@ -76,11 +76,16 @@ def public_path(fn: Any) -> str | None:
     return path
 
 
+#: dtypes that NumPy lacks -> the integers their bits are passed as
+_BITS = {torch.bfloat16: torch.int16, torch.complex32: torch.int32}
+
+
 class Translator:
     """Turns PyTorch's objects into bital's; the same object becomes the same one."""
 
     def __init__(self) -> None:
         self.done: dict[int, tuple[Any, Any]] = {}
+        self.storages: dict[tuple[int, torch.dtype], Any] = {}
 
     def __call__(self, x: Any) -> Any:
         if x is None or isinstance(x, (bool, int, float, complex, str, np.generic, np.ndarray)):
@@ -96,7 +101,7 @@ class Translator:
         if isinstance(x, torch.nn.Parameter):
             return bital.nn.Parameter(tensor(x), x.requires_grad)
         if isinstance(x, torch.Tensor):
-            return tensor(x)
+            return self.tensor(x)
         if isinstance(x, torch.Size):
             return bital.Size(x)
         if isinstance(x, (list, tuple)):
@@ -114,7 +119,7 @@ class Translator:
         if isinstance(x, torch.device):
             return bital.device(str(x))
         if isinstance(x, torch.Generator):
-            return bital.Generator().set_state(tensor(x.get_state()))
+            return bital.Generator().set_state(self(x.get_state()))
         if isinstance(x, types.ModuleType):
             return self._module(x)
         if type(x).__name__ == "OpInfo":  # sample functions ask for its name
@@ -122,6 +127,35 @@ class Translator:
         if callable(x) and not isinstance(x, torch.nn.Module):
             return self._function(x)
         return self._instance(x)
+
+    def tensor(self, x: torch.Tensor) -> Any:
+        """The same elements in the same places of an equal storage, as a leaf."""
+        if x.device.type != "cpu":
+            raise OtherDevice(x.device)
+        if x.layout is not torch.strided:
+            raise Missing(f"{x.layout} is missing")
+        source = x.detach().resolve_conj().resolve_neg()
+        flat = self._storage(source)
+        ours = flat.as_strided(source.size(), source.stride(), source.storage_offset())
+        if source.is_contiguous() and source.numel() == flat.numel():
+            ours = flat.view(tuple(source.size()))
+        return ours.detach().requires_grad_(x.requires_grad)
+
+    def _storage(self, x: torch.Tensor) -> Any:
+        """All elements of x's storage, flat; tensors that share one share it here."""
+        key = x.untyped_storage().data_ptr(), x.dtype
+        if key not in self.storages or not key[0]:
+            self.done[id(x)] = (x, None)  # alive, so that nothing else is put where it lies
+            length = x.untyped_storage().nbytes() // x.element_size()
+            flat = x.as_strided((length,), (1,), 0).clone()  # what NumPy sees cannot be resized
+            bits = _BITS.get(x.dtype)
+            if bits is None:
+                ours = bital.from_numpy(np.array(flat.numpy()))
+            else:
+                dtype = follow(bital, str(x.dtype).removeprefix("torch."))
+                ours = bital.from_numpy(np.array(flat.view(bits).numpy())).view(dtype)
+            self.storages[key] = ours
+        return self.storages[key]
 
     def _module(self, x: types.ModuleType) -> Any:
         if x is torch:
@@ -192,32 +226,6 @@ def _names_used(code: types.CodeType) -> set[str]:
         if isinstance(each, types.CodeType):
             names |= _names_used(each)
     return names
-
-
-#: dtypes that NumPy lacks -> the integers their bits are passed as
-_BITS = {torch.bfloat16: torch.int16, torch.complex32: torch.int32}
-
-
-def tensor(x: torch.Tensor) -> Any:
-    """The same elements in the same places of an equal storage, as a leaf."""
-    if x.layout is not torch.strided:
-        raise Missing(f"{x.layout} is missing")
-    if x.device.type != "cpu":
-        raise OtherDevice(x.device)
-    source = x.detach().resolve_conj().resolve_neg()
-    size, stride, offset = source.size(), source.stride(), source.storage_offset()
-    length = source.untyped_storage().nbytes() // source.element_size()
-    flat = source.as_strided((length,), (1,), 0)
-    if source.dtype in _BITS:
-        bits = np.array(flat.view(_BITS[source.dtype]).numpy())
-        ours = bital.from_numpy(bits).view(follow(bital, str(source.dtype).removeprefix("torch.")))
-    else:
-        ours = bital.from_numpy(np.array(flat.numpy()))
-    if (length, 0) != (source.numel(), offset) or tuple(stride) != ours.view(size).stride():
-        ours = ours.as_strided(tuple(size), tuple(stride), offset)
-    else:
-        ours = ours.view(tuple(size))
-    return ours.detach().requires_grad_(x.requires_grad)
 
 
 def leaves(x: Any, done: dict[int, Any] | None = None) -> Any:
