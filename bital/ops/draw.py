@@ -24,7 +24,6 @@ from bital.tensor.tensor import Tensor, array_of, from_array
 
 def _drawn(op: Op, draw: Callable[..., np.ndarray], *tensors: Tensor) -> Any:
     """What the stream gives for the tensors' numbers, with the operator's gradient."""
-
     made = draw(*[array_of(drawn_with(t)) for t in tensors])
     drawn = per_example(from_array(np.array(made, order="C")))
     return composite(op, lambda *_: drawn, tensors)
@@ -48,12 +47,8 @@ def _binomial_rule(count: Meta, prob: Meta) -> tuple[Meta, dict]:
 
 
 _BINOMIAL = Op(
-    "binomial", _binomial_rule, None, inputs=("count", "prob"),
-    vjp=(
-        zeros_for,
-        zeros_for,
-    ),
-)  # fmt: skip
+    "binomial", _binomial_rule, None, inputs=("count", "prob"), vjp=(zeros_for, zeros_for)
+)
 
 
 @public(method=False)
