@@ -28,7 +28,7 @@ class Beta(ExponentialFamily):
         self, concentration1: Any, concentration0: Any, validate_args: bool | None = None
     ) -> None:
         if isinstance(concentration1, Number) and isinstance(concentration0, Number):
-            both = torch.tensor([float(concentration1), float(concentration0)])  # type: ignore[arg-type]
+            both = torch.tensor([concentration1, concentration0], dtype=torch.get_default_dtype())
         else:
             both = torch.stack(broadcast_all(concentration1, concentration0), -1)
         self._dirichlet = Dirichlet(both, validate_args=validate_args)
