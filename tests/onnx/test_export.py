@@ -159,6 +159,20 @@ def test_operations_in_place(torch):
         torch.onnx.export(writes_a_part, x)
 
 
+def test_functions_under_other_names(torch):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = torch.nn.functional.gelu
+
+        def forward(self, x):
+            return self.act(torch.nn.functional.normalize(x))
+
+    model, x = Model(), torch.randn(3, 4)
+    same(torch.onnx.export(model, x), model, x)
+    assert model.act is torch.nn.functional.gelu
+
+
 def test_what_is_not_known_is_named_with_its_line(torch):
     def program(x):
         return torch.linalg.inv(x) + 1

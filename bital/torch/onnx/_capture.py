@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -244,22 +245,45 @@ class Recorder:
 
     def run(self, fn: Callable, args: tuple, kwargs: dict) -> Any:
         """Call `fn` with everything recorded."""
-        undo = []
+        undo: list[tuple[Any, str, Any]] = []
+        recording: dict[int, Callable] = {}  # by the id of what is replaced
+
+        def replace(place: Any, name: str, old: Any, new: Any) -> None:
+            undo.append((place, name, old))
+            setattr(place, name, new)
+
         for place, prefix in _PLACES:
             for name, old in list(vars(place).items()):
                 if isinstance(old, property) and place is Tensor and name in _PROPERTIES:
-                    new: Any = property(self.replaced(name, old.fget), old.fset)  # type: ignore
+                    new = property(self.replaced(name, old.fget), old.fset)  # type: ignore
+                    replace(place, name, old, new)
                 elif isinstance(old, types.FunctionType) and _is_public(name):
-                    new = self.replaced(prefix + name, old)
-                else:
-                    continue
-                undo.append((place, name, old))
-                setattr(place, name, new)
+                    for each in (old, getattr(old, "__wrapped__", None)):
+                        if each is not None and id(each) not in recording:
+                            recording[id(each)] = self.replaced(prefix + name, each)
+                    replace(place, name, old, recording[id(old)])
+        for holder in _holders(fn):
+            for name, old in list(vars(holder).items()):
+                if isinstance(old, types.FunctionType) and id(old) in recording:
+                    replace(holder, name, old, recording[id(old)])
         try:
             return fn(*args, **kwargs)
         finally:
-            for place, name, old in undo:
+            for place, name, old in reversed(undo):
                 setattr(place, name, old)
+
+
+def _holders(fn: Any) -> list[Any]:
+    """Who may hold a public function under a name of its own and call it so.
+
+    The operators' files, the model's modules (`self.activation = F.relu`) and the files that these
+    are written in (`from torch.nn.functional import relu`).
+    """
+    own = list(fn.modules()) if isinstance(fn, torch.nn.Module) else []
+    files = {type(each).__module__ for each in own} | {getattr(fn, "__module__", None)}
+    names = [n for n in sys.modules if n.startswith("bital.ops.") or n in files]
+    spaces = [sys.modules[n] for n in names]
+    return [each for each in (*spaces, *own) if each not in (torch, torch.nn.functional)]
 
 
 def _is_public(name: str) -> bool:

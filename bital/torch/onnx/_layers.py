@@ -103,7 +103,7 @@ def _batched(rule: Any) -> Any:
         if x.dim() == count + 2:
             return rule(g, a, g.ref(x), count)
         got = rule(g, a, g.op("Unsqueeze", x, [0]), count)
-        got = got if isinstance(got, tuple) else (got,)
+        got = got if type(got) is tuple else (got,)
         return [g.op("Squeeze", v, [0]) if v is not None else None for v, _ in zip(got, outs)]
 
     return call
