@@ -36,6 +36,24 @@ def test_indices_and_draws(same, make):
     same(case)
 
 
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("length", "replicas"), [(12, 3), (11, 3), (2, 5), (0, 2)])
+def test_distributed_sampler(same, length, replicas, shuffle, drop_last):
+    def case(torch):
+        seen = []
+        for rank in range(replicas):
+            sampler = torch.utils.data.DistributedSampler(
+                range(length), replicas, rank, shuffle, seed=3, drop_last=drop_last
+            )
+            first = list(sampler)
+            sampler.set_epoch(2)
+            seen.append((len(sampler), sampler.total_size, first, list(sampler)))
+        return seen
+
+    same(case)
+
+
 def test_random_sampler_draws_late(same):
     """A pass that was begun but not advanced has taken nothing from the generator."""
 
@@ -73,6 +91,8 @@ def test_length_follows_a_growing_source(same):
         lambda data: data.BatchSampler([1], True, False),
         lambda data: data.BatchSampler([1], 2, 1),
         lambda data: len(data.BatchSampler(iter([1]), 2, False)),
+        lambda data: data.DistributedSampler([1], 2, 2),
+        lambda data: data.DistributedSampler([1], 2, -1),
         lambda data: list(data.Sampler()),
         lambda data: len(data.Sampler()),
     ],

@@ -224,6 +224,24 @@ def test_abandoned_pass(torch):
     assert [worker.pid for worker in kept._iterator._workers] == pids
 
 
+class Squares:
+    """A dataset that another process can unpickle by name."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return index * index
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_start_methods(torch, method):
+    loader = torch.utils.data.DataLoader(
+        Squares(), batch_size=2, num_workers=1, multiprocessing_context=method
+    )
+    assert [batch.tolist() for batch in loader] == [[0, 1], [4, 9]]
+
+
 def test_large_batches(torch):
     """Batches far beyond a pipe's buffer, and long lists of indices, do not block each other."""
     data = torch.utils.data.TensorDataset(torch.arange(40_000.0))

@@ -14,6 +14,7 @@ from bital.torch.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
+from bital.torch.utils.data.distributed import DistributedSampler
 from bital.torch.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -29,6 +30,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
