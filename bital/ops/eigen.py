@@ -82,7 +82,7 @@ def _eigh_rule(A: Meta, uplo: str, vectors: bool) -> tuple:
     return (values, held), {"uplo": uplo.upper(), "vectors": vectors}
 
 
-def _eigh_of(x: Any, uplo: str, vectors: bool) -> tuple[Any, Any]:
+def _eigh_of(x: Any, uplo: Any, vectors: bool) -> tuple[Any, Any]:
     if vectors:
         return tuple(np.linalg.eigh(x, uplo))
     return np.linalg.eigvalsh(x, uplo), np.empty(0, x.dtype)

@@ -211,6 +211,8 @@ def _added(
         if whole:
             beta, alpha = int(beta), int(alpha)
         out = multiply(widened(a), widened(b))
+        if out.dtype.kind == "b":
+            beta, alpha = bool(beta), bool(alpha)
         if alpha != 1:
             out *= alpha
         if beta != 0:  # PyTorch: what is in `input` is ignored then, NaN too

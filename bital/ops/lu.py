@@ -242,7 +242,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
 _LuWithInfo = named("_lu_with_info", "LU", "pivots", "info")
 
 
-@public(out=True)
+@public(method=False, out=True)
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """As `torch.linalg.lu_factor`, with `info` where asked for, and no error.
 
@@ -251,6 +251,12 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     deprecated("torch.lu", "torch.linalg.lu_factor / torch.linalg.lu_factor_ex")
     out = apply(_FACTOR, (check_tensor(A, "_lu_with_info"),), (bool(pivot),))
     return _LuWithInfo(out) if get_infos else out[:2]
+
+
+@public("Tensor", name="lu")
+def lu_method(self: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
+    """`torch.lu` as a plain tuple."""
+    return tuple(lu(self, pivot, get_infos))
 
 
 def _lu_rule(A: Meta, pivot: bool) -> tuple:

@@ -407,7 +407,9 @@ def _cdist_vjp(g: Tensor, x1: Tensor, x2: Tensor, out: Tensor, p: float) -> tupl
         )
     apart = _apart(x1, x2)
     pull = norm_gradient(g, apart, out, p, (apart._meta.ndim - 1,))
-    return (None, None) if pull is None else (pull.sum(-2), -pull.sum(-3))
+    if pull is None:  # of the number of elements that differ
+        return x1.new_zeros(x1._meta.shape), x2.new_zeros(x2._meta.shape)
+    return (pull.sum(-2), -pull.sum(-3))
 
 
 def _cdist_op(name: str, grad_fn: str) -> Op:

@@ -96,8 +96,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
                 f"{given} and second has size {y.shape[j]} in dim {taken}"
             )
         if x.shape[i] != y.shape[j]:
-            a = a.sum(i, True) if y.shape[j] == 1 else a
-            b = b.sum(j, True) if x.shape[i] == 1 else b
+            a = a.sum(i, True, dtype=x.dtype) if y.shape[j] == 1 else a
+            b = b.sum(j, True, dtype=y.dtype) if x.shape[i] == 1 else b
     left = [k for k in range(x.ndim) if k not in over]
     right = [k for k in range(y.ndim) if k not in under]
     shape = [x.shape[k] for k in left] + [y.shape[k] for k in right]

@@ -277,6 +277,8 @@ def ormqr(
     V = _reflectors(input, count)
     backwards = bool(left) != bool(transpose)
     out = other.clone()
+    if not tau._meta.numel:
+        return out
     for i in reversed(range(count)) if backwards else range(count):
         v, t = V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)
         t = conj(t) if transpose else t

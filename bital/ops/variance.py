@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import COMPLEX, FLOAT, INT
+from bital.base.dtype import BOOL, COMPLEX, FLOAT, INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
@@ -166,7 +166,7 @@ var_mean = _public("var_mean", _VAR_MEAN, f"(variance, mean) over `dim`. {_FORMS
 std_mean = _public("std_mean", _STD_MEAN, f"(standard deviation, mean) over `dim`. {_FORMS}", False)
 
 
-def _check_weights(w: Tensor, observations: int, fn: str, what: str) -> None:
+def _check_weights(w: Tensor, observations: int, fn: str, what: str, category: int) -> None:
     if w._meta.ndim > 1:
         raise RuntimeError(
             f"{fn}(): expected {what} to have one or fewer dimensions but got {what} with "
@@ -177,6 +177,14 @@ def _check_weights(w: Tensor, observations: int, fn: str, what: str) -> None:
             f"{fn}(): expected {what} to have the same numel as there are observations in the "
             f"input but got {w._meta.numel} != {observations}"
         )
+    if w._meta.dtype.category != category:
+        kind = "integral" if category == INT else "floating point"
+        raise RuntimeError(
+            f"{fn}(): expected {what} to have {kind} dtype but got {what} with "
+            f"{w._meta.dtype.legacy_name} dtype"
+        )
+    if (array_of(w) < 0).any():
+        raise RuntimeError(f"{fn}(): {what} cannot be negative")
     whole = what == "fweights"
     if w._meta.dtype.category != (INT if whole else FLOAT):
         kind, name = "integral" if whole else "floating point", w._meta.dtype.legacy_name
@@ -204,20 +212,24 @@ def cov(
             "cov(): expected input to have two or fewer dimensions but got an input with "
             f"{input._meta.ndim} dimensions"
         )
+    if input._meta.dtype.category == BOOL:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
     rows = input.view(1, -1) if input._meta.ndim < 2 else input
     count = rows._meta.shape[1]
     weights = None
     if fweights is not None:
-        _check_weights(fweights, count, "cov", "fweights")
+        _check_weights(fweights, count, "cov", "fweights", INT)
         weights = fweights
     if aweights is not None:
-        _check_weights(aweights, count, "cov", "aweights")
+        _check_weights(aweights, count, "cov", "aweights", FLOAT)
         weights = aweights if weights is None else weights * aweights
     if weights is None:
         mean = rows.sum(1) / count
         norm: Any = count - correction
     else:
         weight = weights.sum()
+        if not weight:
+            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
         mean = (rows * weights).sum(1) / weight
         norm = weight
         if aweights is None:
