@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bital.base.dtype import COMPLEX, INT, dtype
+from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, float32
 from bital.base.size import normalize_dim
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
 from bital.ops.broadcast import repeat_over
-from bital.ops.family import common_dtype, elementwise_rule, masked_op
+from bital.ops.family import common_dtype, conj, elementwise_rule, masked_op
 from bital.ops.peaks import shared_or_nan
 from bital.ops.reduce import Dims, Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.ops.svd import singular_values
@@ -307,14 +307,22 @@ def _scale(norm: Tensor, maxnorm: float) -> tuple[Tensor, Tensor]:
     return change + 1, too_long
 
 
+def _length(x: Tensor, p: float, axis: Ints) -> Tensor:
+    """The p-norm of each slice; of 16-bit types in float32, as PyTorch does it."""
+    low = x._meta.dtype in LOW_PRECISION
+    return vector_norm(x, p, axis, True, dtype=float32 if low else None)
+
+
 def _renormed(x: Tensor, maxnorm: float, *, p: float, axis: Ints) -> Tensor:
-    return x * _scale(vector_norm(x, p, axis, True), maxnorm)[0]
+    return (x * _scale(_length(x, p, axis), maxnorm)[0]).to(x._meta.dtype)
 
 
 def _renorm_vjp(g: Tensor, x: Tensor, maxnorm: float, p: float, axis: Ints) -> Tensor:
-    length = vector_norm(x, p, axis, True)
+    length = _length(x, p, axis)
     scale, too_long = _scale(length, maxnorm)
-    slope = (g * x).sum(axis, True) * (-maxnorm / (length + 1e-7) ** 2)
+    along = g * conj(x)
+    along = along.real if along._meta.dtype.category == COMPLEX else along
+    slope = along.sum(axis, True) * (-maxnorm / (length + 1e-7) ** 2)
     slope = apply(_WHERE_NONZERO, (slope, too_long))
     return g * scale + norm_gradient(slope, x, length, p, axis)
 
