@@ -84,7 +84,8 @@ def _eigh_rule(A: Meta, uplo: str, vectors: bool) -> tuple:
 
 def _eigh_of(x: Any, uplo: Any, vectors: bool) -> tuple[Any, Any]:
     if vectors:
-        return tuple(np.linalg.eigh(x, uplo))
+        values, found = np.linalg.eigh(x, uplo)
+        return values, found
     return np.linalg.eigvalsh(x, uplo), np.empty(0, x.dtype)
 
 
