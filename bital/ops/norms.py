@@ -455,3 +455,19 @@ def cdist(
     if p == 2 and by_product:
         return composite(_EUCLIDEAN, _euclidean, (x1, x2), (2.0,))
     return composite(_CDIST, _cdist, (x1, x2), (float(p),))
+
+
+@public(method=False)
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norms of v along all axes but `dim`, which stay with size 1; of all of v for -1."""
+    if dim == -1:
+        return norm(v, pow)
+    axis = normalize_dim(dim, v._meta.ndim)
+    others = [k for k in range(v._meta.ndim) if k != axis]
+    return vector_norm(v, pow, others, True) if others else v.abs()
+
+
+@public(method=False, name="_weight_norm")
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """`g v / |v|`, the norms taken along all axes but `dim`."""
+    return v * (g / norm_except_dim(v, 2, dim))

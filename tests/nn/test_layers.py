@@ -137,7 +137,7 @@ ERRORS = [
     "TripletMarginWithDistanceLoss(margin=0)", "CircularPad1d(1)(t.zeros(2))",
     "Unflatten(1, 3)", "Unflatten(1, (2, 'a'))", "Unflatten('n', 3)", "Unflatten(1.5, (2,))",
     "Linear(4, 3)(t.zeros(5, 7))", "Conv2d(4, 6, 3, groups=3)",
-    "Conv1d(4, 6, 3, padding='same', stride=2)", 
+    "Conv1d(4, 6, 3, padding='same', stride=2)",
     "ConvTranspose1d(4, 6, 3, padding_mode='reflect')", "Conv2d(4, 6, 3)(t.zeros(3, 8, 8))",
     "ConvTranspose1d(4, 6, 3)(t.zeros(2, 4, 5), [9])", "Conv1d(4, 6, 3)(t.zeros(4, 2))",
     "LazyConv1d(4, 2)(t.zeros(3))", "LazyConv1d(4, 2).weight.shape",
