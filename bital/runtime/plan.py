@@ -9,6 +9,7 @@ Python function, which does the same calls without the walking.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ LINK_AT = 2
 class Step:
     """One instruction as it is run."""
 
-    __slots__ = ("fn", "refs", "number", "pick", "out_from", "dead")
+    __slots__ = ("spec", "fn", "refs", "number", "pick", "out_from", "dead")
 
     def __init__(self, spec: Spec | Pick, refs: tuple[int, ...], number: int) -> None:
+        self.spec = spec
         self.pick = spec.k if isinstance(spec, Pick) else None  # it takes one of several results
         self.fn: Callable = _picker(spec.k) if isinstance(spec, Pick) else spec.fn
         self.refs, self.number = refs, number
@@ -37,6 +39,15 @@ class Step:
     def taken(self) -> tuple[int | None, ...]:
         """The operands whose buffers take results."""
         return self.out_from if isinstance(self.out_from, tuple) else (self.out_from,)
+
+
+class _Hooks:
+    """What a profiler sets: who is told of every step; plans are then interpreted."""
+
+    watch: Callable[..., None] | None = None
+
+
+hooks = _Hooks()
 
 
 class Plan:
@@ -55,18 +66,27 @@ class Plan:
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
+        if hooks.watch is not None:
+            return self.interpret(arrays, params, hooks.watch)
         if self.linked is None and self.runs >= LINK_AT:
             self.linked = link(self)
         if self.linked is not None:
             return self.linked(arrays, params)
         return self.interpret(arrays, params)
 
-    def interpret(self, arrays: list[np.ndarray], params: list) -> list:
-        """Run step by step: the reference that everything faster is held against."""
+    def interpret(
+        self, arrays: list[np.ndarray], params: list, watch: Callable[..., None] | None = None
+    ) -> list:
+        """Run step by step: the reference that everything faster is held against.
+
+        `watch(step, result, begin)` is told of each step after it ran, with `perf_counter_ns()`
+        before it.
+        """
         env: dict[int, Any] = {~k: a for k, a in enumerate(arrays)}
         arrays.clear()
         for step in self.steps:
             args = [params[r - PARAM] if r >= PARAM else env[r] for r in step.refs]
+            begin = 0 if watch is None else perf_counter_ns()
             try:
                 out = step.out_from
                 if out is None:
@@ -79,6 +99,8 @@ class Plan:
             except Exception as error:
                 error.instruction = step.number  # type: ignore[attr-defined]
                 raise
+            if watch is not None:
+                watch(step, env[step.number], begin)
             del args
             for r in step.dead:
                 del env[r]

@@ -170,5 +170,5 @@ from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 globals().update(_STORAGE_TYPES)
 
 #: modules that are loaded when a program first asks for them
-_LATER = ("distributions", "onnx")
+_LATER = ("onnx", "profiler")
 __getattr__ = missing_attribute("torch", *_LATER)

@@ -17,4 +17,4 @@ __all__ = [
     "forward_ad", "function", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph",
     "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled", "variable",
 ]  # fmt: skip
-__getattr__ = missing_attribute("torch.autograd")
+__getattr__ = missing_attribute("torch.autograd", "profiler", "profiler_util")
