@@ -81,9 +81,15 @@ atan2 = of_two_tensors(
     "The angle of the point (other, input), from -pi to pi.",
     aliases=("arctan2",),
 )
+
+
+def _unless_equal(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
+    return g.where(self != other, 0)
+
+
 nextafter = of_two_tensors(
     binary_op(
-        "nextafter", "nextafter", (not_implemented("nextafter"), not_implemented("nextafter")),
+        "nextafter", "nextafter", (_unless_equal, lambda g, other: zeros_for(g)),
         refuse=ONLY_FLOATS,
     ),
     "The next number of the type after `input`, towards `other`.",
@@ -166,7 +172,7 @@ ldexp = of_two_tensors(
         inputs=("self", "other"),
         vjp=(
             lambda g, other: g * conj(_two_to(other)),
-            lambda g, out: g * conj(out * _LN2),
+            lambda g, self, other: g * conj(self) * conj(_two_to(other) * _LN2),
         ),
         elementwise=True,
     ),

@@ -146,7 +146,8 @@ def _search_impl(xp: Any, ordered: Any, x: Any, *, side: Any, target: np.dtype) 
     ordered, x = sortable(ordered), sortable(x)
     if ordered.ndim == 1:
         return xp.searchsorted(ordered, x, side).astype(target)
-    rows, wanted = ordered.reshape(-1, ordered.shape[-1]), x.reshape(len(x) and -1, x.shape[-1])
+    count = math.prod(x.shape[:-1])
+    rows, wanted = ordered.reshape(count, -1 if count else 0), x.reshape(count, x.shape[-1])
     out = np.empty(wanted.shape, target)
     for k, (row, each) in enumerate(zip(rows, wanted)):
         out[k] = np.searchsorted(row, each, side)
@@ -282,7 +283,9 @@ def _histc_impl(xp: Any, x: Any, *, bins: int, low: float, high: float) -> Any:
     x = sortable(x).reshape(-1)
     left, right = _edges_of(x, low, high, "torch.histc")
     inside = x[(x >= left) & (x <= right)]
-    place = ((inside - left) * x.dtype.type(bins) / (right - left)).astype(np.int64)
+    span = kind.type(right - left)  # in half precision every step is rounded
+    steps = (inside - left).astype(kind, copy=False) * kind.type(bins)
+    place = (steps.astype(kind, copy=False) / span).astype(kind, copy=False).astype(np.int64)
     return xp.bincount(xp.minimum(place, bins - 1), minlength=bins).astype(kind)
 
 
@@ -299,54 +302,111 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     return apply(_HISTC, (input.detach(),), (int(bins), float(min), float(max)))
 
 
-def _histogram_rule(x: Meta, *rest: Any) -> tuple[tuple[Meta, Meta], dict]:
-    """Operands x, perhaps weights, perhaps edges; attributes bins, range, density, which ones."""
-    *tensors, bins, low, high, density, weighted = rest
+def _histogram_rule(x: Meta, *rest: Any) -> tuple[tuple[Meta, ...], dict]:
+    """Operands x (N, D), perhaps weights (N,), and edges where `bins` does not count them.
+
+    Attributes: bins per dimension or None, the range as 2 D numbers or None, density, which ones.
+    """
+    *tensors, fn, bins, limits, density, weighted = rest
     if x.dtype not in (float32, float64):
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{x.dtype.legacy_name}'")
-    if bins is not None and bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if low is not None:
-        _check_range(low, high, "torch.histogram()")
+    for k, n in enumerate(bins or ()):
+        if n <= 0:
+            raise RuntimeError(f"{fn}(): bins must be > 0, but got {n} for dimension {k}")
+    for k in range(0, len(limits or ()), 2):
+        low, high = limits[k : k + 2]
+        _check_range(low, high, f"{fn}()")
         if low > high:
             raise RuntimeError(
-                f"torch.histogram(): min should not exceed max, but got min {low:g} max {high:g} "
-                "for dimension 0"
+                f"{fn}(): min should not exceed max, but got min {low:g} max {high:g} for "
+                f"dimension {k // 2}"
             )
-    count = bins if bins is not None else tensors[-1].numel - 1
-    attrs = {"bins": bins, "low": low, "high": high, "density": density, "weighted": weighted}
-    hist = meta_of((count,), x.dtype, x.device)
-    return (hist, meta_of((count + 1,), x.dtype, x.device)), attrs
+    counts = bins or tuple([t.numel - 1 for t in tensors[weighted:]])
+    attrs = {"bins": bins, "limits": limits, "density": density, "weighted": weighted}
+    metas = [meta_of(counts, x.dtype, x.device)]
+    metas += [meta_of((n + 1,), x.dtype, x.device) for n in counts]
+    return tuple(metas), attrs
+
+
+def _edges(x: Any, bins: tuple, limits: tuple | None) -> list[np.ndarray]:
+    """Evenly spaced edges per column of x: in the given limits, or in those of the data."""
+    found = []
+    for k, n in enumerate(bins):
+        if limits is not None:
+            low, high = limits[2 * k : 2 * k + 2]
+        else:
+            low, high = (x[:, k].min(), x[:, k].max()) if len(x) else (0, 1)
+            _check_range(float(low), float(high), "torch.histogram()")
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        found.append(np.linspace(low, high, n + 1, dtype=x.dtype))
+    return found
 
 
 def _histogram_impl(
-    xp: Any, x: Any, *rest: Any, bins: int | None, low: Any, high: Any, density: bool,
+    xp: Any, x: Any, *rest: Any, bins: tuple | None, limits: tuple | None, density: bool,
     weighted: bool,
 ) -> tuple:  # fmt: skip
-    weights = rest[0].reshape(-1) if weighted else None
-    flat = x.reshape(-1)
     if bins is None:
-        edges = rest[-1].reshape(-1).astype(x.dtype)
+        edges = [e.reshape(-1).astype(x.dtype) for e in rest[weighted:]]
     else:
-        given = (0.0, 0.0) if low is None else (low, high)
-        left, right = _edges_of(flat, given[0], given[1], "torch.histogram()")
-        edges = np.linspace(left, right, bins + 1, dtype=x.dtype)
-    place = np.searchsorted(edges, flat, "right") - 1
-    place[flat == edges[-1]] = edges.size - 2
-    inside = (flat >= edges[0]) & (flat <= edges[-1])
-    total = np.bincount(
-        place[inside], None if weights is None else weights[inside], edges.size - 1
-    ).astype(x.dtype)
+        edges = _edges(x, bins, limits)
+    inside = np.ones(len(x), bool)
+    flat = np.zeros(len(x), np.int64)
+    for column, edge in zip(x.T, edges):
+        place = np.searchsorted(edge, column, "right") - 1
+        place[column == edge[-1]] = edge.size - 2
+        inside &= (column >= edge[0]) & (column <= edge[-1])
+        flat = flat * (edge.size - 1) + place
+    shape = tuple([e.size - 1 for e in edges])
+    weights = rest[0].reshape(-1)[inside] if weighted else None
+    total = np.bincount(flat[inside], weights, math.prod(shape)).reshape(shape).astype(x.dtype)
     if density:
-        total = total / (total.sum() * np.diff(edges))
-    return total.astype(x.dtype), edges.copy()
+        total = total / total.sum()
+        for k, edge in enumerate(edges):
+            total = total / np.diff(edge).reshape([-1] + [1] * (len(edges) - k - 1))
+    return total.astype(x.dtype, copy=False), *[e.copy() for e in edges]
 
 
 _HISTOGRAM = Op("histogram", _histogram_rule, _histogram_impl, fallible=True)
 _Histogram = named("histogram", "hist", "bin_edges")
+_Histogramdd = named("histogramdd", "hist", "bin_edges")
 
 
-@public()
+def _histogram(
+    fn: str, x: Tensor, bins: Any, limits: Any, weight: Tensor | None, density: bool, shape: Any
+) -> tuple[Tensor, ...]:
+    """(hist, *edges) of the rows of x (N, D); `shape` is what weights must have."""
+    if weight is not None and weight._meta.shape != shape:
+        raise RuntimeError(
+            f"{fn}(): if weight tensor is provided it should have the same shape as the input "
+            "tensor excluding its innermost dimension"
+        )
+    if weight is not None and weight._meta.dtype is not x._meta.dtype:
+        raise RuntimeError(
+            f"{fn}(): if weight tensor is provided, input tensor and weight tensor should have "
+            "the same dtype"
+        )
+    edges = [] if isinstance(bins, tuple) else list(bins)
+    for k, edge in enumerate(edges):
+        if edge._meta.ndim != 1:
+            raise RuntimeError(
+                f"{fn}(): bins tensor should have one dimension, but got {edge._meta.ndim} "
+                f"dimensions in the bins tensor for dimension {k}"
+            )
+        if not edge._meta.numel:
+            raise RuntimeError(
+                f"{fn}(): bins tensor should have at least 1 element, but got 0 elements in the "
+                f"bins tensor for dimension {k}"
+            )
+        if edge._meta.dtype is not x._meta.dtype:
+            raise RuntimeError(f"{fn}(): input tensor and bins tensors should have the same dtype")
+    tensors = [x, *([] if weight is None else [weight]), *edges]
+    attrs = (fn, None if edges else bins, limits, bool(density), weight is not None)
+    return apply(_HISTOGRAM, tuple([t.detach() for t in tensors]), attrs)
+
+
+@public(out=True)
 def histogram(
     input: Tensor,
     bins: Any,
@@ -359,17 +419,49 @@ def histogram(
 
     `bins` is how many equal bins there are in `range` (by default the data's), or their edges.
     """
-    check_tensor(input, "histogram")
-    if weight is not None and weight._meta.shape != input._meta.shape:
+    shape = check_tensor(input, "histogram")._meta.shape
+    limits = None if range is None else (float(range[0]), float(range[1]))
+    each = [bins] if isinstance(bins, Tensor) else (int(bins),)
+    flat = input.detach().reshape(-1, 1)
+    fn = "torch.histogram"
+    return _Histogram(_histogram(fn, flat, each, limits, weight, density, shape))
+
+
+@public(method=False)
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Any:
+    """(hist, bin_edges) of points (..., D) in D dimensions; `bin_edges` has one tensor each.
+
+    `bins`: how many equal bins in each dimension (or in all), or a list of their edges; `range`:
+    the limits of every dimension, one after another.
+    """
+    shape = check_tensor(input, "histogramdd")._meta.shape
+    if len(shape) < 2:
         raise RuntimeError(
-            "torch.histogram(): if weight tensor is provided it should have the same shape as the "
-            "input tensor excluding its innermost dimension"
+            "torch.histogramdd(): input tensor should have at least 2 dimensions, but got "
+            f"{len(shape)}"
         )
-    tensors = [input, *([] if weight is None else [weight])]
-    if isinstance(bins, Tensor):
-        tensors.append(bins)
-    low, high = (None, None) if range is None else (float(range[0]), float(range[1]))
-    count = None if isinstance(bins, Tensor) else int(bins)
-    attrs = (count, low, high, bool(density), weight is not None)
-    bare = tuple([t.detach() for t in tensors])
-    return _Histogram(apply(_HISTOGRAM, bare, attrs))
+    size = shape[-1]
+    each: Any = (bins,) * size if isinstance(bins, int) else bins
+    each = list(each) if isinstance(each[0], Tensor) else tuple([int(n) for n in each])
+    if len(each) != size:
+        raise RuntimeError(
+            f"torch.histogramdd(): expected {size} sequences of bin edges or bin counts for a "
+            f"{size}-dimensional histogram but got {len(each)}"
+        )
+    limits = None if range is None else tuple([float(n) for n in range])
+    if limits is not None and len(limits) != 2 * size:
+        raise RuntimeError(
+            f"torch.histogramdd(): for a {size}-dimensional histogram range should have "
+            f"{2 * size} elements, but got {len(limits)}"
+        )
+    points = input.detach().reshape(-1, size)
+    fn = "torch.histogramdd"
+    hist, *edges = _histogram(fn, points, each, limits, weight, density, shape[:-1])
+    return _Histogramdd((hist, tuple(edges)))

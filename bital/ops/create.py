@@ -488,7 +488,11 @@ def logspace(
     """`base` to the powers of evenly spaced numbers from `start` to `end`."""
     d, _ = options(dtype, layout, device, fn="logspace")
     _check_steps("logspace", steps)
-    powers = _spaced(number_of(start), number_of(end), steps, dtypes.float64)
+    first, last = number_of(start), number_of(end)
+    if d.category <= dtypes.INT:
+        first, last = int(first), int(last)
+    exact = dtypes.float64 if d not in dtypes.LOW_PRECISION else d  # whose powers are rounded
+    powers = _spaced(first, last, steps, exact).astype(np.float64)
     return _given(np.power(float(base), powers).astype(d.np), d, out, requires_grad)
 
 
@@ -518,7 +522,7 @@ def _number(t: Tensor, number: Any) -> Tensor:
     return constant(meta_of((), t._meta.dtype, t._meta.device), number)
 
 
-@method
+@public(name="fill_")
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Fill with one number, in place."""
     if isinstance(value, Tensor):
@@ -536,7 +540,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return self
 
 
-@method
+@public(name="zero_")
 def zero_(self: Tensor) -> Tensor:
     """Fill with zeros, in place."""
     trace = local.trace

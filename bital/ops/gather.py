@@ -398,7 +398,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"{indices._meta.dtype.legacy_name}"
         )
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
+        return gather(input.reshape(-1), 0, _counted(indices.reshape(-1), input._meta.numel))
     if input._meta.ndim != indices._meta.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
@@ -418,4 +418,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         shape.insert(0, m if n == 1 else n)
     x_shape = [own[k] if k == dim else n for k, n in enumerate(shape)]
     i_shape = [given[k] if k == dim else n for k, n in enumerate(shape)]
-    return gather(input.expand(x_shape), dim, indices.expand(i_shape))
+    return gather(input.expand(x_shape), dim, _counted(indices.expand(i_shape), x_shape[dim]))
+
+
+def _counted(index: Tensor, n: int) -> Tensor:
+    """Indices, negative ones of which count from the end, as ones that count from the front."""
+    return index.where(index >= 0, index + n)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import int32, int64
+from bital.base.dtype import bool_, int32, int64
 from bital.base.size import normalize_dim
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -142,7 +142,7 @@ def _add_impl(
     index, into, rows = index.reshape(-1), _front(out, dim), _front(src, dim)
     check_range(index, len(into), dim)
     if alpha != 1:
-        rows = rows * rows.dtype.type(alpha)
+        rows = rows * np.asarray(alpha).astype(rows.dtype)
     if not dim and out.ndim > 1 and out.size > 4 * len(out):
         add_rows(xp, out.reshape(len(out), -1), index, rows.reshape(len(rows), -1))
     else:
@@ -232,6 +232,11 @@ def _fill_impl(xp: Any, x: Any, index: Any, value: Any, *, dim: int, out: Any = 
     return out
 
 
+def _where_filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
+    places = index_fill(g.new_zeros(g._meta.shape, dtype=bool_), dim, index, True)
+    return g.where(places, 0)
+
+
 _FILL = Op(
     "index_fill", _fill_rule, _fill_impl, inputs=("x", "index"), params=("value",),
     vjp=(lambda g, index, dim: index_fill(g, dim, index, 0), None),
@@ -242,7 +247,7 @@ _FILL_TENSOR = Op(
     vjp=(
         lambda g, index, dim: index_fill(g, dim, index, 0),
         None,
-        lambda g, index, dim: index_select(g, dim, index),
+        lambda g, index, dim: _where_filled(g, dim, index).sum(),
     ),
     grad_fn="IndexFillBackward1", out="first", fallible=True,
 )  # fmt: skip
@@ -477,6 +482,9 @@ def _counts(repeats: Tensor) -> Any:
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, in a tensor of `shape`, of elements numbered in a row."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not sizes:
+        return ()
+    indices = indices.to(int64)
     coordinates = []
     for n in reversed(sizes):
         coordinates.append(indices % n)

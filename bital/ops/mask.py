@@ -156,6 +156,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     check_tensor(mask, "masked_fill", "mask", 2)
     d = input._meta.dtype
     if isinstance(value, Tensor):
+        if value._meta.dtype.is_complex:
+            check_real(value.item(), d)
         return apply(_FILL_TENSOR, (input, mask, cast(value, d)))
     check_real(value, d)
     check_representable(value, d)
@@ -350,7 +352,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _put("select_scatter", input, src, rest, steps, at * strides[dim])
 
 
-@public()
+@public(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,

@@ -151,6 +151,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}"
         )
+    if along and not input._meta.ndim:
+        raise IndexError(f"Dimension specified as {along[0]} but tensor has no dimensions")
     for shift, dim in zip(by, along):
         input = apply(_ROLL, (input,), (dim,), (shift,))
     return input

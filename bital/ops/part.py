@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from bital.base.dtype import INT
 from bital.base.size import normalize_dim
 from bital.base.stride import extent
 from bital.ir.meta import Meta, meta_of
@@ -75,6 +76,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
     shape = input._meta.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start._meta.ndim or start._meta.dtype.category != INT):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     length, start = operator.index(length), operator.index(start)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")

@@ -212,6 +212,8 @@ def sum_(
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The sum over the axes that broadcasting from `size` would have repeated."""
     target = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    if not target:
+        return sum_(self)
     shape = self._meta.shape
     lead = len(shape) - len(target)
     fits = lead >= 0 and all(t in (1, n) for t, n in zip(target, shape[lead:]))
@@ -222,6 +224,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     )
     if not dims:
         return self
+    if self._meta.dtype.category <= INT:
+        self = self.to(int64)
     if len(dims) == lead:
         return _sum_over(self, (dims, False, None))
     summed = _sum_over(self, (dims, True, None))

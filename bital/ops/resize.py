@@ -12,7 +12,7 @@ import numpy as np
 from bital.base.layout import preserve_format
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
-from bital.ops.api import check_tensor, method
+from bital.ops.api import check_tensor, method, public
 from bital.ops.part import check_in_storage
 from bital.ops.view import Ints, format_strides, ints
 from bital.tensor.storage import Storage, View, flat_buffer
@@ -56,7 +56,7 @@ def _grown(t: Tensor, count: int) -> Storage:
     return grown
 
 
-@method
+@public(name="resize_as_")
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
     """`resize_` to the shape of another tensor."""
     template = check_tensor(the_template, "resize_as_", "the_template")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import COMPLEX, INT, dtype, int64
+from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, int64
 from bital.base.size import normalize_dim
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -259,17 +259,37 @@ def _logcumsumexp_rule(x: Meta, dim: int, reverse: bool) -> tuple:
     return x, {"axis": normalize_dim(dim, x.ndim), "reverse": reverse}
 
 
+def _complex_logcumsumexp(xp: Any, x: Any, axis: int) -> Any:
+    """One element after another along `axis`, so that phases add up as PyTorch's do, unwrapped."""
+    rows = np.moveaxis(x, axis, 0)
+    out = np.empty_like(rows)
+    total = np.full(rows.shape[1:], -np.inf, x.dtype)
+    for k, row in enumerate(rows):
+        smaller = row.real < total.real
+        low, high = xp.where(smaller, row, total), xp.where(smaller, total, row)
+        with np.errstate(all="ignore"):
+            joined = np.log1p(xp.exp(low - high)) + high
+        none = np.isneginf(high.real)  # both are the logarithm of 0
+        out[k] = total = xp.where(none, low, joined)
+    return xp.ascontiguousarray(np.moveaxis(out, 0, axis))
+
+
 def _logcumsumexp_impl(xp: Any, x: Any, *, axis: int, reverse: bool) -> Any:
     if x.dtype.kind == "c" and x.ndim:
-        top = xp.maximum.reduce(x.real, axis, keepdims=True) if x.size else 0
-        shifted = xp.exp(x - top)
-        return (xp.log(_accumulate(xp, "add", shifted, axis, reverse)) + top).astype(x.dtype)
+        return _complex_logcumsumexp(xp, x, axis)
     return _accumulate(xp, "logaddexp", x, axis, reverse)
 
 
 def _logcumsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: int, reverse: bool) -> Tensor:
+    if x._meta.dtype in LOW_PRECISION:  # the rounding of `out` would be magnified
+        wide = x.float()
+        again = apply(_LOGCUMSUMEXP, (wide,), (axis, reverse))
+        return _logcumsumexp_vjp(g.float(), wide, again, axis, reverse).to(x._meta.dtype)
     # dx[i] = exp(x[i] - y[i]) S[i] with S[i] = sum over k >= i of g[k] exp(y[i] - y[k])
     fade = out - apply(_SHIFT, (out,), (axis, 1 if reverse else -1, 0))
+    if fade._meta.dtype.category == COMPLEX:
+        ones = g.new_ones(g._meta.shape)
+        fade = fade * apply(_SHIFT, (ones,), (axis, 1 if reverse else -1, 0))  # 0 at the end
     if fade._meta.dtype.category != COMPLEX:
         fade = fade.clamp(max=0)  # the end compares with nothing
     x, out, fade = conj(x), conj(out), conj(fade)

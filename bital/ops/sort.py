@@ -355,7 +355,16 @@ def _ranks_impl(xp: Any, x: Any, q: Any, *, ignore_nan: bool, how: str) -> tuple
     return below.astype(np.int64), above.astype(np.int64), weight.astype(x.dtype, copy=False)
 
 
-_RANKS = Op("quantile_ranks", _ranks_rule, _ranks_impl, inputs=("x", "q"))
+def _ranks_by_q(g: tuple, x: Tensor, q_shape: Ints, ignore_nan: bool, how: str) -> Tensor | None:
+    """The gradient of how far quantiles lie: ranks grow with q as the elements are many."""
+    if g[2] is None or how != "linear":
+        return None
+    known = (x == x).sum(-1, True)
+    last = known - 1 if ignore_nan else (known == x._meta.shape[-1]) * (x._meta.shape[-1] - 1)
+    return (g[2] * last).reshape(-1, math.prod(q_shape)).sum(0).reshape(q_shape)
+
+
+_RANKS = Op("quantile_ranks", _ranks_rule, _ranks_impl, inputs=("x", "q"), vjp=(None, _ranks_by_q))
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
@@ -395,7 +404,7 @@ def _quantile(
     if not isinstance(q, Tensor):
         q = x.new_tensor(q)
     ranked = sort(x, -1)[0]
-    below, above, weight = apply(_RANKS, (ranked.detach(), q.detach()), (ignore_nan, how))
+    below, above, weight = apply(_RANKS, (ranked.detach(), q), (ignore_nan, how))
     out = take_along(ranked, below, x._meta.ndim - 1)
     if how in ("linear", "midpoint"):
         out = out.lerp(take_along(ranked, above, x._meta.ndim - 1), weight)

@@ -266,7 +266,7 @@ def _compare_lists(
         dtype = low or true.dtype
         line = difference(mine.values, true.values, *limits(dtype, call.name, order))
         if line and forgiving and n < len(truth) and truth[n] is not None:
-            if as_good(mine.values, true.values, truth[n].values, dtype):
+            if as_good(mine.values, true.values, truth[n].values, dtype, order):
                 line = None
         wrong += [f"{what} {n}: {line}"] if line else []
     return wrong

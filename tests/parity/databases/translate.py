@@ -99,7 +99,7 @@ class Translator:
 
     def _make(self, x: Any) -> Any:
         if isinstance(x, torch.nn.Parameter):
-            return bital.nn.Parameter(tensor(x), x.requires_grad)
+            return bital.nn.Parameter(self.tensor(x), x.requires_grad)
         if isinstance(x, torch.Tensor):
             return self.tensor(x)
         if isinstance(x, torch.Size):
