@@ -106,7 +106,7 @@ class ReshapeTransform(Transform):
 class _Fixed(Transform):
     """A transform without parameters: all of a class are equal."""
 
-    domain = constraints.real
+    domain: Any = constraints.real
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self))
