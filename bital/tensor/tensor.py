@@ -92,6 +92,11 @@ class Tensor:
         __float__: Any
         __index__: Any
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hooks.subclassed is not None:
+            hooks.subclassed(cls)
+
     @property
     def shape(self) -> Size:
         return self._meta.shape
@@ -373,6 +378,7 @@ class _Hooks:
     """What rooms above give to the tensor."""
 
     strided_view: Callable[[Tensor, Any], Node]  # the gradient of a window that is found anew
+    subclassed: Callable[[type], None] | None = None  # told of every new subclass of Tensor
     leads_to_leaf: Callable[[Any], bool]  # whether anything is to be differentiated backward
 
 

@@ -150,6 +150,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     masked,
     nn,
     optim,
+    overrides,
     random,
     return_types,
     serialization,
@@ -160,6 +161,7 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     utils,
     version,
 )
+from bital.torch._compile import compile  # noqa: E402
 from bital.torch._ops import ops  # noqa: E402
 from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
@@ -170,5 +172,8 @@ from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 globals().update(_STORAGE_TYPES)
 
 #: modules that are loaded when a program first asks for them
-_LATER = ("onnx", "profiler")
+_LATER = (
+    "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "hub", "jit", "mps", "mtia",
+    "multiprocessing", "nested", "onnx", "profiler", "quantization", "sparse", "types", "xpu",
+)  # fmt: skip
 __getattr__ = missing_attribute("torch", *_LATER)

@@ -15,12 +15,16 @@ def work(torch):
 
 
 def test_operators_are_counted_and_timed(torch):
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True, profile_memory=True
-    ) as prof:
-        with torch.profiler.record_function("one step"):
-            work(torch)
-            time.sleep(0.02)
+    with (
+        torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU],
+            record_shapes=True,
+            profile_memory=True,
+        ) as prof,
+        torch.profiler.record_function("one step"),
+    ):
+        work(torch)
+        time.sleep(0.02)
     found = {e.key: e for e in prof.key_averages()}
     assert found["aten::tanh"].count == 1 and found["aten::tanh"].cpu_memory_usage == 1600
     step = found["one step"]

@@ -1,24 +1,17 @@
 """torch.backends: flags that programs set in passing; none changes what bital does."""
 
-from __future__ import annotations
-
 from bital.base.errors import missing_attribute
-
-
-class _Flags:
-    """A backend that is absent: flags can be set and read."""
-
-    def __init__(self, **flags: object) -> None:
-        self.__dict__.update(flags)
-
-    def is_available(self) -> bool:
-        return False
-
-
-cudnn = _Flags(enabled=False, deterministic=False, benchmark=False, allow_tf32=False)
-mps = _Flags()
-mkl = _Flags()
-mkldnn = _Flags(enabled=False)
-openmp = _Flags()
+from bital.torch.backends import cpu as cpu
+from bital.torch.backends import cuda as cuda
+from bital.torch.backends import cudnn as cudnn
+from bital.torch.backends import mha as mha
+from bital.torch.backends import mkl as mkl
+from bital.torch.backends import mkldnn as mkldnn
+from bital.torch.backends import mps as mps
+from bital.torch.backends import nnpack as nnpack
+from bital.torch.backends import openmp as openmp
+from bital.torch.backends import opt_einsum as opt_einsum
+from bital.torch.backends import quantized as quantized
+from bital.torch.backends import xnnpack as xnnpack
 
 __getattr__ = missing_attribute("torch.backends")

@@ -5,4 +5,6 @@ from bital.torch.utils import _pytree as _pytree
 from bital.torch.utils import checkpoint as checkpoint
 from bital.torch.utils import data as data
 
-__getattr__ = missing_attribute("torch.utils")
+__getattr__ = missing_attribute(
+    "torch.utils", "benchmark", "collect_env", "model_zoo", "tensorboard"
+)

@@ -1,0 +1,13 @@
+"""`torch._C`: the few names of PyTorch's own inside that programs use."""
+
+from bital.base.errors import missing_attribute
+from bital.ops.random import Generator
+from bital.torch.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
+
+DisableTorchFunction = DisableTorchFunctionSubclass
+
+__all__ = [
+    "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator",
+    "_disabled_torch_function_impl",
+]  # fmt: skip
+__getattr__ = missing_attribute("torch._C")

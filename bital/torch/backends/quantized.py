@@ -1,0 +1,4 @@
+"""torch.backends.quantized: engines for quantized tensors, of which there are none."""
+
+engine = "none"
+supported_engines = ["none"]
