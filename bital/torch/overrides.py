@@ -92,11 +92,11 @@ def _default(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None
 
 
 Tensor.__torch_function__ = classmethod(_default)  # type: ignore[attr-defined]
-Parameter.__torch_function__ = _disabled_torch_function_impl
+Parameter.__torch_function__ = _disabled_torch_function_impl  # type: ignore[attr-defined]
 
 
 @functools.lru_cache(4096)
-def _asked(kind: type) -> bool:
+def _asked(kind: Any) -> bool:
     """Whether instances of a class are asked what functions do with them."""
     if kind is Tensor:
         return False
@@ -117,7 +117,7 @@ def _overloaded(args: Iterable[Any]) -> list[Any]:
     """One argument of each class that is asked, subclasses before their bases."""
     found: list[Any] = []
     for each in args:
-        kind = type(each)
+        kind: Any = type(each)
         if not _asked(kind) or any(type(other) is kind for other in found):
             continue
         above = (k for k, other in enumerate(found) if issubclass(kind, type(other)))

@@ -121,7 +121,7 @@ def start_processes(
     start_method: str = "spawn",
 ) -> ProcessContext | None:  # fmt: skip
     """Run fn(i, *args) in `nprocs` processes; see `spawn`."""
-    context = _standard.get_context(start_method)
+    context: Any = _standard.get_context(start_method)
     errors = context.SimpleQueue()
     processes = []
     for index in range(nprocs):

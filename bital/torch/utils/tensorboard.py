@@ -23,7 +23,9 @@ def __getattr__(name: str) -> Any:
             'torch.utils.tensorboard needs tensorboardX: pip install "bital[tensorboard]"'
         ) from None
     base = getattr(tensorboardX, name)
-    methods = {n: _with_arrays(m) for n, m in vars(base).items() if n.startswith("add_")}
+    methods: dict[str, Any] = {
+        n: _with_arrays(m) for n, m in vars(base).items() if n.startswith("add_")
+    }
     methods["__doc__"] = "tensorboardX's writer, which takes bital's tensors."
     made = globals()[name] = type(name, (base,), methods)
     return made
