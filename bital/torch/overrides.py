@@ -129,7 +129,7 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
     """Whether one of the arguments' classes is to be asked."""
     if _state.modes:
         return True
-    return not _state.disabled and any(_asked(type(each)) for each in relevant_args)
+    return not _state.disabled and any(map(_asked, map(type, relevant_args)))
 
 
 def has_torch_function_unary(arg: Any) -> bool:
