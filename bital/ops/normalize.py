@@ -93,10 +93,19 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """`(x - mean) / sqrt(var + eps) * weight + bias` over trailing axes of `normalized_shape`."""
+    return layer_statistics(input, normalized_shape, weight, bias, eps)[0]
+
+
+def layer_statistics(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """layer_norm's result, and as constants the means and reciprocal deviations of its groups."""
     if not isinstance(input, Tensor):
         check_tensor(input, "layer_norm")
     _check_optional("layer_norm", ("weight", 3, weight), ("bias", 4, bias))
-    return _LAYER(input, weight, bias, eps, _sizes(normalized_shape, "layer_norm"))[0]
+    shape = _sizes(normalized_shape, "layer_norm")
+    out, mean, r, _ = _LAYER(input, weight, bias, eps, shape)
+    return out, mean.detach(), r.detach()
 
 
 @public(method=False, name="layer_norm")
@@ -174,6 +183,13 @@ def group_norm(
             f"Expected more than 1 value per channel when training, got input size {sizes}"
         )
     _check_optional("group_norm", ("weight", 3, weight), ("bias", 4, bias))
+    return grouped_norm(input, num_groups, weight, bias, eps)
+
+
+def grouped_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """group_norm of any input, one number per group included."""
     return _GROUP(input, weight, bias, eps, num_groups)[0]
 
 
@@ -289,7 +305,7 @@ def _eval_op(weighted: bool, biased: bool) -> Op:
 _EVAL = {(w, b): _eval_op(w, b) for w in (False, True) for b in (False, True)}
 
 
-def _batch(
+def batch_statistics(
     x: Tensor,
     mean: Tensor | None,
     var: Tensor | None,
@@ -298,8 +314,11 @@ def _batch(
     training: bool,
     momentum: float,
     eps: float,
-) -> Tensor:
-    """Batch norm, after the checks that its names in PyTorch make."""
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Batch norm, after the checks that its names in PyTorch make.
+
+    And in training, as constants, the means and reciprocal deviations of channels.
+    """
     channels = x._meta.shape[1] if x._meta.ndim > 1 else 0
     if not training:
         for name, given in (("running_mean", mean), ("running_var", var)):
@@ -314,16 +333,17 @@ def _batch(
         if statistics:
             parameters = [t._meta for t in (weight, bias) if t is not None]
             check_parameters(x._meta, parameters + statistics, "batch_norm")
-        out, of_mean, _, of_var = _BATCH(x, weight, bias, eps)
+        out, of_mean, r, of_var = _BATCH(x, weight, bias, eps)
         n = x._meta.numel // max(channels, 1)
         _move(mean, of_mean, momentum, 1.0)
         _move(var, of_var, momentum, n / (n - 1) if n > 1 else float("nan"))
-        return out
+        return out, of_mean.detach(), r.detach()
     _check_channels("weight", channels, None if weight is None else weight._meta)
     _check_channels("bias", channels, None if bias is None else bias._meta)
     affine = tuple([t for t in (weight, bias) if t is not None])
     op = _EVAL[weight is not None, bias is not None]
-    return apply(op, (x, mean, var, *affine), (), (eps,))  # type: ignore[arg-type]
+    out = apply(op, (x, mean, var, *affine), (), (eps,))  # type: ignore[arg-type]
+    return out, None, None
 
 
 def _check_batch_size(shape: Any) -> None:
@@ -357,7 +377,8 @@ def batch_norm(
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not isinstance(momentum, (int, float)):
         raise type_error("batch_norm", "momentum", 7, momentum, "float")
-    return _batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    given = (input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return batch_statistics(*given)[0]
 
 
 @public(method=False, name="batch_norm")
@@ -373,7 +394,8 @@ def torch_batch_norm(
     cudnn_enabled: bool,
 ) -> Tensor:
     """`torch.nn.functional.batch_norm` with arguments in ATen's order."""
-    return _batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    given = (input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return batch_statistics(*given)[0]
 
 
 @public("nn.functional", method=False)
@@ -421,10 +443,10 @@ def torch_instance_norm(
 
     mean, var = repeated(running_mean), repeated(running_var)
     # (N, C, *) -> (1, N C, *): every channel of every sample is a channel
-    out: Any = _batch(
+    out: Any = batch_statistics(
         input.reshape(1, n * c, *rest), mean, var, repeated(weight), repeated(bias),
         use_input_stats, momentum, eps,
-    )  # fmt: skip
+    )[0]  # fmt: skip
     if use_input_stats:
         for running, moved in ((running_mean, mean), (running_var, var)):
             if running is not None:

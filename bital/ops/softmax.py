@@ -123,6 +123,11 @@ _LOG_SOFTMAX = Op(
 )
 
 
+def softmax_backward(g: Tensor, result: Tensor, dim: int) -> Tensor:
+    """The gradient of softmax's input by that of its result."""
+    return apply(_SOFTMAX_BACKWARD, (g, result), (normalize_dim(dim, g._meta.ndim),))
+
+
 def _along(op: Op, input: Tensor, dim: int, dtype: dtype | None) -> Tensor:
     check_tensor(input, op.name)
     return apply(op, (input if dtype is None else cast(input, dtype),), (dim,))

@@ -167,6 +167,10 @@ def _has_ties(sample: Any) -> bool:
     return sample.input.numel() != sample.input.unique().numel()
 
 
+#: operators below PyTorch's functions, whose `out` has other names
+_ATEN = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+
+
 def _variants(info: Any, samples: list) -> Iterator[tuple[str, Call]]:
     """The other spellings of an operator: method, in place, its aliases, and `out=`."""
     spelled = [("method", info.method_variant, 0)]
@@ -174,7 +178,7 @@ def _variants(info: Any, samples: list) -> Iterator[tuple[str, Call]]:
     if info.inplace_variant is not None:
         order = int(info.supports_inplace_autograd)
         spelled += [("in place", functools.partial(_written, info.inplace_variant), order)]
-    if info.supports_out:
+    if info.supports_out and not isinstance(info.op, _ATEN):
         spelled += [("out=", functools.partial(_into, info.op), 0)]
     few = _thin(samples, VARIANTS)
     for label, fn, order in spelled:

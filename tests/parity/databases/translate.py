@@ -45,7 +45,7 @@ def follow(root: Any, path: str) -> Any:
 def _named() -> Iterator[tuple[int, str]]:
     for place in _PLACES:
         space = follow(torch, place) if place else torch
-        for name in dir(space):
+        for name in sorted(dir(space), key=lambda n: (n.startswith("_"), n)):
             if place == "" and name in ("Tensor", "classes", "ops"):
                 continue
             path = f"{place}.{name}" if place else name
@@ -228,12 +228,15 @@ def _names_used(code: types.CodeType) -> set[str]:
     return names
 
 
-def leaves(x: Any, done: dict[int, Any] | None = None) -> Any:
-    """PyTorch's arguments with every tensor a leaf, as the translated ones are."""
+def leaves(x: Any, done: dict[Any, Any] | None = None) -> Any:
+    """PyTorch's arguments copied, with every tensor a leaf as the translated ones are.
+
+    Tensors that share a storage share the copy of it.
+    """
     done = {} if done is None else done
     if isinstance(x, torch.Tensor):
         if id(x) not in done:
-            done[id(x)] = x.detach().requires_grad_(x.requires_grad)
+            done[id(x)] = _leaf(x, done)
         return done[id(x)]
     if isinstance(x, torch.Size):
         return x
@@ -243,3 +246,18 @@ def leaves(x: Any, done: dict[int, Any] | None = None) -> Any:
     if isinstance(x, dict):
         return {key: leaves(value, done) for key, value in x.items()}
     return x
+
+
+def _leaf(x: torch.Tensor, done: dict[Any, Any]) -> torch.Tensor:
+    if x.layout is not torch.strided or x.device.type != "cpu":
+        return x.detach().requires_grad_(x.requires_grad)
+    source = x.detach().resolve_conj().resolve_neg()
+    storage = source.untyped_storage()
+    key = "storage", storage.data_ptr()
+    if key not in done or not storage.data_ptr():
+        done[key] = storage.clone()
+        done["alive", id(source)] = source
+    copy = torch.empty(0, dtype=x.dtype).set_(
+        done[key], source.storage_offset(), source.size(), source.stride()
+    )
+    return copy.requires_grad_(x.requires_grad)
