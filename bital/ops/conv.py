@@ -146,7 +146,9 @@ def _check_numbers(taps: Taps, more: Ints) -> None:
         raise RuntimeError("non-positive stride is not supported")
     if min(taps.dilation, default=1) <= 0:
         raise RuntimeError("non-positive dilation is not supported")
-    if min(taps.kernel, default=1) <= 0:
+    if not taps.kernel:
+        raise RuntimeError("weight should have at least three dimensions")
+    if min(taps.kernel) <= 0:
         raise RuntimeError(f"a convolution's kernel has no taps: its size is {list(taps.kernel)}")
 
 

@@ -12,7 +12,7 @@ from bital.base.dtype import INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public, type_error
-from bital.ops.convolve import Ints, Taps, padded
+from bital.ops.convolve import Ints, Taps, inside, padded
 from bital.ops.family import check_dtype
 from bital.ops.reduce import widened
 from bital.tensor.dispatch import apply
@@ -71,12 +71,10 @@ def _unfold_rule(x: Meta, taps: Taps) -> tuple[Meta, dict]:
 def _unfold(xp: Any, x: Any, *, taps: Taps, out: Ints, size: Ints) -> Any:
     batch = x if x.ndim == 4 else x[None]
     n, c = batch.shape[:2]
-    whole = padded(xp, batch, taps.padding)
+    whole = xp.moveaxis(padded(xp, batch, taps.padding), -1, 0)
     columns = xp.empty((n, c, *taps.kernel, *out), x.dtype)
     for tap in taps.all():
-        columns[(slice(None), slice(None), *tap)] = whole[(..., *taps.slices(tap, out))].swapaxes(
-            0, 1
-        )
+        columns[(slice(None), slice(None), *tap)] = whole[(..., *taps.slices(tap, out))]
     return columns.reshape(*x.shape[:-3], c * prod(taps.kernel), prod(out))
 
 
@@ -113,8 +111,9 @@ def _fold(xp: Any, x: Any, *, taps: Taps, out: Ints, size: Ints) -> Any:
     whole = xp.zeros((*lead, *[s + 2 * p for s, p in zip(size, taps.padding)]), columns.dtype)
     for a, b in taps.all():
         whole[(..., *taps.slices((a, b), out))] += columns[..., a, b, :, :]
-    inside = [slice(p, p + s) for s, p in zip(size, taps.padding)]
-    return xp.ascontiguousarray(whole[(..., *inside)]).astype(x.dtype, copy=False)
+    return xp.ascontiguousarray(whole[(..., *inside(size, taps.padding))]).astype(
+        x.dtype, copy=False
+    )
 
 
 _UNFOLD = Op(

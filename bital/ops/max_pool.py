@@ -15,7 +15,7 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.ops.api import check_tensor, public
 from bital.ops.create import constant
-from bital.ops.family import check_dtype
+from bital.ops.family import check_dtype, masked
 from bital.ops.pool_size import (
     Axes,
     Numbers,
@@ -25,7 +25,7 @@ from bital.ops.pool_size import (
     output_size_of,
     plain_windows,
 )
-from bital.ops.pooling import largest, like, lowest, reduced, winners
+from bital.ops.pooling import laid_like, largest, like, lowest, reduced, winners
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, edge_of
 
@@ -50,13 +50,18 @@ def _values_and_indices(xp: Any, x: Any, *, axes: Axes) -> tuple[Any, Any]:
 
 def _to_winners(xp: Any, g: Any, x: Any, peak: Any, *, axes: Axes) -> Any:
     """(windows) -> (input): each window's number goes to its largest element."""
-    out = like(xp, x, x.shape, 0)
+    g = laid_like(xp, g, peak)
     apart = all(w.kernel and w.kernel <= w.stride and w.dilation == 1 for w in axes)
+    if apart and all(not w.padding and w.out * w.kernel == w.size for w in axes):
+        out = xp.empty_like(x)  # every element lies in one window
+    else:
+        out = like(xp, x, x.shape, 0)
     for having, met, is_it in winners(xp, x, peak, axes):
-        if apart:  # no element lies in two windows
-            xp.copyto(out[met], g[having], where=is_it)
+        share = masked(xp, g[having], is_it)
+        if apart:
+            out[met] = share
         else:
-            out[met] += xp.where(is_it, g[having], g.dtype.type(0))
+            out[met] += share
     return out
 
 

@@ -95,6 +95,15 @@ def like(xp: Any, x: Any, shape: Ints, value: Any) -> Any:
     return out
 
 
+def laid_like(xp: Any, x: Any, model: Any) -> Any:
+    """x in the memory order of an array of its shape: operands that differ in it are slow."""
+    if x.strides == model.strides:
+        return x
+    out = xp.empty_like(model, dtype=x.dtype)
+    out[...] = x
+    return out
+
+
 def reduced(xp: Any, fn: Callable, x: Any, axes: tuple[Windows, ...], start: Any) -> Any:
     """`fn` (a ufunc of two operands) over all elements of each window of the last axes.
 
@@ -212,10 +221,13 @@ def winners(xp: Any, x: Any, peak: Any, axes: tuple[Windows, ...]) -> Iterator[t
     for having, met in taps(axes):
         is_it = x[met] == peak[having]
         if taken is None:
-            taken = like(xp, peak, peak.shape, 0).astype(bool)
+            taken = like(xp, is_it, peak.shape, False)
+            taken[having] = is_it
         else:
-            is_it &= ~taken[having]
-        taken[having] |= is_it
+            before = taken[having]
+            here = before | is_it
+            is_it = xp.greater(is_it, before, out=is_it)
+            taken[having] = here
         yield having, met, is_it
 
 

@@ -88,6 +88,7 @@ LAYERS = {
     "MaxPool1d(2)": [(2, 3, 7)],
     "MaxPool2d(3, 2, 1, ceil_mode=True)": [(2, 3, 6, 7)],
     "MaxPool2d(2, dilation=2, return_indices=True)": [],
+    "MaxPool2d(3, padding=1)": [(1, 2, 3, 6)],
     "MaxPool3d(2)": [(1, 2, 4, 4, 5)],
     "AvgPool1d(2)": [(2, 3, 7)],
     "AvgPool2d(3, 2, 1, count_include_pad=False)": [(2, 3, 6, 7)],
