@@ -99,6 +99,26 @@ LAYERS = {
     "AdaptiveAvgPool1d(3)": [(2, 3, 7)],
     "AdaptiveAvgPool2d((3, 5))": [(2, 3, 6, 7)],
     "AdaptiveAvgPool3d(1)": [(1, 2, 4, 4, 5)],
+    "MaxUnpool2d(2)": [],
+    "FractionalMaxPool2d(2, output_size=3)": [(1, 2, 6, 7)],
+    "FractionalMaxPool3d(2, output_ratio=0.5)": [(1, 2, 4, 4, 5)],
+    "Fold((4, 5), 2, padding=1, stride=2)": [(1, 8, 9)],
+    "Unfold((2, 3), dilation=2)": [(1, 2, 4, 6)],
+    "PixelShuffle(2)": [(1, 8, 2, 3)],
+    "PixelUnshuffle(2)": [(1, 2, 4, 6)],
+    "ChannelShuffle(2)": [(1, 4, 2, 2)],
+    "Upsample(scale_factor=2)": [(1, 2, 3)],
+    "Upsample((5, 3), mode='bilinear')": [(1, 2, 3, 4)],
+    "UpsamplingNearest2d(5)": [(1, 2, 3, 4)],
+    "UpsamplingBilinear2d(scale_factor=1.5)": [(1, 2, 3, 4)],
+    "InstanceNorm1d(3)": [(2, 3, 5)],
+    "InstanceNorm2d(3, affine=True, track_running_stats=True)": [(2, 3, 4, 5)],
+    "InstanceNorm3d(2).eval()": [(2, 2, 2, 3)],
+    "LocalResponseNorm(3)": [(2, 4, 3)],
+    "CrossMapLRN2d(3, alpha=0.5)": [(2, 5, 3, 2)],
+    "CrossMapLRN2d(4, 0.3, 0.5, 2)": [(2, 5, 3, 2)],
+    "SyncBatchNorm(3)": [(4, 3, 2)],
+    "SyncBatchNorm.convert_sync_batchnorm(t.nn.Sequential(t.nn.BatchNorm1d(3)))": [(4, 3)],
     "L1Loss()": [(3, 4), (3, 4)],
     "MSELoss(reduction='sum')": [(3, 4), (3, 4)],
     "MSELoss(size_average=False)": [(3, 4), (3, 4)],
@@ -231,7 +251,17 @@ def test_from_pretrained(torch, oracle):
 
 
 @pytest.mark.parametrize(
-    "text", ["LazyConv2d(3, 2)", "LazyConv2d(3, 2, 2, 1, 1, 1, False)", "LazyConvTranspose2d(3, 2)"]
+    "text",
+    [
+        "LazyConv2d(3, 2)",
+        "LazyConv2d(3, 2, 2, 1, 1, 1, False)",
+        "LazyConvTranspose2d(3, 2)",
+        "LazyLinear(3)",
+        "LazyLinear(3, bias=False)",
+        "LazyBatchNorm2d()",
+        "LazyBatchNorm2d(affine=False)",
+        "LazyInstanceNorm2d(affine=True)",
+    ],
 )
 def test_lazy_modules_become_others(text, torch, oracle):
     def program(t):

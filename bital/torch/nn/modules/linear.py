@@ -8,8 +8,9 @@ from typing import Any
 import bital.torch as torch
 from bital.torch.nn import functional as F
 from bital.torch.nn import init
+from bital.torch.nn.modules.lazy import LazyModuleMixin
 from bital.torch.nn.modules.module import Module
-from bital.torch.nn.parameter import Parameter
+from bital.torch.nn.parameter import Parameter, UninitializedParameter
 
 
 class Identity(Module):
@@ -116,3 +117,34 @@ class Bilinear(Module):
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
             f"out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """A Linear that takes `in_features` from its first input."""
+
+    cls_to_become = Linear
+
+    def __init__(
+        self: Any, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(0, 0, False, device=device, dtype=dtype)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self: Any) -> None:
+        """Draw weight and bias anew, if they have their shapes."""
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self: Any, input: Any) -> None:
+        """Give weight and bias their shapes and first values for the features of `input`."""
+        if not self.has_uninitialized_params():
+            return
+        with torch.no_grad():
+            self.in_features = input.shape[-1]
+            self.weight.materialize((self.out_features, self.in_features))
+            if self.bias is not None:
+                self.bias.materialize((self.out_features,))
+            self.reset_parameters()

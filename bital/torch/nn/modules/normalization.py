@@ -1,4 +1,4 @@
-"""Normalisation over features of each sample: layer norm, RMS norm, group norm."""
+"""Normalisation of each sample: over neighbouring channels, features, groups of channels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,74 @@ def _shape(normalized_shape: Any) -> tuple[int, ...]:
     if isinstance(normalized_shape, numbers.Integral):
         return (int(normalized_shape),)
     return tuple(normalized_shape)
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha m)^beta, m the mean of x^2 over `size` neighbours in C of (N, C, *)."""
+
+    __constants__ = ["size", "alpha", "beta", "k"]
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Any) -> Any:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class _CrossMapLRN(torch.autograd.Function):
+    """What CrossMapLRN2d computes, with the ends of its windows where PyTorch has them.
+
+    Forward, the square of channel 0 stays in all sums from the first full window on; backward,
+    the windows begin `size - (size - 1) / 2` channels before.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+        if x.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {x.dim()}D instead.")
+        side = int((size - 1) / 2 + 1) - 1
+        squares = x * x
+        around = F.pad(squares, (0, 0, 0, 0, side, side))
+        summed = around.unfold(1, 2 * side + 1, 1).sum(-1)
+        kept = (torch.arange(x.size(1)) > side).to(x.dtype).view(1, -1, 1, 1)
+        scale = (summed + squares[:, :1] * kept) * (alpha / size) + k
+        out = x * scale.pow(-beta)
+        ctx.save_for_backward(x, out, scale)
+        ctx.numbers = size, alpha, beta
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> tuple:
+        x, out, scale = ctx.saved_tensors
+        size, alpha, beta = ctx.numbers
+        before = int(size - (size - 1) / 2)
+        ratio = F.pad(g * out / scale, (0, 0, 0, 0, before, size - 1 - before))
+        along = x * ratio.unfold(1, size, 1).sum(-1) * (2 * alpha * beta / size)
+        return g * scale.pow(-beta) - along, None, None, None, None
+
+
+class CrossMapLRN2d(Module):
+    """As LocalResponseNorm of (N, C, H, W), by the windows of an older implementation."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Any) -> Any:
+        return _CrossMapLRN.apply(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class LayerNorm(Module):
