@@ -7,9 +7,12 @@ Transformer Networks" (2015).
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +21,7 @@ from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public
-from bital.ops.family import check_dtype, not_implemented
+from bital.ops.family import check_dtype
 from bital.ops.reduce import widened
 from bital.ops.resample import cubic_weights
 from bital.tensor.dispatch import apply, composite
@@ -74,8 +77,7 @@ class Tap(NamedTuple):
 
     index: Any  # the element, inside
     valid: Any  # whether there is one
-    weight: Any
-    slope: Any  # the weight's derivative along the coordinate
+    weights: tuple  # the weight and its first and second derivatives along the coordinate
 
 
 def _taps(xp: Any, x: Any, size: int, how: Reading) -> list[Tap]:
@@ -87,43 +89,46 @@ def _taps(xp: Any, x: Any, size: int, how: Reading) -> list[Tap]:
     slope = slope * at.dtype.type(scale)
     zero = xp.zeros_like(at)
     if how.mode == NEAREST:
-        return [_tap(xp, xp.rint(at), size, zero + 1, zero)]
+        return [_tap(xp, xp.rint(at), size, (zero + 1, zero, zero))]
     first = xp.floor(at)
     far = at - first
     return [
-        _tap(xp, first, size, 1 - far, -slope),
-        _tap(xp, first + 1, size, far, slope),
-    ]  # fmt: skip
+        _tap(xp, first, size, (1 - far, -slope, zero)),
+        _tap(xp, first + 1, size, (far, slope, zero)),
+    ]
 
 
-def _tap(xp: Any, at: Any, size: int, weight: Any, slope: Any) -> Tap:
+def _tap(xp: Any, at: Any, size: int, weights: tuple) -> Tap:
     valid = (at >= 0) & (at <= size - 1)
-    index = xp.where(valid, at, 0).astype(xp.int64)
-    return Tap(index, valid, weight, slope)
+    return Tap(xp.where(valid, at, 0).astype(xp.int64), valid, weights)
 
 
 def _cubic_taps(xp: Any, at: Any, scale: float, size: int, how: Reading) -> list[Tap]:
     first = xp.floor(at)
     t = at - first
-    a = -0.75
+    a, one = -0.75, at.dtype.type(scale)
+    near, far = (lambda x: 3 * (a + 2) * x - 2 * (a + 3)), (lambda x: 3 * x * a - 10 * a)
     slopes = (
-        (3 * a * (t + 1) - 10 * a) * (t + 1) + 8 * a,
-        (3 * (a + 2) * t - 2 * (a + 3)) * t,
-        -(3 * (a + 2) * (1 - t) - 2 * (a + 3)) * (1 - t),
-        -((3 * a * (2 - t) - 10 * a) * (2 - t) + 8 * a),
-    )
+        far(t + 1) * (t + 1) + 8 * a, near(t) * t, -near(1 - t) * (1 - t),
+        -far(2 - t) * (2 - t) - 8 * a,
+    )  # fmt: skip
+    curves = (
+        6 * a * (t + 1) - 10 * a, 6 * (a + 2) * t - 2 * (a + 3),
+        6 * (a + 2) * (1 - t) - 2 * (a + 3), 6 * a * (2 - t) - 10 * a,
+    )  # fmt: skip
     taps = []
-    for k, (weight, slope) in enumerate(zip(cubic_weights(t), slopes)):
+    for k, weight in enumerate(cubic_weights(t)):
         element, _ = _inside(xp, first + (k - 1), size, how)
+        weights = (weight, slopes[k] * one, curves[k] * (one * one))
         # an element's own place is a whole number, up to rounding where it was reflected
-        taps.append(_tap(xp, xp.trunc(element), size, weight, slope * at.dtype.type(scale)))
+        taps.append(_tap(xp, xp.trunc(element), size, weights))
     return taps
 
 
 def _corners(xp: Any, grid: Any, sizes: Ints, how: Reading) -> Iterator[tuple[Any, Any, tuple]]:
     """Per combination of taps: the flat element (N, P), whether there is one, and the taps."""
     n = len(sizes)
-    places = grid.reshape(grid.shape[0], -1 if grid.size else 0, n)
+    places = grid.reshape(grid.shape[0], prod(grid.shape[1:-1]), n)
     axes = [_taps(xp, places[..., n - 1 - k], sizes[k], how) for k in range(n)]
     for taps in itertools.product(*axes):
         flat, valid = taps[0].index, taps[0].valid
@@ -132,13 +137,17 @@ def _corners(xp: Any, grid: Any, sizes: Ints, how: Reading) -> Iterator[tuple[An
         yield flat, valid, taps
 
 
-def _weight(taps: tuple, leave: int | None = None) -> Any:
-    """The product of the taps' weights; of axis `leave` the slope instead."""
-    product: Any = None
-    for k, tap in enumerate(taps):
-        factor = tap.slope if k == leave else tap.weight
-        product = factor if product is None else product * factor
-    return product
+def _weight(taps: tuple, *along: int) -> Any:
+    """The product of the taps' weights, derived once along each of the axes given."""
+    factors = [tap.weights[along.count(k)] for k, tap in enumerate(taps)]
+    return functools.reduce(operator.mul, factors)
+
+
+def _along_step(taps: tuple, step: Any, *along: int) -> Any:
+    """The derivative of `_weight(taps, *along)` along a step (N, P, axes) of the places."""
+    n = len(taps)
+    parts = [step[..., n - 1 - k] * _weight(taps, k, *along) for k in range(n)]
+    return functools.reduce(operator.add, parts)
 
 
 def _rule(x: Meta, grid: Meta, how: Reading) -> tuple[Meta, dict]:
@@ -174,54 +183,114 @@ def _rule(x: Meta, grid: Meta, how: Reading) -> tuple[Meta, dict]:
     return like(x, (*x.shape[:2], *grid.shape[1:-1])), {"how": how}
 
 
-def _sample(xp: Any, x: Any, grid: Any, *, how: Reading) -> Any:
-    rows = widened(x).reshape(*x.shape[:2], -1 if x.size else 0)
-    out = xp.zeros((*x.shape[:2], int(np.prod(grid.shape[1:-1]))), rows.dtype)
+def _rows(x: Any) -> Any:
+    """(N, C, *in) with its places in one axis."""
+    return widened(x).reshape(*x.shape[:2], prod(x.shape[2:]))
+
+
+def _read(xp: Any, x: Any, grid: Any, step: Any, how: Reading) -> Any:
+    """x at the places of the grid, or with a step of these (N, *out, axes) what it changes by."""
+    rows = _rows(x)
+    out = xp.zeros((*x.shape[:2], prod(grid.shape[1:-1])), rows.dtype)
     for flat, valid, taps in _corners(xp, widened(grid), x.shape[2:], how):
+        weight = _weight(taps) if step is None else _along_step(taps, _flat_step(step))
         read = xp.take_along_axis(rows, flat[:, None], 2)
-        out += xp.where(valid[:, None], read * _weight(taps)[:, None], 0)
+        out += xp.where(valid[:, None], read * weight[:, None], 0)
     return out.reshape(*x.shape[:2], *grid.shape[1:-1]).astype(x.dtype, copy=False)
 
 
-def _along_input(xp: Any, g: Any, x: Any, grid: Any, *, how: Reading) -> Any:
+def _flat_step(step: Any) -> Any:
+    return widened(step).reshape(step.shape[0], prod(step.shape[1:-1]), step.shape[-1])
+
+
+def _put(xp: Any, g: Any, x: Any, grid: Any, step: Any, how: Reading) -> Any:
+    """The transpose of `_read`, (N, C, *out) -> x's shape."""
+    wide = _rows(g)
     n, c = x.shape[:2]
-    places = int(np.prod(x.shape[2:]))
-    wide = widened(g).reshape(n, c, int(np.prod(g.shape[2:])))
+    places = prod(x.shape[2:])
     out = xp.zeros(n * c * places)
     channel = (xp.arange(n * c) * places).reshape(n, c, 1)
     for flat, valid, taps in _corners(xp, widened(grid), x.shape[2:], how):
-        share = xp.where(valid[:, None], wide * _weight(taps)[:, None], 0)
+        weight = _weight(taps) if step is None else _along_step(taps, _flat_step(step))
+        share = xp.where(valid[:, None], wide * weight[:, None], 0)
         out += xp.bincount((channel + flat[:, None]).ravel(), share.ravel(), out.size)
     return out.reshape(x.shape).astype(x.dtype)
 
 
-def _along_grid(xp: Any, g: Any, x: Any, grid: Any, *, how: Reading) -> Any:
-    rows = widened(x).reshape(*x.shape[:2], -1 if x.size else 0)
-    wide = widened(g).reshape(*g.shape[:2], int(np.prod(g.shape[2:])))
+def _meet(xp: Any, g: Any, x: Any, grid: Any, step: Any, how: Reading) -> Any:
+    """The derivative of the sum of g `_read(x)` along the places, (N, *out, axes)."""
+    rows, wide = _rows(x), _rows(g)
     sizes = x.shape[2:]
-    out = xp.zeros((grid.shape[0], wide.shape[2], len(sizes)), rows.dtype)
+    n = len(sizes)
+    out = xp.zeros((grid.shape[0], wide.shape[2], n), rows.dtype)
     if how.mode != NEAREST:
         for flat, valid, taps in _corners(xp, widened(grid), sizes, how):
             read = xp.take_along_axis(rows, flat[:, None], 2)
             met = xp.where(valid, (read * wide).sum(1), 0)
-            for k in range(len(sizes)):
-                out[..., len(sizes) - 1 - k] += met * _weight(taps, k)
+            for k in range(n):
+                if step is None:
+                    weight = _weight(taps, k)
+                else:
+                    weight = _along_step(taps, _flat_step(step), k)
+                out[..., n - 1 - k] += met * weight
     return out.reshape(grid.shape).astype(grid.dtype, copy=False)
 
 
-def _gradient(name: str, impl: Any, which: int) -> Op:
-    return Op(
-        name, lambda g, x, grid, how: ((x, grid)[which], {"how": how}), impl,
-        inputs=("g", "x", "grid"), vjp=(not_implemented("grid_sampler_backward"),) * 3,
-        grad_fn="NotImplemented",
-    )  # fmt: skip
+def _third(*_: Any) -> Any:
+    raise RuntimeError("grid_sample has no third derivatives")
 
 
-_ALONG_INPUT = _gradient("grid_sampler_backward_input", _along_input, 0)
-_ALONG_GRID = _gradient("grid_sampler_backward_grid", _along_grid, 1)
+def _op(name: str, inputs: tuple[str, ...], like_what: int, impl: Callable, *vjp: Any) -> Op:
+    """A derivative of `grid_sample`: the result looks like one of the inputs."""
+
+    def rule(*given: Any) -> tuple[Meta, dict]:
+        return given[like_what], {"how": given[-1]}
+
+    return Op(name, rule, impl, inputs=inputs, vjp=vjp, grad_fn="GridSamplerBackwardBackward0")
+
+
+_GXY = ("g", "x", "grid")
+_CHANGE = _op(
+    "grid_sampler_change", ("g", "x", "grid", "step"), 0,
+    lambda xp, g, x, grid, step, *, how: _read(xp, x, grid, step, how),
+    lambda h, g: None, _third, _third, _third,
+)  # fmt: skip
+_PUT_CHANGE = _op(
+    "grid_sampler_put_change", (*_GXY, "step"), 1,
+    lambda xp, g, x, grid, step, *, how: _put(xp, g, x, grid, step, how),
+    _third, lambda h, x: None, _third, _third,
+)  # fmt: skip
+_MEET_CHANGE = _op(
+    "grid_sampler_meet_change", (*_GXY, "step"), 2,
+    lambda xp, g, x, grid, step, *, how: _meet(xp, g, x, grid, step, how),
+    _third, _third, _third, _third,
+)  # fmt: skip
+#: the gradient by the input: g's places put back; linear in g, x lends its shape only
+_ALONG_INPUT = _op(
+    "grid_sampler_backward_input", _GXY, 1,
+    lambda xp, g, x, grid, *, how: _put(xp, g, x, grid, None, how),
+    lambda v, grid, how: _sampled(v, grid, how),
+    None,
+    lambda v, g, grid, how: apply(_ALONG_GRID, (g, v, grid), (how,)),
+)  # fmt: skip
+#: the gradient by the grid: linear in g and in x
+_ALONG_GRID = _op(
+    "grid_sampler_backward_grid", _GXY, 2,
+    lambda xp, g, x, grid, *, how: _meet(xp, g, x, grid, None, how),
+    lambda v, g, x, grid, how: apply(_CHANGE, (g, x, grid, v), (how,)),
+    lambda v, g, x, grid, how: apply(_PUT_CHANGE, (g, x, grid, v), (how,)),
+    lambda v, g, x, grid, how: apply(_MEET_CHANGE, (g, x, grid, v), (how,)),
+)  # fmt: skip
+
+
+def _sampled(x: Tensor, grid: Tensor, how: Reading) -> Tensor:
+    return apply(_SAMPLERS.get(x._meta.ndim - 2, _SAMPLERS[2]), (x, grid), (how,))
+
+
 _SAMPLERS = {
     n: Op(
-        f"grid_sampler_{n}d", _rule, _sample, inputs=("x", "grid"),
+        f"grid_sampler_{n}d", _rule,
+        lambda xp, x, grid, *, how: _read(xp, x, grid, None, how), inputs=("x", "grid"),
         vjp=(
             lambda g, x, grid, how: apply(_ALONG_INPUT, (g, x, grid), (how,)),
             lambda g, x, grid, how: apply(_ALONG_GRID, (g, x, grid), (how,)),
@@ -239,9 +308,7 @@ def grid_sampler(
     """`grid_sample` with its words as ATen numbers them."""
     check_tensor(input, "grid_sampler")
     check_tensor(grid, "grid_sampler", "grid", 2)
-    op = _SAMPLERS.get(input._meta.ndim - 2, _SAMPLERS[2])
-    how = Reading(interpolation_mode, padding_mode, bool(align_corners))
-    return apply(op, (input, grid), (how,))
+    return _sampled(input, grid, Reading(interpolation_mode, padding_mode, bool(align_corners)))
 
 
 def _spell(n: int) -> None:
