@@ -13,6 +13,7 @@ from tests.parity.errors import (
     movement,
     reduction,
 )
+from tests.parity.linalg_errors import linalg
 
 creation = Mistakes(
     "creation",
@@ -194,5 +195,6 @@ def _clip(T):
 
 TABLES = (
     arithmetic, in_place, reduction, matmul, movement, indexing, autograd, creation, layers,
+    linalg,
 )  # fmt: skip
 MISTAKES: list[Mistake] = [mistake for table in TABLES for mistake in table.cases]
