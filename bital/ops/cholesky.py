@@ -82,25 +82,25 @@ def _not_positive(info: int) -> str:
 
 
 @public("linalg", method=False, out=True)
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """(L, info) as `cholesky`; `info` is the order of the first minor that is not positive, or 0.
 
     With `check_errors` that raises LinAlgError.
     """
-    out = apply(_EX, (check_tensor(A, "linalg_cholesky_ex", "A"),), (bool(upper),))
+    out = apply(_EX, (check_tensor(input, "linalg_cholesky_ex"),), (bool(upper),))
     if check_errors:
         refuse_failed(out[1], "linalg.cholesky_ex", _not_positive)
     return _CholeskyEx(out)
 
 
 @public("linalg", name="cholesky", method=False, out=True)
-def linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+def linalg_cholesky(input: Tensor, *, upper: bool = False) -> Tensor:
     """Lower triangular L with A = L L^H for positive definite A (..., N, N), or U with A = U^H U.
 
     Only A's lower triangle, or its upper one, is read. What is not positive definite raises
     LinAlgError.
     """
-    out, info = apply(_EX, (check_tensor(A, "linalg_cholesky", "A"),), (bool(upper),))
+    out, info = apply(_EX, (check_tensor(input, "linalg_cholesky"),), (bool(upper),))
     refuse_failed(info, "linalg.cholesky", _not_positive)
     return out
 
@@ -186,7 +186,9 @@ _SOLVE = Op(
 
 
 @public(out=True)
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B for A = L L^H, or U^H U with `upper`, from Cholesky's factor of A."""
-    check_tensor(B, "cholesky_solve", "B")
-    return apply(_SOLVE, (B, check_tensor(L, "cholesky_solve", "L", 2)), (bool(upper),))
+    check_tensor(input, "cholesky_solve")
+    return apply(
+        _SOLVE, (input, check_tensor(input2, "cholesky_solve", "input2", 2)), (bool(upper),)
+    )

@@ -144,21 +144,21 @@ def _check_uplo(uplo: Any, fn: str) -> str:
 
 
 @public("linalg", method=False, out=True)
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
+def eigh(input: Tensor, UPLO: str = "L") -> Any:
     """(eigenvalues, eigenvectors) of Hermitian matrices (..., N, N), the values ascending and real.
 
     Only the lower ("L") or the upper ("U") triangle is read; the vectors are orthonormal columns.
     Their gradient is of use where all values differ, and no function of the vectors' phases.
     """
-    check_tensor(A, "linalg_eigh", "A")
-    return _LinalgEigh(apply(_EIGH, (A,), (_check_uplo(UPLO, "linalg_eigh"), True)))
+    check_tensor(input, "linalg_eigh")
+    return _LinalgEigh(apply(_EIGH, (input,), (_check_uplo(UPLO, "linalg_eigh"), True)))
 
 
 @public("linalg", method=False, out=True)
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+def eigvalsh(input: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of Hermitian matrices, ascending, as those of `eigh`."""
-    check_tensor(A, "linalg_eigvalsh", "A")
-    return hermitian_values(A, _check_uplo(UPLO, "linalg_eigvalsh"))
+    check_tensor(input, "linalg_eigvalsh")
+    return hermitian_values(input, _check_uplo(UPLO, "linalg_eigvalsh"))
 
 
 def _eig_rule(fn: str) -> Any:
@@ -237,21 +237,21 @@ def _eig_failed(info: Tensor) -> None:
 
 
 @public("linalg", method=False, out=True)
-def eig(A: Tensor) -> Any:
+def eig(input: Tensor) -> Any:
     """(eigenvalues, eigenvectors) of square matrices (..., N, N), complex, in no order.
 
     The vectors are columns of length one. Their gradient is of use where all values differ, and no
     function of the vectors' phases. NaN and infinity raise RuntimeError.
     """
-    *out, info = apply(_EIG, (check_tensor(A, "linalg_eig", "A"),), (True,))
+    *out, info = apply(_EIG, (check_tensor(input, "linalg_eig"),), (True,))
     _eig_failed(info)
     return _LinalgEig(out)
 
 
 @public("linalg", method=False, out=True)
-def eigvals(A: Tensor) -> Tensor:
+def eigvals(input: Tensor) -> Tensor:
     """The eigenvalues of square matrices, complex, in no order."""
-    needed = needs_gradient(check_tensor(A, "linalg_eigvals", "A"))
-    out, _, info = apply(_EIGVALS, (A,), (needed,))
+    needed = needs_gradient(check_tensor(input, "linalg_eigvals"))
+    out, _, info = apply(_EIGVALS, (input,), (needed,))
     _eig_failed(info)
     return out

@@ -211,9 +211,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @public("linalg", method=False, out=True)
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+def tensorinv(input: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map between its first `ind` axes and the others."""
-    shape = check_tensor(A, "linalg_tensorinv", "A")._meta.shape
+    shape = check_tensor(input, "linalg_tensorinv")._meta.shape
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     first, last = shape[:ind], shape[ind:]
@@ -223,26 +223,26 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
             f"prod(self.shape[:ind]), but got {n} != {m}"
         )
-    out, info = apply(_INV, (A.reshape(m, n),))
+    out, info = apply(_INV, (input.reshape(m, n),))
     refuse_failed(info, "inv", is_singular)
     return out.reshape(*last, *first)
 
 
 @public("linalg", method=False, out=True)
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
+def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; the axes `dims` of A are moved to its end before."""
-    check_tensor(A, "linalg_tensorsolve", "A")
-    check_tensor(B, "linalg_tensorsolve", "B", 2)
-    ndim = A._meta.ndim
+    check_tensor(input, "linalg_tensorsolve")
+    check_tensor(other, "linalg_tensorsolve", "other", 2)
+    ndim = input._meta.ndim
     if dims is not None:
         axes = [normalize_dim(d, ndim) for d in dims]
-        A = A.movedim(axes, list(range(ndim - len(axes), ndim)))
-    rest = A._meta.shape[B._meta.ndim :]
-    size, total = B._meta.numel, math.prod(rest)
-    if total != size or A._meta.numel != size * total:
+        input = input.movedim(axes, list(range(ndim - len(axes), ndim)))
+    rest = input._meta.shape[other._meta.ndim :]
+    size, total = other._meta.numel, math.prod(rest)
+    if total != size or input._meta.numel != size * total:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {total} != "
-            f"{math.prod(A._meta.shape[: B._meta.ndim])}"
+            f"{math.prod(input._meta.shape[: other._meta.ndim])}"
         )
-    return solve(A.reshape(total, total), B.flatten()).reshape(rest)
+    return solve(input.reshape(total, total), other.flatten()).reshape(rest)

@@ -70,22 +70,22 @@ def _failed(info: int) -> str:
 
 
 @public("linalg", method=False, out=True)
-def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
+def ldl_factor_ex(input: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
     """(LD, pivots, info) as `ldl_factor`; `info` is the first zero on D's diagonal, or 0."""
-    out = apply(_FACTOR, (check_tensor(A, "linalg_ldl_factor_ex", "A"),), (bool(hermitian),))
+    out = apply(_FACTOR, (check_tensor(input, "linalg_ldl_factor_ex"),), (bool(hermitian),))
     if check_errors:
         refuse_failed(out[2], "torch.linalg.ldl_factor_ex", _failed, RuntimeError)
     return _LdlFactorEx(out)
 
 
 @public("linalg", method=False, out=True)
-def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
+def ldl_factor(input: Tensor, *, hermitian: bool = False) -> Any:
     """(LD, pivots) of symmetric or Hermitian A (..., N, N), of which the lower triangle is read.
 
     LD holds D on the diagonal and, in blocks of two, beside it, and L below. A zero on D's diagonal
     raises RuntimeError.
     """
-    *out, info = apply(_FACTOR, (check_tensor(A, "linalg_ldl_factor", "A"),), (bool(hermitian),))
+    *out, info = apply(_FACTOR, (check_tensor(input, "linalg_ldl_factor"),), (bool(hermitian),))
     refuse_failed(info, "torch.linalg.ldl_factor", _failed, RuntimeError)
     return _LdlFactor(out)
 

@@ -365,7 +365,7 @@ def linalg_lu_solve(
 
 
 @public(out=True)
-def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """As `torch.linalg.lu_solve(LU_data, LU_pivots, b)`. As in PyTorch this warns of its end."""
     deprecated("torch.lu_solve", "torch.linalg.lu_solve")
-    return linalg_lu_solve(LU_data, LU_pivots, b)
+    return linalg_lu_solve(LU_data, LU_pivots, input)

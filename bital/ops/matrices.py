@@ -60,9 +60,9 @@ def matrix_exp(input: Tensor) -> Tensor:
 
 
 @public("linalg", name="matrix_exp", method=False)
-def linalg_matrix_exp(A: Tensor) -> Tensor:
+def linalg_matrix_exp(input: Tensor) -> Tensor:
     """`torch.matrix_exp(A)`."""
-    return matrix_exp(check_tensor(A, "linalg_matrix_exp", "A"))
+    return matrix_exp(check_tensor(input, "linalg_matrix_exp"))
 
 
 @public(method=False)

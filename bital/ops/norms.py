@@ -143,13 +143,18 @@ def _order(p: Any, fn: str) -> float:
 @public("linalg", method=False, out=True)
 @numpy_names
 def vector_norm(
-    x: Tensor, ord: Any = 2, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None
+    input: Tensor,
+    ord: Any = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """The norm of order `ord` over `dim` (all by default), as `torch.linalg.vector_norm`."""
-    check_tensor(x, "linalg_vector_norm")
+    check_tensor(input, "linalg_vector_norm")
     p = _order(ord, "linalg_vector_norm")
     dims = hashable_dims(dim, "linalg_vector_norm")
-    return apply(_NORM, (x,), (p, None if dims == () else dims, bool(keepdim), dtype))
+    return apply(_NORM, (input,), (p, None if dims == () else dims, bool(keepdim), dtype))
 
 
 def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:
@@ -170,7 +175,7 @@ def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:
 @public("linalg", method=False, out=True)
 @numpy_names
 def matrix_norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
@@ -181,16 +186,16 @@ def matrix_norm(
 
     The spectral and the nuclear norm are made of the singular values.
     """
-    _check_dtype(check_tensor(A, "linalg_matrix_norm", "A")._meta, dtype)
-    rows, columns = _matrix_axes(A, dim)
+    _check_dtype(check_tensor(input, "linalg_matrix_norm")._meta, dtype)
+    rows, columns = _matrix_axes(input, dim)
     if ord == "fro":
-        return vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype)
+        return vector_norm(input, 2, (rows, columns), keepdim, dtype=dtype)
     if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
-        return _of_singular_values(A, ord, (rows, columns), keepdim, dtype)
+        return _of_singular_values(input, ord, (rows, columns), keepdim, dtype)
     if isinstance(ord, str) or abs(ord) not in (1, _INF):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = vector_norm(A, 1, inner, keepdim, dtype=dtype)
+    sums = vector_norm(input, 1, inner, keepdim, dtype=dtype)
     if not keepdim and inner < outer:
         outer -= 1
     return sums.amax(outer, keepdim) if ord > 0 else sums.amin(outer, keepdim)
@@ -214,11 +219,11 @@ def _of_singular_values(
 @public("linalg", name="norm", method=False, out=True)
 @numpy_names
 def linalg_norm(
-    A: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *,
+    input: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *,
     dtype: dtype | None = None,
 ) -> Tensor:  # fmt: skip
     """The norm of vectors or matrices, as `torch.linalg.norm`: by `ord` and the number of dims."""
-    ndim = check_tensor(A, "linalg_norm", "A")._meta.ndim
+    ndim = check_tensor(input, "linalg_norm")._meta.ndim
     if dim is not None and not isinstance(dim, int) and len(dim) not in (1, 2):
         raise RuntimeError(
             f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dim)}"
@@ -229,11 +234,11 @@ def linalg_norm(
             f"{ndim}D."
         )
     if isinstance(ord, str):
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        return matrix_norm(input, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     pair = ndim == 2 if dim is None else not isinstance(dim, int) and len(dim) == 2
     if ord is None or not pair:
-        return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
-    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(input, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
 
 
 @public()

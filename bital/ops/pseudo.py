@@ -113,7 +113,7 @@ def _pinv(A: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
 
 @public("linalg", method=False, out=True)
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
@@ -125,11 +125,11 @@ def pinv(
     That are those up to max(atol, rtol times the largest), either a number or a tensor with one
     per matrix; `rcond` is an older name of rtol. A Hermitian A is decomposed by `eigh`.
     """
-    check_tensor(A, "linalg_pinv", "A")
+    check_tensor(input, "linalg_pinv")
     _one_tolerance("linalg_pinv", "rcond", rcond, atol, rtol)
     if rcond is not None:
         atol, rtol = 0.0, rcond
-    return _pinv(A, atol, rtol, hermitian)
+    return _pinv(input, atol, rtol, hermitian)
 
 
 @public()
@@ -140,7 +140,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 @public("linalg", method=False, out=True)
 def matrix_rank(
-    A: Tensor,
+    input: Tensor,
     tol: Any = None,
     hermitian: bool = False,
     *,
@@ -151,16 +151,16 @@ def matrix_rank(
 
     `tol` is an older name of atol, with rtol 0.
     """
-    meta = check_tensor(A, "linalg_matrix_rank", "A")._meta
+    meta = check_tensor(input, "linalg_matrix_rank")._meta
     _one_tolerance("linalg_matrix_rank", "tol", tol, atol, rtol)
     if tol is not None:
         atol, rtol = tol, 0.0
-    check_matrix(meta, "torch.linalg.matrix_rank", "input")
+    check_matrix(meta, "torch.linalg.matrix_rank")
     _check_plain(meta)
     if not meta.numel:
-        return A.new_zeros(meta.shape[:-2], dtype=int64)
-    A = A.detach()
-    S = hermitian_values(A).abs() if hermitian else singular_values(A)
+        return input.new_zeros(meta.shape[:-2], dtype=int64)
+    input = input.detach()
+    S = hermitian_values(input).abs() if hermitian else singular_values(input)
     return (_threshold(meta, S.amax(-1, True), atol, rtol, "matrix_rank") < S).sum(-1)
 
 
@@ -170,26 +170,26 @@ def _check_plain(x: Meta) -> None:
 
 
 @public("linalg", method=False, out=True)
-def cond(A: Tensor, p: Any = None) -> Tensor:
+def cond(input: Tensor, p: Any = None) -> Tensor:
     """The condition of matrices: the norm of A times that of its inverse, in the norm `p`.
 
     By default that is the largest singular value by the smallest; infinity for singular A.
     """
-    meta = check_tensor(A, "linalg_cond", "A")._meta
+    meta = check_tensor(input, "linalg_cond")._meta
     if meta.ndim < 2:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     by_values = p is None or (not isinstance(p, str) and abs(p) == 2)
     if not by_values:
         check_square(meta, f"linalg.cond(ord={p})")
     if not meta.numel:
-        return A.new_zeros(meta.shape[:-2], dtype=meta.dtype.to_real())
+        return input.new_zeros(meta.shape[:-2], dtype=meta.dtype.to_real())
     if by_values:
-        S = singular_values(A)
+        S = singular_values(input)
         first, last = S.narrow(-1, 0, 1), S.narrow(-1, -1, 1)
         return (last / first if p == -2 else first / last).squeeze(-1)
     if p not in ("fro", "nuc") and (isinstance(p, str) or abs(p) not in (1, math.inf)):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    product = matrix_norm(A, p) * matrix_norm(inverse_of(A), p)
+    product = matrix_norm(input, p) * matrix_norm(inverse_of(input), p)
     return product.nan_to_num(math.inf, math.inf, -math.inf)
 
 
@@ -276,24 +276,27 @@ def _check_lstsq(A: Meta, B: Meta, driver: str) -> bool:
 
 
 @public("linalg", method=False, out=True)
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+def lstsq(
+    input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> Any:
     """(solution, residuals, rank, singular_values) of min |A X - B| for A (..., M, N).
 
-    B is (..., M) or (..., M, K). `residuals` are the squared lengths of A X - B where M > N and
-    all A are of full rank, not for the driver "gelsy"; "gels" takes full rank for granted and
-    gives no rank; singular values are given by "gelsd" and "gelss". What is not given is empty.
+    B, the argument `b`, is (..., M) or (..., M, K). `residuals` are the squared lengths of A X - B
+    where M > N and all A are of full rank, not for the driver "gelsy"; "gels" takes full rank for
+    granted and gives no rank; singular values are given by "gelsd" and "gelss". What is not given
+    is empty.
     """
-    a = check_tensor(A, "linalg_lstsq", "A")._meta
-    b = check_tensor(B, "linalg_lstsq", "B", 2)._meta
+    A = check_tensor(input, "linalg_lstsq")
+    B = check_tensor(b, "linalg_lstsq", "b", 2)
     if rcond is not None and not isinstance(rcond, (int, float)):
         raise type_error("linalg_lstsq", "rcond", 3, rcond, "float")
     driver = "gelsy" if driver is None else driver
-    vector = _check_lstsq(a, b, driver)
+    vector = _check_lstsq(A._meta, B._meta, driver)
     if rcond is None:
-        rcond = finfo(a.dtype.to_real()).eps * max(a.shape[-2:])
+        rcond = finfo(A._meta.dtype.to_real()).eps * max(A._meta.shape[-2:])
     sides = B.unsqueeze(-1) if vector else B
     X, rank, values = apply(_LSTSQ, (A, sides), (float(rcond), driver))
-    m, n = a.shape[-2:]
+    m, n = A._meta.shape[-2:]
     full = driver == "gels" or (driver != "gelsy" and m > n and bool((rank == n).all()))
     if m > n and full:
         residuals = (A @ X - sides).abs().square().sum(-2)

@@ -213,18 +213,18 @@ def _product(A: Tensor, tau: Tensor, fn: str) -> Tensor:
 
 
 @public("linalg", method=False, out=True)
-def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     """The first N columns of H_1 ... H_k, H_i = 1 - tau_i v_i v_i^H, for A (..., M, N).
 
     The vectors v_i are A's columns below the diagonal, with ones on it; `geqrf` gives both.
     """
-    return _product(A, tau, "linalg_householder_product")
+    return _product(input, tau, "linalg_householder_product")
 
 
 @public(out=True)
-def orgqr(input: Tensor, tau: Tensor) -> Tensor:
+def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """`torch.linalg.householder_product(input, tau)`."""
-    return _product(input, tau, "orgqr")
+    return _product(input, input2, "orgqr")
 
 
 def _check_ormqr(A: Meta, tau: Meta, C: Meta, left: bool) -> None:
@@ -263,24 +263,24 @@ def _check_ormqr(A: Meta, tau: Meta, C: Meta, left: bool) -> None:
 
 @public(out=True)
 def ormqr(
-    input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False
+    input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False
 ) -> Tensor:
-    """Q C, or C Q without `left`, Q^H with `transpose`: Q as `geqrf` gives it in (input, tau).
+    """Q C, or C Q without `left`, Q^H with `transpose`: Q as `geqrf` gives it in (input, input2).
 
     The reflections are applied one after the other, so that Q itself is never made.
     """
     check_tensor(input, "ormqr")
-    check_tensor(tau, "ormqr", "tau", 2)
-    check_tensor(other, "ormqr", "other", 3)
-    _check_ormqr(input._meta, tau._meta, other._meta, left)
-    count = tau._meta.shape[-1]
+    check_tensor(input2, "ormqr", "input2", 2)
+    check_tensor(input3, "ormqr", "input3", 3)
+    _check_ormqr(input._meta, input2._meta, input3._meta, left)
+    count = input2._meta.shape[-1]
     V = _reflectors(input, count)
     backwards = bool(left) != bool(transpose)
-    out = other.clone()
-    if not tau._meta.numel:
+    out = input3.clone()
+    if not input2._meta.numel:
         return out
     for i in reversed(range(count)) if backwards else range(count):
-        v, t = V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)
+        v, t = V.narrow(-1, i, 1), input2.narrow(-1, i, 1).unsqueeze(-1)
         t = conj(t) if transpose else t
         out = out - (t * (v @ (v.mH @ out)) if left else t * ((out @ v) @ v.mH))
     return out

@@ -95,16 +95,16 @@ def solve_with(A: Tensor, B: Tensor, upper: bool, left: bool = True, unit: bool 
 
 @public("linalg", method=False, out=True)
 def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
     """X with A X = B, or X A = B without `left`, for triangular A (..., N, N).
 
     The other triangle is not read, nor the diagonal for `unitriangular`. A zero on the diagonal
     gives infinities or NaN.
     """
-    check_tensor(A, "linalg_solve_triangular", "A")
+    check_tensor(input, "linalg_solve_triangular")
     check_tensor(B, "linalg_solve_triangular", "B", 2)
-    return solve_with(A, B, bool(upper), bool(left), bool(unitriangular))
+    return solve_with(input, B, bool(upper), bool(left), bool(unitriangular))
 
 
 _TriangularSolve = named("triangular_solve", "solution", "cloned_coefficient")
@@ -112,14 +112,21 @@ _TriangularSolve = named("triangular_solve", "solution", "cloned_coefficient")
 
 @public(out=True)
 def triangular_solve(
-    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    input: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
 ) -> Any:
     """(solution, cloned_coefficient): X with A X = b for triangular A, and A, in all the batch.
 
     With `transpose` the equation is A^T X = b. As in PyTorch this warns of its end.
     """
     deprecated("torch.triangular_solve", "torch.linalg.solve_triangular")
-    x, a = check_tensor(b, "triangular_solve", "b")._meta, check_tensor(A, "A")._meta
+    x, a = (
+        check_tensor(input, "triangular_solve")._meta,
+        check_tensor(A, "triangular_solve", "A", 2)._meta,
+    )
     for name, m in (("b", x), ("A", a)):
         if m.ndim < 2:
             raise RuntimeError(
@@ -131,5 +138,5 @@ def triangular_solve(
     batch = broadcast_shapes(tuple(x.shape[:-2]), tuple(a.shape[:-2]))
     whole = A.expand(*batch, *a.shape[-2:])
     turned = (whole.mT, not upper) if transpose else (whole, upper)
-    solution = solve_with(turned[0], b, bool(turned[1]), unit=bool(unitriangular))
+    solution = solve_with(turned[0], input, bool(turned[1]), unit=bool(unitriangular))
     return _TriangularSolve((solution, whole.clone()))
