@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bital.base.dtype import COMPLEX
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
 from bital.ops.create import eye
 from bital.ops.family import conj
-from bital.ops.inverse import inverse_of
+from bital.ops.inverse import inverse_of, inverses
 from bital.ops.lapack import check_floating, check_kernel, check_square
 from bital.ops.mask import where
 from bital.ops.return_types import named
@@ -49,14 +47,16 @@ _DET = Op(
 
 
 def _cofactors(xp: Any, x: Any) -> Any:
-    try:
-        # a small pivot makes a small determinant and a large inverse, and its error cancels
-        return xp.linalg.det(x)[..., None, None] * xp.linalg.inv(x).swapaxes(-1, -2)
-    except np.linalg.LinAlgError:
-        u, s, vh = xp.linalg.svd(x)
+    inverse, info = inverses(xp, x)
+    # a small pivot makes a small determinant and a large inverse, and its error cancels
+    out = xp.linalg.det(x)[..., None, None] * inverse.swapaxes(-1, -2)
+    singular = info != 0
+    if singular.any():
+        u, s, vh = xp.linalg.svd(x[singular])
         others = xp.stack([xp.delete(s, k, -1).prod(-1) for k in range(s.shape[-1])], -1)
         sign = (xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
-        return sign * ((u.conj() * others[..., None, :]) @ vh.conj())
+        out[singular] = sign * ((u.conj() * others[..., None, :]) @ vh.conj())
+    return xp.ascontiguousarray(out)
 
 
 def _cofactors_vjp(g: Tensor, A: Tensor) -> Tensor:

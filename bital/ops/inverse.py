@@ -22,6 +22,7 @@ from bital.ops.lapack import (
     check_square,
     info_of,
     is_singular,
+    lapack,
     no_info,
     refuse_failed,
     whole_or_each,
@@ -38,19 +39,34 @@ def _inv_rule(A: Meta) -> tuple:
     return (A, info_of(A)), {}
 
 
+#: from this size on, SciPy's LAPACK is faster than NumPy's functions of whole batches
+_LARGE = 64
+#: memory that LAPACK's inversion is given, in rows
+_BLOCK = 64
+
+
 def _inv_of_one(x: Any) -> tuple[Any, int]:
-    info = zero_pivot(x)
-    return (np.nan if info else np.linalg.inv(x)), info
+    # the transpose of an array in C's order is one in Fortran's
+    lu, pivots, info = lapack("getrf", x)(x.T)
+    if info:
+        return np.nan, zero_pivot(x)
+    return lapack("getri", x)(lu, pivots, lwork=_BLOCK * len(x))[0].T, 0
 
 
-def _inv_impl(xp: Any, x: Any) -> tuple[Any, Any]:
-    return whole_or_each(xp.linalg.inv, _inv_of_one, x, blank=lambda: np.empty_like(x))
+def inverses(xp: Any, x: Any) -> tuple[Any, Any]:
+    """(inverse, info) of an array of matrices; NaN for singular ones."""
+    if x.shape[-1] < _LARGE:
+        return whole_or_each(xp.linalg.inv, _inv_of_one, x, blank=lambda: np.empty_like(x))
+    out, info = np.empty_like(x, order="C"), no_info(x)
+    for k in batch(x):
+        out[k], info[k] = _inv_of_one(x[k])
+    return out, info
 
 
 _INV = Op(
     "linalg_inv_ex",
     _inv_rule,
-    _inv_impl,
+    inverses,
     inputs=("A",),
     vjp=(lambda g, out0: -(out0.mH @ g[0] @ out0.mH),),
     grad_fn="LinalgInvExBackward0",
@@ -135,25 +151,32 @@ def _solve_impl(xp: Any, a: Any, b: Any, *, left: bool, vector: bool) -> tuple[A
         b = b[..., None]
     if not left:
         a, b = a.swapaxes(-1, -2), b.swapaxes(-1, -2)
-    try:
-        x, info = xp.linalg.solve(a, b), no_info(a)
-    except np.linalg.LinAlgError:
+    if a.shape[-1] >= _LARGE and b.size:
         x, info = _solve_each(a, b)
+    else:
+        try:
+            x, info = xp.linalg.solve(a, b), no_info(a)
+        except np.linalg.LinAlgError:
+            x, info = _solve_each(a, b)
     if not left:
         x = xp.ascontiguousarray(x.swapaxes(-1, -2))
     return (x[..., 0] if vector else x), info
 
 
 def _solve_each(a: Any, b: Any) -> tuple[Any, Any]:
-    shape = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    """Matrix by matrix; NaN where A is singular."""
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    failed = np.zeros(lead, np.int32)
+    wide, b = (np.broadcast_to(m, (*lead, *m.shape[-2:])) for m in (a, b))
+    x = np.empty(b.shape, b.dtype)
+    solver = lapack("gesv", a)
+    for k in np.ndindex(lead):
+        _, _, found, failed[k] = solver(wide[k], b[k])
+        x[k] = np.nan if failed[k] else found
     info = no_info(a)
-    for k in batch(a):
-        info[k] = zero_pivot(a[k])
-    failed = np.broadcast_to(info, shape)
-    a, b = (np.broadcast_to(x, (*shape, *x.shape[-2:])) for x in (a, b))
-    x = np.full_like(b, np.nan, order="C")
-    fine = failed == 0
-    x[fine] = np.linalg.solve(a[fine], b[fine])
+    extra = failed.ndim - info.ndim
+    many = tuple([i + extra for i, n in enumerate(info.shape) if n == 1])
+    info[...] = failed.max((*range(extra), *many), initial=0).reshape(info.shape)
     return x, info
 
 
