@@ -14,6 +14,7 @@ from bital.base.dtype import BOOL, INT
 from bital.base.size import expand_shape
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
+from bital.ir.trace import local
 from bital.ops.api import check_tensor, public
 from bital.ops.family import common_dtype, conj, number_of
 from bital.ops.matmul import (
@@ -31,7 +32,7 @@ from bital.ops.matmul import (
     sum_of_outer,
 )
 from bital.ops.reduce import widened
-from bital.tensor.dispatch import apply, inplace
+from bital.tensor.dispatch import apply, check_writable, inplace
 from bital.tensor.node import OpNode
 from bital.tensor.tensor import Tensor, contiguous, view_node
 
@@ -355,7 +356,7 @@ def baddbmm(
     return _baddbmm(input, batch1, batch2, beta, alpha)
 
 
-@public(inplace=True, out=True)
+@public(out=True)
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -375,3 +376,21 @@ def _addbmm_in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 Tensor.addbmm_ = _addbmm_in_place  # type: ignore[attr-defined]
+
+
+@public("Tensor", name="addbmm_")
+def addbmm_in_place(
+    self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
+    """`addbmm` into `self`, which takes the product's shape where it is smaller, as in PyTorch."""
+    shape = (*check_tensor(batch1, "addbmm_")._meta.shape[1:2], *batch2._meta.shape[2:])
+    if shape == self._meta.shape:
+        return inplace(self, addbmm, batch1, batch2, beta=beta, alpha=alpha)
+    if local.trace.grad:
+        check_writable(self)
+    version = self._version
+    out = addbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+    self._storage, self._meta, self._view = out._storage, out._meta, out._view
+    self._storage.version = version + 1
+    self._edge = out._edge
+    return self
