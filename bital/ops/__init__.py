@@ -47,6 +47,7 @@ from bital.ops import (
     likelihood,
     linear,
     linear_cross_entropy,
+    lobpcg,
     loss,
     lowrank,
     lu,

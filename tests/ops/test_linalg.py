@@ -240,3 +240,22 @@ def test_low_rank_is_found():
     close((U * S) @ V.mT, A)
     U, S, V = torch.pca_lowrank(A, 3)
     close((U * S) @ V.mT, A - A.mean(0))
+
+
+def test_lobpcg_finds_extreme_eigenpairs():
+    A, B = positive(20, 20), positive(20, 20, seed=1)
+    for extra in ({}, {"largest": False}, {"n": 4}, {"iK": torch.eye(20, dtype=A.dtype)}, {"B": B}):
+        E, X = torch.lobpcg(A, 2, tol=1e-13, **extra)
+        close(A @ X, (extra.get("B", torch.eye(20, dtype=A.dtype)) @ X) * E)
+        values = L.eigvals(L.solve(extra["B"], A)).real.sort().values if "B" in extra else None
+        values = L.eigvalsh(A) if values is None else values
+        close(E, values[:2] if "largest" in extra else values.flip(0)[:2])
+    A.requires_grad_()
+    weights = matrices(20, 2, seed=2)
+
+    def loss(E, X):
+        return E.sum() + (X * X[0].sgn().detach() * weights).sum()
+
+    E, X = L.eigh(A)
+    (ours,) = torch.autograd.grad(loss(*torch.lobpcg(A, 2, tol=1e-13)), A)
+    close(ours, torch.autograd.grad(loss(E.flip(0)[:2], X.flip(1)[:, :2]), A)[0])
