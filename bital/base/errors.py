@@ -17,9 +17,9 @@ class LinAlgError(RuntimeError):
     """A matrix has not what a function of linear algebra needs: `torch.linalg.LinAlgError`."""
 
 
-# the name that PyTorch prints
+# as PyTorch names it, and where pickle finds it
 LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
-LinAlgError.__module__ = "torch._C"
+LinAlgError.__module__ = "bital.torch._C"
 
 
 def missing_attribute(module_name: str, *later: str) -> Callable[[str], Any]:

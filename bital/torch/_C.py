@@ -1,5 +1,6 @@
 """`torch._C`: the few names of PyTorch's own inside that programs use."""
 
+from bital.base.errors import LinAlgError as _LinAlgError
 from bital.base.errors import missing_attribute
 from bital.ops.random import Generator
 from bital.torch.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
@@ -7,7 +8,8 @@ from bital.torch.overrides import DisableTorchFunctionSubclass, _disabled_torch_
 DisableTorchFunction = DisableTorchFunctionSubclass
 
 __all__ = [
-    "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator",
+    "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "_LinAlgError",
     "_disabled_torch_function_impl",
 ]  # fmt: skip
+
 __getattr__ = missing_attribute("torch._C")
