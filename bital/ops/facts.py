@@ -16,6 +16,7 @@ from bital.base.layout import layout, strided
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.ops.api import check_tensor, method, public
+from bital.tensor.mirror import memory_of
 from bital.tensor.storage import Storage, export
 from bital.tensor.tensor import Tensor, strides_of
 
@@ -135,13 +136,13 @@ class TypedStorage(UntypedStorage):
 @method
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The memory under this tensor, all of it, as bytes."""
-    return UntypedStorage(self._storage)
+    return UntypedStorage(memory_of(self))
 
 
 @method
 def storage(self: Tensor) -> TypedStorage:
     """The memory under this tensor, all of it, as elements of its dtype."""
-    return TypedStorage(self._storage, self._meta.dtype)
+    return TypedStorage(memory_of(self), self._meta.dtype)
 
 
 def _layout(self: Tensor) -> layout:

@@ -22,6 +22,7 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.tensor.dispatch import apply
+from bital.tensor.mirror import is_mirrored, mirrored
 from bital.tensor.tensor import Tensor
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -248,20 +249,17 @@ rad2deg = _declare(
 _CONJ_OP = unary_op(
     "conj_physical", "conjugate", lambda g: conj(g), kind="promote", grad_fn="ConjPhysicalBackward0"
 )
-_CONJ = unary_op("conj", "conjugate", lambda g: conj(g), kind="promote", grad_fn="ConjBackward0")
 
 
 @public(name="conj")
 def conj_lazily(input: Tensor) -> Tensor:
-    """The complex conjugate; a real tensor comes back as it is.
+    """The complex conjugate, a view: conjugated when it is read, and when it is written to.
 
-    PyTorch gives a view that conjugates when it is read; here it is a tensor of its own.
+    A real tensor comes back as it is.
     """
     if not check_tensor(input, "conj")._meta.dtype.is_complex:
         return input
-    out = apply(_CONJ, (input,))
-    out._conjugated = not is_conj(input)
-    return out
+    return mirrored(input, lambda g: conj(g))
 
 
 @public(inplace=True, out=True)
@@ -274,8 +272,8 @@ def conj_physical(input: Tensor) -> Tensor:
 
 @public()
 def is_conj(input: Tensor) -> bool:
-    """Whether the tensor came from `conj` and has not been resolved."""
-    return getattr(input, "_conjugated", False)
+    """Whether reading the tensor conjugates its memory."""
+    return is_mirrored(input)
 
 
 @public()

@@ -32,6 +32,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public, type_error
 from bital.ops.window import attach, bare_view, laid_out, packed
 from bital.tensor.dispatch import apply
+from bital.tensor.mirror import is_mirrored
 from bital.tensor.tensor import Tensor, make_view, strides_of
 from bital.tensor.tensor import contiguous as lies_plain
 
@@ -305,7 +306,9 @@ _atleast("atleast_3d", 3, ((), (0, 2), (2,)), "Each tensor with three axes at le
 @public()
 def real(input: Tensor) -> Tensor:
     """The real parts, as a view; a real tensor is its own."""
-    return _half(input, 0) if input._meta.dtype.is_complex else input
+    if not input._meta.dtype.is_complex:
+        return input
+    return _half(input.conj() if is_mirrored(input) else input, 0)
 
 
 @public()
@@ -337,6 +340,12 @@ def view_as_real(input: Tensor) -> Tensor:
     d = input._meta.dtype
     if not d.is_complex:
         raise RuntimeError("view_as_real is only supported for complex tensors")
+    if is_mirrored(input):
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate "
+            "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "
+            "the resulting tensor will NOT alias the original."
+        )
     meta = meta_of((*input._meta.shape, 2), d.to_real(), input._meta.device)
     strides = (*[2 * s for s in strides_of(input)], 1)
     out = bare_view(input, meta, strides, 2 * input.storage_offset())
@@ -371,7 +380,7 @@ def view_as_complex(input: Tensor) -> Tensor:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     meta = meta_of(shape[:-1], d.to_complex(), input._meta.device)
     out = bare_view(input, meta, tuple([s // 2 for s in strides[:-1]]), offset // 2)
-    return attach(out, input, "ViewAsComplexBackward0", view_as_real)
+    return attach(out, input, "ViewAsComplexBackward0", lambda g: view_as_real(g.resolve_conj()))
 
 
 def format_strides(shape: Ints, memory_format: Any) -> Ints | None:

@@ -19,6 +19,7 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
+from bital.tensor.mirror import is_mirrored
 from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
 from bital.tensor.storage import View, strided
 from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
@@ -308,16 +309,31 @@ class Flat:
 
 
 def _between(base: Tensor, t: Tensor) -> tuple[Flat, Callable, Callable]:
-    """How gradients go between a base and a window of it that may be its real parts."""
+    """How gradients go between a base and a window of it.
+
+    The window may be of its real parts, or show its conjugates.
+    """
     halves = base._meta.dtype.is_complex and not t._meta.dtype.is_complex
     flat = Flat(Geometry.of(base, halves), Geometry.of(t))
-    if not halves:
-        return flat, _same, _same
-    return flat, lambda g: g.view_as_real(), lambda g: g.view_as_complex()
+    if is_mirrored(base) != is_mirrored(t):
+        if halves:
+            return flat, _conjugate_parts, lambda g: g.view_as_complex().conj_physical()
+        return flat, _conjugate, _conjugate
+    if halves:
+        return flat, lambda g: g.resolve_conj().view_as_real(), lambda g: g.view_as_complex()
+    return flat, _same, _same
 
 
 def _same(g: Tensor) -> Tensor:
     return g
+
+
+def _conjugate(g: Tensor) -> Tensor:
+    return g.conj_physical()
+
+
+def _conjugate_parts(g: Tensor) -> Tensor:
+    return g.conj_physical().view_as_real()
 
 
 def as_strided_rule(base: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:

@@ -17,6 +17,7 @@ from bital.base.stride import extent
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.tensor.format import tensor_text
+from bital.tensor.mirror import is_mirrored, memory_of
 from bital.tensor.storage import Storage, View, export, flat_buffer, strided
 from bital.tensor.tensor import Tensor, array_of, edge_of, needs_gradient, strides_of, window, wrap
 
@@ -43,11 +44,12 @@ def tolist(self: Tensor) -> Any:
 
 
 def shared_array(t: Tensor) -> np.ndarray:
-    """A NumPy window on the tensor's own memory."""
+    """A NumPy window on the tensor's own memory, which may hold its conjugates."""
     meta = t._meta
     if meta.device.lanes:
         raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
-    return strided(np, export(t._storage), t.storage_offset(), meta.shape, strides_of(t), meta.np)
+    flat = export(memory_of(t))
+    return strided(np, flat, t.storage_offset(), meta.shape, strides_of(t), meta.np)
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -56,6 +58,13 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
+    if is_mirrored(self):
+        if not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that has conjugate bit set. Use "
+                "tensor.resolve_conj().numpy() instead."
+            )
+        return array_of(self).copy()
     if self._meta.dtype is dtypes.bfloat16 and not force:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return shared_array(self)
@@ -114,6 +123,8 @@ def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
     """The tensor's memory as a DLPack capsule."""
     if edge_of(self) is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if is_mirrored(self):
+        raise BufferError("Can't export tensors with the conjugate bit set")
     return shared_array(self).__dlpack__(**{k: v for k, v in kwargs.items() if k != "stream"})
 
 

@@ -424,8 +424,9 @@ def make_view(
     *,
     new_dtype: dtype | None = None,
     made: str | None = None,
+    storage: Storage | None = None,
 ) -> Tensor:
-    """A differentiable view of `t`: another window on its storage.
+    """A differentiable view of `t`: another window on its storage, or on `storage`, its mirror.
 
     `name` is the node's ("TransposeBackward0"); `rule` turns the view's gradient into t's.
     """
@@ -440,7 +441,7 @@ def make_view(
     if made is None:  # a view of one of several views is one, too
         made = "no_grad" if not trace.grad else "default" if old is None else old.made
     view = View(offset, strides, base, version, quiet, made)
-    out = window(t._storage, meta, view)
+    out = window(storage or t._storage, meta, view)
     if edge is not None and trace.grad:
         out._edge = view_node(name, edge, t._meta, rule)
     return out
