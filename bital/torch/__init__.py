@@ -173,5 +173,9 @@ from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 globals().update(_STORAGE_TYPES)
 
 #: modules that are loaded when a program first asks for them
-_LATER = ("_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "hub", "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler", "quantization", "sparse", "types", "xpu")
+_LATER = (
+    "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "hub", "jit",
+    "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler", "quantization", "sparse",
+    "types", "xpu",
+)  # fmt: skip
 __getattr__ = missing_attribute("torch", *_LATER)
