@@ -29,17 +29,17 @@ def _rule(a: Meta, b: Meta) -> tuple[Meta, dict]:
         )
     shape = broadcast_shapes(a.shape, b.shape)
     kind: dtype = a.dtype.to_complex()
-    return meta_of(shape, kind, a.device), {"shape": shape, "kind": kind.np}
+    return meta_of(shape, kind, a.device), {"kind": kind.np}
 
 
-def _of_parts(xp: Any, real: Any, imag: Any, *, shape: tuple, kind: Any) -> Any:
-    out = xp.empty(shape, kind)
+def _of_parts(xp: Any, real: Any, imag: Any, *, kind: Any) -> Any:
+    out = xp.empty(xp.broadcast_shapes(real.shape, imag.shape), kind)
     out.real, out.imag = real, imag
     return out
 
 
-def _of_polar(xp: Any, abs: Any, angle: Any, *, shape: tuple, kind: Any) -> Any:
-    out = xp.empty(shape, kind)
+def _of_polar(xp: Any, abs: Any, angle: Any, *, kind: Any) -> Any:
+    out = xp.empty(xp.broadcast_shapes(abs.shape, angle.shape), kind)
     out.real, out.imag = abs * xp.cos(angle), abs * xp.sin(angle)
     return out
 

@@ -29,7 +29,7 @@ from bital.ops.lapack import (
 )
 from bital.ops.return_types import named
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, values_of
 
 
 def _gauge_impl(xp: Any, x: Any, *, message: str) -> Any:
@@ -223,7 +223,7 @@ _LinalgEig = named("linalg_eig", "eigenvalues", "eigenvectors")
 
 
 def _eig_failed(info: Tensor) -> None:
-    found = array_of(info)
+    found = values_of(info)
     if (found == _NON_FINITE).any():
         raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
     refuse_failed(

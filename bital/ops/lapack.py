@@ -18,7 +18,7 @@ from bital.base.errors import LinAlgError
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import local
 from bital.ops.family import raise_not_implemented
-from bital.tensor.tensor import Tensor, array_of, edge_of
+from bital.tensor.tensor import Tensor, edge_of, values_of
 
 Ints = tuple[int, ...]
 
@@ -103,7 +103,7 @@ def zero_pivot(x: Any) -> int:
 
 def refuse_failed(info: Tensor, fn: str, message: Callable[[int], str], kind: Any = None) -> None:
     """Raise for the first matrix that failed; `message` says why, from its `info`."""
-    found = array_of(info)
+    found = values_of(info)
     if not found.any():
         return
     flat = found.ravel()

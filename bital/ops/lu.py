@@ -30,7 +30,7 @@ from bital.ops.lapack import (
 from bital.ops.return_types import named
 from bital.ops.triangular import solve_with, triangular_solution
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, values_of
 
 
 def _check(A: Meta, fn: str, pivot: bool) -> None:
@@ -159,7 +159,7 @@ def lu_unpack(
     attrs = (bool(unpack_data), bool(unpack_pivots))
     P, L, U = apply(_UNPACK, (LU_data, LU_pivots), attrs)
     if unpack_pivots:
-        found = array_of(LU_pivots)
+        found = values_of(LU_pivots)
         if found.size and (found.min() < 1 or found.max() > LU_data._meta.shape[-2]):
             raise RuntimeError(
                 "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you "

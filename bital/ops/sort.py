@@ -25,7 +25,7 @@ from bital.ops.reduce import Ints, axes, reduced
 from bital.ops.return_types import values_and_indices
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import apply, composite
-from bital.tensor.tensor import Tensor, make_view, strides_of
+from bital.tensor.tensor import Tensor, make_view, strides_of, values_of
 
 #: from this length on, a few largest elements are found without sorting the rest
 _LONG = 64
@@ -385,7 +385,7 @@ def _check_quantile(fn: str, x: Meta, q: Any, how: str) -> None:
             f"{fn}() interpolation must be one of linear, lower, higher, midpoint or nearest, but "
             f"got {how}"
         )
-    if isinstance(q, Tensor) and not bool(((q >= 0) & (q <= 1)).all()):
+    if isinstance(q, Tensor) and not values_of((q >= 0) & (q <= 1)).all():
         raise RuntimeError(f"{fn}() q values must be in the range [0, 1]")
 
 

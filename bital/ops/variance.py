@@ -20,7 +20,7 @@ from bital.ops.broadcast import repeat_over
 from bital.ops.family import conj, masked_op
 from bital.ops.reduce import Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of
+from bital.tensor.tensor import Tensor, values_of
 
 
 def _rule(fn: str, pair: bool) -> Callable:
@@ -191,7 +191,7 @@ def _check_weights(w: Tensor, observations: int, fn: str, what: str, category: i
         raise RuntimeError(
             f"{fn}(): expected {what} to have {kind} dtype but got {what} with {name} dtype"
         )
-    if (array_of(w) < 0).any():
+    if (values_of(w) < 0).any():
         raise RuntimeError(f"{fn}(): {what} cannot be negative")
 
 

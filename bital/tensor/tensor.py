@@ -251,12 +251,17 @@ def array_of(t: Tensor) -> np.ndarray:
             "vmap: this operation needs the values of a tensor that is different for every "
             "example, which is not supported under vmap"
         )
+    return values_of(t)
+
+
+def values_of(t: Tensor) -> np.ndarray:
+    """The same for checks that hold for each element: under vmap those of all examples."""
     return ready(read(t, local.trace))
 
 
 def known_array(t: Tensor) -> np.ndarray | None:
-    """The elements where they are known without computing; under vmap those of all examples."""
-    return None if t._storage.value.buf is None else ready(read(t, local.trace))
+    """`values_of` where nothing has to be computed for them."""
+    return None if t._storage.value.buf is None else values_of(t)
 
 
 def write(t: Tensor, value: Value, trace: Trace) -> None:
