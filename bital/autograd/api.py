@@ -15,6 +15,7 @@ from bital.autograd import engine
 from bital.base.dtype import INT
 from bital.ir.trace import local
 from bital.ops.api import method, public
+from bital.ops.lanes import Level, batch, unbatch
 from bital.tensor.handle import RemovableHandle
 from bital.tensor.node import AccumulateGrad, Node, Output
 from bital.tensor.tensor import Tensor, detached, edge_of
@@ -210,24 +211,13 @@ def _zeros_like(t: Tensor) -> Tensor:
 def _batched(
     outs: tuple, targets: tuple, seeds: tuple, keep: bool, create: bool, unused: bool, fill: bool
 ) -> tuple:
-    """One backward per seed, the results stacked."""
-    rows = []
-    count = seeds[0]._meta.shape[0]
-    for k in range(count):
-        last = k == count - 1
-        rows.append(
-            grad(
-                outs, targets, [s[k] for s in seeds], retain_graph=keep or not last,
-                create_graph=create, allow_unused=unused, materialize_grads=fill,
-            )
+    """One backward pass of all seeds."""
+    with Level(seeds[0]._meta.shape[0], "error") as level:
+        found = grad(
+            outs, targets, [batch(s, level) for s in seeds], retain_graph=keep,
+            create_graph=create, allow_unused=unused, materialize_grads=fill,
         )  # fmt: skip
-    return tuple(
-        None if column[0] is None else _stack(column) for column in zip(*rows, strict=True)
-    )
-
-
-def _stack(rows: tuple) -> Tensor:
-    return engine.hooks.stack(rows)
+        return tuple([None if g is None else unbatch(g, level) for g in found])
 
 
 def _tensor_backward(

@@ -361,7 +361,6 @@ class _Hooks:
     """What other modules give: the ones a backward pass begins with, and anomaly detection."""
 
     ones: Callable[[Meta], Tensor]
-    stack: Callable[[tuple], Tensor]
     check: Callable[[Node, list], None] | None = None
 
 

@@ -59,7 +59,6 @@ globals().update(_NAMESPACES["torch"])
 for _d in _dtypes.ALL:
     globals()[_d.name] = _d
 globals().update(_dtypes.ALIASES)
-_engine.hooks.stack = globals().get("stack")  # type: ignore[assignment]
 
 for _name in _autocast_state.__all__:
     globals()[_name] = getattr(_autocast_state, _name)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.both import same
-from tests.func import functions, transforms, vmaps
+from tests.func import functional, functions, transforms, vmaps
 from tests.func.data import data
 
 PROGRAMS = {
@@ -18,6 +18,7 @@ PROGRAMS = {
         "map_refusals": vmaps.REFUSALS,
         "functions": functions.FUNCTIONS,
         "duals": functions.DUALS,
+        "functional": functional.FUNCTIONAL,
     }.items()
     for name, program in programs.items()
 }
