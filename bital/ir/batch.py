@@ -9,6 +9,7 @@ Spec: recording and running know nothing of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,26 @@ from bital.ir.meta import Meta, meta_of
 class Batch:
     """An operator about to be bound for arrays of many examples.
 
-    `metas`, `out` and `kwargs` are those of one example; `fn` is the implementation bound for it,
-    which takes its arrays and then its run-time scalars; `sizes` are the leading axes of the
-    result's array; `bind(metas, out, kwargs)` binds the implementation with other attributes.
+    `metas`, `attrs`, `out` and `kwargs` are those of one example, as in a Spec; `fn` is the
+    implementation bound for it, which takes its arrays and then its run-time scalars; `sizes` are
+    the leading axes of the result's array; `resolve(metas, attrs)` gives the operator's Spec for
+    other operands and attributes.
     """
 
-    __slots__ = ("metas", "out", "kwargs", "fn", "sizes", "bind")
+    __slots__ = ("metas", "attrs", "out", "kwargs", "fn", "sizes", "resolve")
 
     def __init__(
         self,
         metas: tuple[Meta, ...],
+        attrs: tuple,
         out: Any,
         kwargs: Mapping[str, Any],
         fn: Callable,
         sizes: tuple[int, ...],
-        bind: Callable,
+        resolve: Callable,
     ) -> None:
-        self.metas, self.out, self.kwargs, self.fn = metas, out, kwargs, fn
-        self.sizes, self.bind = sizes, bind
+        self.metas, self.attrs, self.out, self.kwargs = metas, attrs, out, kwargs
+        self.fn, self.sizes, self.resolve = fn, sizes, resolve
 
     @property
     def outs(self) -> tuple[Meta, ...]:
@@ -147,25 +150,101 @@ def looped(batch: Batch) -> Callable:
     return call
 
 
-def shifted(*names: str) -> Batching:
-    """For implementations of one operand whose attributes `names` are axes, or sizes by axis.
+def leading(batch: Batch) -> Callable:
+    """For implementations that take arrays with any number of leading axes, the same for all."""
+    return _lined_up(batch.fn, [batch.full(k) for k in range(len(batch.metas))])
 
-    An axis, or each of several, moves behind the lanes; None means every axis of an example.
+
+def again(
+    *axes: int, sizes: tuple[int, ...] = (), bare: tuple[int, ...] = (), all_for_none: bool = False
+) -> Batching:
+    """For operators of arrays with any number of axes: the operator itself, its rule asked again.
+
+    axes   which of the attributes are axes of an example: one, several, or None for all of them
+    sizes  which are the sizes of a result's axes
+    bare   which operands have no lanes in this way of doing it
+    all_for_none  no axes at all mean all of them, too
     """
 
     def batching(batch: Batch) -> Callable:
-        lanes, rank = len(batch.sizes), batch.metas[0].ndim
-        moved = {name: _moved(batch.kwargs[name], lanes, rank) for name in names}
-        kwargs = {**batch.kwargs, **moved}
-        full = [batch.full(k) for k in range(len(batch.metas))]
-        return _lined_up(batch.bind(batch.metas, batch.out, kwargs), full)
+        lanes, first = len(batch.sizes), batch.metas[0]
+        attrs = list(batch.attrs)
+        for k in axes:
+            whole = all_for_none and attrs[k] == ()
+            attrs[k] = _behind(None if whole else attrs[k], lanes, first.ndim)
+        for k in sizes:
+            attrs[k] = (*batch.sizes, *attrs[k])
+        metas, lines = [], []
+        for k, m in enumerate(batch.metas):
+            if k in bare and m.device.lanes:
+                return looped(batch)
+            lead = () if k in bare else batch.sizes
+            metas.append(meta_of((*lead, *m.shape), m.dtype))
+            lines.append(_as_it_is if k in bare else batch.full(k))
+        return _if_fits(batch, tuple(metas), tuple(attrs), lines)
 
     return batching
 
 
-def _moved(axes: Any, lanes: int, rank: int) -> Any:
+def along(k: int) -> Batching:
+    """`again` for an attribute that is one axis, or None for a result of all elements in a row."""
+    way = again(k)
+    return lambda batch: looped(batch) if batch.attrs[k] is None else way(batch)
+
+
+def _behind(axes: Any, lanes: int, rank: int) -> Any:
+    """Axes of an example as those of an array with the lanes in front."""
     if axes is None:
         return tuple(range(lanes, lanes + rank))
     if isinstance(axes, int):
         return axes if axes < 0 else axes + lanes
     return tuple([axis if axis < 0 else axis + lanes for axis in axes])
+
+
+def _if_fits(batch: Batch, metas: tuple[Meta, ...], attrs: tuple, lines: list) -> Callable:
+    """The operator for arrays, if that is what gives the examples' results side by side."""
+    if not batch.metas[0].ndim:
+        return looped(batch)  # an operator may take numbers for something else
+    spec = batch.resolve(metas, attrs)
+    outs = spec.out if isinstance(spec.out, tuple) else (spec.out,)
+    if [tuple(o.shape) for o in outs] != [(*batch.sizes, *o.shape) for o in batch.outs]:
+        return looped(batch)
+    return _lined_up(spec.fn, lines)
+
+
+def folded(*which: int) -> Batching:
+    """For operators whose first axis numbers things apart, in operands `which` and the results.
+
+    Lanes become part of that axis where no other operand has any.
+    """
+
+    def batching(batch: Batch) -> Callable:
+        if not all(m.ndim if k in which else not m.device.lanes for k, m in enumerate(batch.metas)):
+            return looped(batch)
+        many = prod(batch.sizes)
+        metas = tuple(
+            [
+                meta_of((many * m.shape[0], *m.shape[1:]), m.dtype) if k in which else m
+                for k, m in enumerate(batch.metas)
+            ]
+        )
+        spec = batch.resolve(metas, batch.attrs)
+        outs = spec.out if isinstance(spec.out, tuple) else (spec.out,)
+        if any((many * b.shape[0], *b.shape[1:]) != (*a.shape,) for a, b in zip(outs, batch.outs)):
+            return looped(batch)
+        shapes = [(*batch.sizes, *o.shape) for o in batch.outs]
+        full = [batch.full(k) if k in which else None for k in range(len(metas))]
+
+        def call(*args: Any) -> Any:
+            arrays = [
+                a if line is None else line(a).reshape(m.shape)
+                for line, a, m in zip(full, args, metas)
+            ]
+            got = spec.fn(*arrays, *args[len(metas) :])
+            if not isinstance(got, tuple):
+                return got.reshape(shapes[0])
+            return tuple([part.reshape(shape) for part, shape in zip(got, shapes)])
+
+        return call
+
+    return batching

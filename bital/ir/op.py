@@ -189,7 +189,7 @@ class Op:
         where = together([m.device for m in metas])
         if where is not None and self.batch is not AS_IT_IS:
             out = placed(out, where)
-            fn = self.batch(Batch(metas, out, kwargs, fn, where.sizes, self._bind))
+            fn = self.batch(Batch(metas, attrs, out, kwargs, fn, where.sizes, self.resolve))
         spec = Spec(self, metas, kwargs, out, fn, compute)
         if len(self.memo) >= _MEMO_LIMIT:
             self.memo.clear()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import LOW_PRECISION
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.tensor.dispatch import apply
@@ -69,6 +70,7 @@ _TAKE = Op(
     inputs=("x", "index"),
     vjp=(lambda g, index, x_shape, axis: put_along(g, index, x_shape, axis, add=True), None),
     grad_fn="GatherBackward0",
+    batch=again(0),
 )
 _PUT = Op(
     "put_along",
@@ -77,6 +79,7 @@ _PUT = Op(
     inputs=("g", "index"),
     vjp=(lambda g, index, axis: take_along(g, index, axis), None),
     grad_fn="ScatterBackward0",
+    batch=again(1, sizes=(0,)),
 )
 
 

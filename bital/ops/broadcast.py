@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.create import ones_of
@@ -36,7 +37,15 @@ def _gather(g: Tensor, x_shape: tuple, axis: tuple) -> Tensor:
     return g.sum(axis).reshape(x_shape) if axis else g
 
 
-_REPEAT = Op("repeat_over", _rule, _impl, vjp=(_gather,), grad_fn="ExpandBackward0", alias=True)
+_REPEAT = Op(
+    "repeat_over",
+    _rule,
+    _impl,
+    vjp=(_gather,),
+    grad_fn="ExpandBackward0",
+    alias=True,
+    batch=again(1, sizes=(0,)),
+)
 
 
 def repeat_over(g: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:

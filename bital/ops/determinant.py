@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.dtype import COMPLEX
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -43,6 +44,7 @@ _DET = Op(
     inputs=("A",),
     vjp=(lambda g, A: _scaled(g) * conj(apply(_COFACTORS, (A,))),),
     grad_fn="LinalgDetBackward0",
+    batch=again(),
 )
 
 
@@ -77,7 +79,9 @@ def _cofactors_vjp(g: Tensor, A: Tensor) -> Tensor:
     return U @ (diagonal.diag_embed() - P * inner.mT) @ Vh
 
 
-_COFACTORS = Op("cofactors", lambda A: (A, {}), _cofactors, inputs=("A",), vjp=(_cofactors_vjp,))
+_COFACTORS = Op(
+    "cofactors", lambda A: (A, {}), _cofactors, inputs=("A",), vjp=(_cofactors_vjp,), batch=again()
+)
 
 
 @public(out=True)
@@ -124,6 +128,7 @@ _SLOGDET = Op(
     inputs=("A",),
     vjp=(_slogdet_vjp,),
     grad_fn="LinalgSlogdetBackward0",
+    batch=again(),
 )
 _Slogdet = named("slogdet", "sign", "logabsdet")
 _LinalgSlogdet = named("linalg_slogdet", "sign", "logabsdet")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import COMPLEX, INT
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
@@ -123,6 +124,7 @@ _EIGH = Op(
     inputs=("A",),
     vjp=(_eigh_vjp,),
     grad_fn="LinalgEighBackward0",
+    batch=again(),
 )
 _LinalgEigh = named("linalg_eigh", "eigenvalues", "eigenvectors")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bital.base.dtype import int32, int64
 from bital.base.errors import Unsupported
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public
@@ -99,7 +100,13 @@ def _descend(
 
 
 _EMBEDDING = Op(
-    "embedding", _rule, _impl, inputs=("weight", "indices"), vjp=(_descend, None), fallible=True
+    "embedding",
+    _rule,
+    _impl,
+    inputs=("weight", "indices"),
+    vjp=(_descend, None),
+    fallible=True,
+    batch=again(bare=(0,)),
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, default, dtype
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public, type_error
@@ -46,8 +47,7 @@ _C2C = Op(
     vjp=(
         lambda g, dims, norm, forward: apply(_C2C, (g,), (dims, _OPPOSITE[norm], not forward)),
     ),
-    grad_fn="FftC2CBackward0",
-)  # fmt: skip
+    grad_fn="FftC2CBackward0", batch=again(0))  # fmt: skip
 
 
 def _with_size(shape: Ints, dim: int, n: int) -> Ints:
@@ -74,7 +74,9 @@ def _r2c_vjp(g: Tensor, dims: Ints, norm: str, x_shape: Ints) -> Tensor:
 
 #: a real tensor's transform; `onesided`, the half that says all: along the last axis, frequencies
 #: from 0 on
-_R2C = Op("_fft_r2c", _r2c_rule, _r2c_impl, vjp=(_r2c_vjp,), grad_fn="FftR2CBackward0")
+_R2C = Op(
+    "_fft_r2c", _r2c_rule, _r2c_impl, vjp=(_r2c_vjp,), grad_fn="FftR2CBackward0", batch=again(0)
+)
 
 
 def _c2r_rule(x: Meta, dims: Ints, norm: str, n: int) -> tuple[Meta, dict]:
@@ -102,7 +104,9 @@ def _c2r_vjp(g: Tensor, dims: Ints, norm: str, n: int, x_shape: Ints) -> Tensor:
 
 
 #: the real tensor of size `n` whose half transform is given
-_C2R = Op("_fft_c2r", _c2r_rule, _c2r_impl, vjp=(_c2r_vjp,), grad_fn="FftC2RBackward0")
+_C2R = Op(
+    "_fft_c2r", _c2r_rule, _c2r_impl, vjp=(_c2r_vjp,), grad_fn="FftC2RBackward0", batch=again(0)
+)
 
 
 def c2c(x: Any, dims: Ints, norm: str, forward: bool) -> Tensor:

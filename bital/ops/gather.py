@@ -13,6 +13,7 @@ import numpy as np
 from bital.base.dtype import int32, int64
 from bital.base.size import normalize_dim
 from bital.base.stride import contiguous_strides
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
@@ -109,6 +110,7 @@ GATHER = Op(
     inputs=("x", "index"),
     vjp=(lambda g, index, x_shape, dim: _zeros(g, x_shape).scatter_add(dim, index, g), None),
     fallible=True,
+    batch=again(0),
 )
 
 
@@ -225,13 +227,11 @@ _SCATTER = Op(
         None,
         lambda g, index, src_meta, dim: _source_back(g, index, src_meta, dim),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0))  # fmt: skip
 _SCATTER_NUMBER = Op(
     "scatter_number", _scatter_rule, _scatter_impl, inputs=("x", "index"), params=("value",),
     vjp=(lambda g, index, dim: scatter(g, dim, index, 0), None),
-    grad_fn="ScatterBackward1", out="first", fallible=True,
-)  # fmt: skip
+    grad_fn="ScatterBackward1", out="first", fallible=True, batch=again(0))  # fmt: skip
 _SCATTER_ADD = Op(
     "scatter_add", _scatter_rule, _scatter_impl, inputs=("x", "index", "src"),
     vjp=(
@@ -239,16 +239,13 @@ _SCATTER_ADD = Op(
         None,
         lambda g, index, src_meta, dim: _source_back(g, index, src_meta, dim),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0))  # fmt: skip
 _SCATTER_HOW = Op(
     "scatter_how", _scatter_rule, _scatter_impl, inputs=("x", "index", "src"),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0))  # fmt: skip
 _SCATTER_NUMBER_HOW = Op(
     "scatter_number_how", _scatter_rule, _scatter_impl, inputs=("x", "index"), params=("value",),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0))  # fmt: skip
 
 
 def _scattered(op: Op, x: Tensor, index: Any, src: Any, attrs: tuple, fn: str) -> Tensor:
@@ -366,8 +363,7 @@ _SCATTER_REDUCE = Op(
         lambda g, x, index, src, out, dim, how, include_self: reduced_source(
             Route(dim, index), g, x, src, out, how, include_self),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0))  # fmt: skip
 
 
 @public(inplace=True, out=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from bital.base.dtype import bool_, int32, int64
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
@@ -60,6 +61,7 @@ _SELECT = Op(
     vjp=(lambda g, index, x_shape, dim: _zeros(g, x_shape).index_add(dim, index, g), None),
     fresh=False,
     fallible=True,
+    batch=again(0, bare=(1,)),
 )
 
 
@@ -158,8 +160,7 @@ _ADD = Op(
         None,
         lambda g, index, dim, alpha: _times(index_select(g, dim, index), alpha),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 def _times(g: Any, alpha: Any) -> Any:
@@ -202,8 +203,7 @@ _COPY = Op(
         None,
         lambda g, index, dim: index_select(g, dim, index),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 @public(inplace=True, out=True)
@@ -240,8 +240,7 @@ def _where_filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
 _FILL = Op(
     "index_fill", _fill_rule, _fill_impl, inputs=("x", "index"), params=("value",),
     vjp=(lambda g, index, dim: index_fill(g, dim, index, 0), None),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
 _FILL_TENSOR = Op(
     "index_fill_tensor", _fill_rule, _fill_impl, inputs=("x", "index", "value"),
     vjp=(
@@ -249,8 +248,7 @@ _FILL_TENSOR = Op(
         None,
         lambda g, index, dim: _where_filled(g, dim, index).sum(),
     ),
-    grad_fn="IndexFillBackward1", out="first", fallible=True,
-)  # fmt: skip
+    grad_fn="IndexFillBackward1", out="first", fallible=True, batch=again(0, bare=(1, 2)))  # fmt: skip
 
 
 @public(inplace=True)
@@ -298,8 +296,7 @@ _REDUCE = Op(
         lambda g, x, index, src, out, dim, how, include_self: reduced_source(
             Route(dim, index, rows=True), g, x, src, out, how, include_self),
     ),
-    out="first", fallible=True,
-)  # fmt: skip
+    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 @public(inplace=True, out=True)

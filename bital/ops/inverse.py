@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.size import broadcast_shapes, normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -70,6 +71,7 @@ _INV = Op(
     inputs=("A",),
     vjp=(lambda g, out0: -(out0.mH @ g[0] @ out0.mH),),
     grad_fn="LinalgInvExBackward0",
+    batch=again(),
 )
 _InvEx = named("linalg_inv_ex", "inverse", "info")
 
@@ -194,6 +196,7 @@ _SOLVE = Op(
     inputs=("A", "B"),
     vjp=_solve_vjp,
     grad_fn="LinalgSolveExBackward0",
+    batch=again(),
 )
 _SolveEx = named("linalg_solve_ex", "result", "info")
 

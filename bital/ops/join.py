@@ -12,6 +12,7 @@ import numpy as np
 
 from bital.base.dtype import default, result_type
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -59,7 +60,7 @@ def _cat_impl(xp: Any, *arrays: Any, dim: int) -> Any:
     return xp.concatenate(arrays, dim)
 
 
-_CAT = Op("cat", _cat_rule, _cat_impl, inputs=())
+_CAT = Op("cat", _cat_rule, _cat_impl, inputs=(), batch=again(0))
 
 
 def _stack_rule(*args: Any) -> tuple[Meta, dict, Any]:
@@ -83,7 +84,7 @@ def _stack_impl(xp: Any, *arrays: Any, dim: int, shape: Ints) -> Any:
     return xp.concatenate(arrays).reshape(shape) if len(shape) > 1 else xp.array(arrays)
 
 
-_STACK = Op("stack", _stack_rule, _stack_impl, inputs=())
+_STACK = Op("stack", _stack_rule, _stack_impl, inputs=(), batch=again(0))
 
 
 def checked_list(fn: str, tensors: Any) -> tuple[Tensor, ...]:

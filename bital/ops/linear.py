@@ -24,8 +24,10 @@ from bital.ops.matmul import (
     check_factors,
     check_vector,
     fold_product,
+    many_products,
     matmul,
     matrix_product,
+    of_matrices,
     product,
     products,
     rows_of,
@@ -83,6 +85,15 @@ def _linear_impl(xp: Any, x: Any, w: Any, b: Any, *, shape: Ints, plain: bool) -
     return out.astype(x.dtype, copy=False)
 
 
+def _linear_many(x: Any, w: Any, b: Any, shape: Ints, plain: bool) -> Any:
+    lanes = w.shape[:-2]
+    rows = x.reshape(*lanes, math.prod(shape[:-1]), x.shape[-1])
+    out = many_products(widened(rows), widened(w).swapaxes(-1, -2)).reshape(*lanes, *shape)
+    gap = out.ndim - len(lanes) - (b.ndim - len(lanes))
+    b = b.reshape(*lanes, *[1] * gap, *b.shape[len(lanes) :])
+    return (out + widened(b)).astype(x.dtype, copy=False)
+
+
 def _of_input(g: Tensor, w: Tensor) -> Tensor:
     if g._meta.ndim == 2:
         return matrix_product(g, conj(w), (False, False))
@@ -97,6 +108,7 @@ def _linear_op(name: str, grad_fn: str) -> Op:
         inputs=("x", "w", "b"),
         vjp=(_of_input, lambda g, x: sum_of_outer(g, conj(x)), lambda g: g),
         grad_fn=grad_fn,
+        batch=of_matrices(_linear_many),
     )
     op.node_class = type(grad_fn, (LinearNode,), {"__slots__": (), "op": op})
     op.node_class.__module__ = "torch.autograd"

@@ -12,6 +12,7 @@ import numpy as np
 
 from bital.base.dtype import bool_, uint8
 from bital.base.size import broadcast_shapes, normalize_dim
+from bital.ir.batch import elementwise
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -136,8 +137,7 @@ def _fill_impl(xp: Any, x: Any, mask: Any, value: Any) -> Any:
 #: contiguous whatever x is, as PyTorch's
 _FILL = Op(
     "masked_fill", _fill_rule, _fill_impl, inputs=("x", "mask"), params=("value",),
-    vjp=(lambda g, mask: masked_fill(g, mask, 0), None),
-)  # fmt: skip
+    vjp=(lambda g, mask: masked_fill(g, mask, 0), None), batch=elementwise)  # fmt: skip
 _FILL_TENSOR = Op(
     "masked_fill_tensor", _fill_rule, _fill_impl,
     inputs=("x", "mask", "value"),
@@ -146,8 +146,7 @@ _FILL_TENSOR = Op(
         None,
         lambda g, mask: apply(_WHERE, (mask, g, _zero(g))),
     ),
-    grad_fn="MaskedFillBackward1",
-)  # fmt: skip
+    grad_fn="MaskedFillBackward1", batch=elementwise)  # fmt: skip
 
 
 @public()

@@ -15,6 +15,7 @@ import numpy as np
 
 from bital.base.dtype import BOOL, FLOAT, LOW_PRECISION
 from bital.base.size import broadcast_shapes
+from bital.ir.batch import Batch, Batching
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public
@@ -78,6 +79,39 @@ def products(a: Any, b: Any) -> Any:
     return np.matmul(a, b, order="C")
 
 
+def many_products(a: Any, b: Any) -> Any:
+    """`products` of arrays whose batches may be broadcast ones, each in the shortest way."""
+    if a.shape[-1] == 1 and a.dtype.itemsize > 2:  # outer products
+        return np.multiply(a, b)
+    if b.ndim > 2 and not any(b.strides[:-2]) and a.ndim > 2 and any(a.strides[:-2]):
+        b = b[(0,) * (b.ndim - 2)]  # one and the same factor: its products are one product
+        shape = (*a.shape[:-1], b.shape[-1])
+        return products(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(shape)
+    return products(a, b)
+
+
+def of_matrices(multiply: Callable) -> Batching:
+    """How an operator of two matrices is batched: `multiply(a, b, **attributes)` for batches."""
+
+    def batching(batch: Batch) -> Callable:
+        full = [batch.full(k) for k in range(len(batch.metas))]
+
+        def call(*args: Any) -> Any:
+            return multiply(*[line(a) for line, a in zip(full, args)], **batch.kwargs)
+
+        return call
+
+    return batching
+
+
+def _turned_products(a: Any, b: Any, turn_a: bool, turn_b: bool, **_: Any) -> Any:
+    return many_products(_swapped(a) if turn_a else a, _swapped(b) if turn_b else b)
+
+
+def _vectors(a: Any, b: Any) -> Any:
+    return many_products(a[..., None, :], b[..., None])[..., 0, 0]
+
+
 def _mm_rule(a: Meta, b: Meta, turn_a: bool, turn_b: bool) -> tuple[Meta, dict]:
     if a.ndim != 2:
         raise RuntimeError("self must be a matrix")
@@ -130,6 +164,7 @@ _MM = Op(
     vjp=(_mm_vjp_a, _mm_vjp_b),
     grad_fn="MmBackward0",
     positive_zero=True,
+    batch=of_matrices(_turned_products),
 )
 #: the product of two matrices, each turned if its flag of the third argument says so
 matrix_product = binary_with(_MM)
@@ -191,9 +226,24 @@ def _bmm_vjp_b(g: Tensor, a: Tensor, turn_a: bool, turn_b: bool) -> Tensor:
     return batch_product(conj(a), g, (not turn_a, False))
 
 
+def _batch_of_batches(batch: Batch) -> Callable:
+    """Batches broadcast, so that the lanes are only more of them; a lone operand needs none."""
+    rank = max(m.ndim for m in batch.metas)
+    a, b = (batch.align(k, rank) for k in (0, 1))
+    return lambda x, y: batch.fn(a(x), b(y))
+
+
 def _batch_op(name: str, rule: Callable, grad_fn: str) -> Callable:
     return binary_with(
-        Op(name, rule, _bmm_impl, inputs=("a", "b"), vjp=(_bmm_vjp_a, _bmm_vjp_b), grad_fn=grad_fn)
+        Op(
+            name,
+            rule,
+            _bmm_impl,
+            inputs=("a", "b"),
+            vjp=(_bmm_vjp_a, _bmm_vjp_b),
+            grad_fn=grad_fn,
+            batch=_batch_of_batches,
+        )  # fmt: skip
     )
 
 
@@ -230,6 +280,11 @@ def _fold_impl(xp: Any, x: Any, w: Any, *, turned: bool, shape: Ints) -> Any:
     return product(rows_of(x), w.T if turned else w).reshape(shape)
 
 
+def _fold_many(x: Any, w: Any, turned: bool, shape: Ints) -> Any:
+    rows = x.reshape(*w.shape[:-2], -1 if x.size else math.prod(shape[:-1]), x.shape[-1])
+    return many_products(rows, _swapped(w) if turned else w).reshape(*w.shape[:-2], *shape)
+
+
 #: (..., K) by a matrix (K, N), or by the transpose of one (N, K): one product of all the rows
 _FOLD = Op(
     "fold_product",
@@ -241,6 +296,7 @@ _FOLD = Op(
         lambda g, x, turned: sum_of_outer(g, conj(x)) if turned else sum_of_outer(conj(x), g),
     ),
     grad_fn="UnsafeViewBackward0",
+    batch=of_matrices(_fold_many),
 )
 fold_product = binary_with(_FOLD)
 
@@ -249,11 +305,24 @@ def _outer_rule(x: Meta, g: Meta) -> tuple[Meta, dict]:
     return meta_of((x.shape[-1], g.shape[-1]), x.dtype, x.device), {}
 
 
+def _sum_many(batch: Batch) -> Callable:
+    full, sizes = (batch.full(0), batch.full(1)), batch.sizes
+
+    def call(x: Any, g: Any) -> Any:
+        x, g = (line(a) for line, a in zip(full, (x, g)))
+        count = math.prod(x.shape[len(sizes) : -1])
+        x, g = (a.reshape(*sizes, count, a.shape[-1]) for a in (x, g))
+        return many_products(_swapped(x), g)
+
+    return call
+
+
 #: the sum over all rows of their outer products: what a matrix gets from (..., K) and (..., N)
 _SUM_OF_OUTER = Op(
     "sum_of_outer",
     _outer_rule,
     lambda xp, x, g: product(rows_of(x).T, rows_of(g)),
+    batch=_sum_many,
     inputs=("x", "g_"),
     vjp=(
         lambda h, g_: fold_product(conj(g_), h, (True,)),
@@ -294,6 +363,16 @@ def _column(g: Tensor) -> Tensor:
     return g.unsqueeze(-1)
 
 
+def _vector_many(a: Any, v: Any, shape: Ints) -> Any:
+    lanes = v.shape[:-1]
+    if any(v.strides[:-1]) and not any(a.strides[: len(lanes)]) and lanes:
+        a = a[(0,) * len(lanes)]  # one matrix: all its products with vectors are one product
+        out = products(v.reshape(math.prod(lanes), v.shape[-1]), rows_of(a).T)
+        return out.reshape(*lanes, *shape)
+    rows = a.reshape(*lanes, math.prod(shape), a.shape[-1])
+    return many_products(rows, v[..., None]).reshape(*lanes, *shape)
+
+
 def _vector_op(name: str, grad_fn: str) -> Callable:
     """(..., K) by a vector (K): one sum of products per row."""
     op = Op(
@@ -306,6 +385,7 @@ def _vector_op(name: str, grad_fn: str) -> Callable:
             lambda g, a: sum_of_outer(conj(a), _column(g)).view(-1),
         ),
         grad_fn=grad_fn,
+        batch=of_matrices(_vector_many),
     )
     return lambda a, v: apply(op, (a, v))
 
@@ -342,6 +422,7 @@ _ROW_BY_MATRIX = Op(
     _row_rule,
     lambda xp, v, w: product(v, w),
     inputs=("v", "w"),
+    batch=of_matrices(lambda v, w: many_products(v[..., None, :], w)[..., 0, :]),
     vjp=(
         lambda g, w: _matrix_vector(conj(w), g),
         lambda g, v: _column(conj(v)) * g,
@@ -378,6 +459,7 @@ _DOT = Op(
     lambda xp, a, b: product(a, b),
     inputs=("a", "b"),
     vjp=(lambda g, b: g * conj(b), lambda g, a: g * conj(a)),
+    batch=of_matrices(_vectors),
 )
 _VDOT = Op(
     "vdot",
@@ -385,6 +467,7 @@ _VDOT = Op(
     lambda xp, a, b: product(a.conj() if a.dtype.kind == "c" else a, b),
     inputs=("a", "b"),
     vjp=(lambda g, b: conj(g) * b, lambda g, a: g * a),
+    batch=of_matrices(lambda a, b: _vectors(a.conj(), b)),
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.dtype import BOOL, LOW_PRECISION
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -50,6 +51,7 @@ _EXP = Op(
     inputs=("A",),
     vjp=(_exp_vjp,),
     grad_fn="LinalgMatrixExpBackward0",
+    batch=again(),
 )
 
 

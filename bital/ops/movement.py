@@ -14,6 +14,7 @@ import numpy as np
 
 from bital.base.size import normalize_dim, normalize_dims
 from bital.base.stride import contiguous_strides, preserved_strides
+from bital.ir.batch import again, along
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public
@@ -52,6 +53,7 @@ _FLIP = Op(
     lambda x, dims: (x, {"dims": normalize_dims(dims, x.ndim, empty_is_all=False)}),
     _flip_impl,
     vjp=(lambda g, dims: flip(g, dims),),
+    batch=again(0),
 )
 
 
@@ -136,6 +138,7 @@ _ROLL = Op(
     _roll_impl,
     params=("shift",),
     vjp=(lambda g, dim, shift: apply(_ROLL, (g,), (dim,), (-shift,)),),
+    batch=along(0),
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, float32
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
@@ -131,6 +132,7 @@ _NORM = Op(
     _rule,
     _impl,
     vjp=(lambda g, x, out, p, axis: norm_gradient(g, x, out, p, axis),),
+    batch=again(1, all_for_none=True),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import public
@@ -58,6 +59,7 @@ _CONSTANT = Op(
     _constant_impl,
     params=("value",),
     vjp=(lambda g, pad: apply(_CONSTANT, (g,), (tuple([-n for n in pad]),), (0,)),),
+    batch=again(),
 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from bital.base.dtype import BOOL, COMPLEX, LOW_PRECISION, int64
 from bital.base.size import normalize_dim
+from bital.ir.batch import again, along
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.along import put_along
@@ -71,6 +72,7 @@ _SHARE = Op(
     _share_impl,
     inputs=("g", "x", "out_"),
     vjp=(lambda h, x, out_, axis, nan: apply(_COLLECT, (h, x, out_), (axis, nan)), None, None),
+    batch=again(0),
 )
 _COLLECT = Op(
     "collect_from_equals",
@@ -78,6 +80,7 @@ _COLLECT = Op(
     _collect_impl,
     inputs=("h", "x", "out_"),
     vjp=(lambda g, x, out_, axis, nan: apply(_SHARE, (g, x, out_), (axis, nan)), None, None),
+    batch=again(0),
 )
 
 
@@ -109,16 +112,26 @@ def shared_or_nan(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
     return apply(_SHARE, (g, x, out), (axis, True))
 
 
-_AMAX = Op("amax", _extreme_rule("amax", "max_values_cpu"), _max_impl, vjp=(_shared,))
-_AMIN = Op("amin", _extreme_rule("amin", "min_values_cpu"), _min_impl, vjp=(_shared,))
+_AMAX = Op(
+    "amax",
+    _extreme_rule("amax", "max_values_cpu"),
+    _max_impl,
+    vjp=(_shared,),
+    batch=again(0, all_for_none=True),
+)
+_AMIN = Op(
+    "amin",
+    _extreme_rule("amin", "min_values_cpu"),
+    _min_impl,
+    vjp=(_shared,),
+    batch=again(0, all_for_none=True),
+)
 _MAX_ALL = Op(
     "max", _extreme_rule("max", "max_all"), _max_impl, vjp=(shared_or_nan,),
-    grad_fn="MaxBackward1",
-)  # fmt: skip
+    grad_fn="MaxBackward1", batch=again(0, all_for_none=True))  # fmt: skip
 _MIN_ALL = Op(
     "min", _extreme_rule("min", "min_all"), _min_impl, vjp=(shared_or_nan,),
-    grad_fn="MinBackward1",
-)  # fmt: skip
+    grad_fn="MinBackward1", batch=again(0, all_for_none=True))  # fmt: skip
 
 
 @public(out=True)
@@ -168,10 +181,10 @@ def _argmin_impl(xp: Any, x: Any, *, along: int | None, shape: Ints, wide: bool)
     return found if found.shape == shape else found.reshape(shape)
 
 
-_ARGMAX = Op("argmax", _index_rule("argmax"), _argmax_impl)
-_ARGMIN = Op("argmin", _index_rule("argmin"), _argmin_impl)
-_MAX_INDEX = Op("max_index", _index_rule("max"), _argmax_impl)
-_MIN_INDEX = Op("min_index", _index_rule("min"), _argmin_impl)
+_ARGMAX = Op("argmax", _index_rule("argmax"), _argmax_impl, batch=along(0))
+_ARGMIN = Op("argmin", _index_rule("argmin"), _argmin_impl, batch=along(0))
+_MAX_INDEX = Op("max_index", _index_rule("max"), _argmax_impl, batch=along(0))
+_MIN_INDEX = Op("min_index", _index_rule("min"), _argmin_impl, batch=along(0))
 
 
 def _one_dim(dim: Any, fn: str, position: int = 1) -> int | None:
@@ -304,7 +317,7 @@ def _aminmax_vjp(g: tuple, x: Tensor, out0: Tensor, out1: Tensor, axis: Ints) ->
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-_AMINMAX = Op("aminmax", _aminmax_rule, _aminmax_impl, vjp=(_aminmax_vjp,))
+_AMINMAX = Op("aminmax", _aminmax_rule, _aminmax_impl, vjp=(_aminmax_vjp,), batch=along(0))
 _Aminmax = named("aminmax", "min", "max")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.size import broadcast_shapes, normalize_dim, normalize_dims
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -150,6 +151,7 @@ _CROSS = Op(
         lambda g, other, axis: apply(_CROSS, (conj(other), g), (axis,)),
         lambda g, self, axis: apply(_CROSS, (g, conj(self)), (axis,)),
     ),
+    batch=again(0),
 )
 
 

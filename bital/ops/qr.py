@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
@@ -75,7 +76,13 @@ def _tall_gradient(gQ: Tensor, gR: Tensor, Q: Tensor, R: Tensor) -> Tensor:
 
 
 _QR = Op(
-    "linalg_qr", _qr_rule, _qr_impl, inputs=("A",), vjp=(_qr_vjp,), grad_fn="LinalgQrBackward0"
+    "linalg_qr",
+    _qr_rule,
+    _qr_impl,
+    inputs=("A",),
+    vjp=(_qr_vjp,),
+    grad_fn="LinalgQrBackward0",
+    batch=again(),
 )
 _LinalgQr = named("linalg_qr", "Q", "R")
 _OldQr = named("qr", "Q", "R")

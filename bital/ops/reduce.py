@@ -16,6 +16,7 @@ import numpy as np
 from bital.base.dtype import BOOL, COMPLEX, INT, LOW_PRECISION, dtype, int64, uint8
 from bital.base.dtype import bool_ as bool_dtype
 from bital.base.size import normalize_dims, reduced_shape
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, numpy_names, public, type_error
@@ -189,8 +190,22 @@ def _repeat(g: Tensor, x_shape: Ints, axis: Ints) -> Tensor:
     return repeat_over(g, x_shape, axis)
 
 
-_SUM = Op("sum", _sum_rule, _sum_impl, vjp=(_repeat,), grad_fn="SumBackward0")
-_SUM_DIM = Op("sum_dim", _sum_rule, _sum_impl, vjp=(_repeat,), grad_fn="SumBackward1")
+_SUM = Op(
+    "sum",
+    _sum_rule,
+    _sum_impl,
+    vjp=(_repeat,),
+    grad_fn="SumBackward0",
+    batch=again(0, all_for_none=True),
+)
+_SUM_DIM = Op(
+    "sum_dim",
+    _sum_rule,
+    _sum_impl,
+    vjp=(_repeat,),
+    grad_fn="SumBackward1",
+    batch=again(0, all_for_none=True),
+)
 _sum_all, _sum_over = unary_with(_SUM), unary_with(_SUM_DIM)
 
 
@@ -262,8 +277,22 @@ def _mean_vjp(g: Tensor, x_shape: Ints, axis: Ints, count: int) -> Tensor:
     return repeat_over(g / count, x_shape, axis)
 
 
-_MEAN = Op("mean", _mean_rule, _mean_impl, vjp=(_mean_vjp,), grad_fn="MeanBackward0")
-_MEAN_DIM = Op("mean_dim", _mean_rule, _mean_impl, vjp=(_mean_vjp,), grad_fn="MeanBackward1")
+_MEAN = Op(
+    "mean",
+    _mean_rule,
+    _mean_impl,
+    vjp=(_mean_vjp,),
+    grad_fn="MeanBackward0",
+    batch=again(0, all_for_none=True),
+)
+_MEAN_DIM = Op(
+    "mean_dim",
+    _mean_rule,
+    _mean_impl,
+    vjp=(_mean_vjp,),
+    grad_fn="MeanBackward1",
+    batch=again(0, all_for_none=True),
+)
 _mean_all, _mean_over = unary_with(_MEAN), unary_with(_MEAN_DIM)
 
 
@@ -297,6 +326,7 @@ _NANSUM = Op(
     _nansum_rule,
     _nansum_impl,
     vjp=(lambda g, x, axis: apply(_WHERE_NUMBER, (repeat_over(g, x._meta.shape, axis), x)),),
+    batch=again(0, all_for_none=True),
 )
 
 
@@ -344,8 +374,8 @@ def _all_impl(xp: Any, x: Any, *, axis: Ints, keepdims: bool, target: np.dtype) 
     return xp.logical_and.reduce(x, axis, None, None, keepdims).astype(target)
 
 
-_ANY = Op("any", _truth_rule, _any_impl)
-_ALL = Op("all", _truth_rule, _all_impl)
+_ANY = Op("any", _truth_rule, _any_impl, batch=again(0))
+_ALL = Op("all", _truth_rule, _all_impl, batch=again(0))
 
 
 @public(out=True)
@@ -375,6 +405,7 @@ _COUNT = Op(
     "count_nonzero",
     _count_rule,
     lambda xp, x, *, axis: xp.add.reduce(x != 0, axis, xp.int64),
+    batch=again(0, all_for_none=True),
 )
 
 
@@ -414,7 +445,13 @@ def _logsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: Ints) -> Tensor:
     return repeat_over(g, shape, axis) * share
 
 
-_LOGSUMEXP = Op("logsumexp", _logsumexp_rule, _logsumexp_impl, vjp=(_logsumexp_vjp,))
+_LOGSUMEXP = Op(
+    "logsumexp",
+    _logsumexp_rule,
+    _logsumexp_impl,
+    vjp=(_logsumexp_vjp,),
+    batch=again(0, all_for_none=True),
+)
 
 
 @public(out=True)

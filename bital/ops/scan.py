@@ -13,6 +13,7 @@ import numpy as np
 
 from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, int64
 from bital.base.size import normalize_dim
+from bital.ir.batch import again, along
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.along import put_along
@@ -59,6 +60,7 @@ _CUMSUM = Op(
     _scan_rule,
     _cumsum_impl,
     vjp=(lambda g, axis, reverse: apply(_CUMSUM, (g,), (axis, g._meta.dtype, not reverse)),),
+    batch=again(0),
 )
 
 
@@ -95,6 +97,7 @@ _SHIFT = Op(
     lambda x, axis, by, fill: (x, {"axis": axis, "by": by, "fill": fill}),
     _shift_impl,
     vjp=(lambda g, axis, by: apply(_SHIFT, (g,), (axis, -by, 0)),),
+    batch=again(0),
 )
 
 
@@ -132,6 +135,7 @@ _RECUR = Op(
     _recur_impl,
     inputs=("a", "b"),
     vjp=(_recur_vjp_a, _adjoint),
+    batch=again(0),
 )
 
 
@@ -153,7 +157,7 @@ def _cumprod_vjp(g: Tensor, x: Tensor, axis: int, reverse: bool) -> Tensor:
     return _exclusive(x, axis, reverse) * apply(_RECUR, (following, g), (axis, not reverse))
 
 
-_CUMPROD = Op("cumprod", _scan_rule, _cumprod_impl, vjp=(_cumprod_vjp,))
+_CUMPROD = Op("cumprod", _scan_rule, _cumprod_impl, vjp=(_cumprod_vjp,), batch=again(0))
 
 
 @public(inplace=True, out=True)
@@ -189,8 +193,12 @@ def _prod_vjp(g: Tensor, x: Tensor, axis: Ints) -> Tensor:
     return g * (_exclusive(x, axis[0], False) * _exclusive(x, axis[0], True))
 
 
-_PROD = Op("prod", _prod_rule, _prod_impl, vjp=(_prod_vjp,), grad_fn="ProdBackward0")
-_PROD_DIM = Op("prod_dim", _prod_rule, _prod_impl, vjp=(_prod_vjp,), grad_fn="ProdBackward1")
+_PROD = Op(
+    "prod", _prod_rule, _prod_impl, vjp=(_prod_vjp,), grad_fn="ProdBackward0", batch=along(0)
+)
+_PROD_DIM = Op(
+    "prod_dim", _prod_rule, _prod_impl, vjp=(_prod_vjp,), grad_fn="ProdBackward1", batch=along(0)
+)
 
 
 @public(out=True)
@@ -297,7 +305,9 @@ def _logcumsumexp_vjp(g: Tensor, x: Tensor, out: Tensor, axis: int, reverse: boo
     return (x - out).exp() * following
 
 
-_LOGCUMSUMEXP = Op("logcumsumexp", _logcumsumexp_rule, _logcumsumexp_impl, vjp=(_logcumsumexp_vjp,))
+_LOGCUMSUMEXP = Op(
+    "logcumsumexp", _logcumsumexp_rule, _logcumsumexp_impl, vjp=(_logcumsumexp_vjp,), batch=again(0)
+)
 
 
 @public(out=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bital.base.dtype import dtype
 from bital.base.size import normalize_dim
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import NAMESPACES, check_tensor, public
@@ -98,6 +99,7 @@ _SOFTMAX_BACKWARD = Op(
         lambda g, result, dim: apply(_SOFTMAX_BACKWARD, (g, result), (dim,)),
         _softmax_second,
     ),
+    batch=again(0),
 )
 _LOG_SOFTMAX_BACKWARD = Op(
     "log_softmax_backward",
@@ -108,18 +110,21 @@ _LOG_SOFTMAX_BACKWARD = Op(
         lambda gg, result, dim: gg - (gg * result.exp()).sum(dim, True),
         lambda gg, g, result, dim: -(gg * result.exp() * g.sum(dim, True)),
     ),
+    batch=again(0),
 )
 _SOFTMAX = Op(
     "softmax",
     _rule("softmax"),
     _in_float32(_softmax),
     vjp=(lambda g, out, dim: apply(_SOFTMAX_BACKWARD, (g, out), (dim,)),),
+    batch=again(0),
 )
 _LOG_SOFTMAX = Op(
     "log_softmax",
     _rule("log_softmax"),
     _in_float32(_log_softmax),
     vjp=(lambda g, out, dim: apply(_LOG_SOFTMAX_BACKWARD, (g, out), (dim,)),),
+    batch=again(0),
 )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from bital.base.dtype import BOOL, COMPLEX, float32, float64, int64
 from bital.base.size import normalize_dim, reduced_shape
 from bital.base.stride import preserved_strides, reshape_strides
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.along import take_along
@@ -63,7 +64,7 @@ def _order_impl(xp: Any, x: Any, *, axis: int, descending: bool) -> Any:
     return xp.ascontiguousarray(order_along(x, axis, descending))
 
 
-_ORDER = Op("argsort", _order_rule, _order_impl)
+_ORDER = Op("argsort", _order_rule, _order_impl, batch=again(0))
 
 
 def _pair_rule(x: Meta, axis: int, descending: bool) -> tuple[tuple[Meta, Meta], dict]:
@@ -155,8 +156,7 @@ _TOPK_INDICES = Op(
     lambda x, k, axis, largest: (
         _topk_rule(x, k, axis, largest)[0][1], {"k": k, "axis": axis, "largest": largest},
     ),
-    _topk_indices,
-)  # fmt: skip
+    _topk_indices, batch=again(1))  # fmt: skip
 
 
 def _topk(x: Tensor, *, k: int, dim: int, largest: bool) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import COMPLEX
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -112,7 +113,15 @@ def _vjp(g: Any, out0: Tensor, out1: Tensor, out2: Tensor) -> Tensor:
     return found
 
 
-_SVD = Op("linalg_svd", _rule, _impl, inputs=("A",), vjp=(_vjp,), grad_fn="LinalgSvdBackward0")
+_SVD = Op(
+    "linalg_svd",
+    _rule,
+    _impl,
+    inputs=("A",),
+    vjp=(_vjp,),
+    grad_fn="LinalgSvdBackward0",
+    batch=again(),
+)
 _LinalgSvd = named("linalg_svd", "U", "S", "Vh")
 _OldSvd = named("svd", "U", "S", "V")
 

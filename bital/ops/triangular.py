@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.size import broadcast_shapes
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -85,7 +86,7 @@ def _vjp(
     return triangle(-(found @ out.mH if left else out.mH @ found), upper, unit), found
 
 
-_SOLVE = Op("linalg_solve_triangular", _rule, _impl, inputs=("A", "B"), vjp=_vjp)
+_SOLVE = Op("linalg_solve_triangular", _rule, _impl, inputs=("A", "B"), vjp=_vjp, batch=again())
 
 
 def solve_with(A: Tensor, B: Tensor, upper: bool, left: bool = True, unit: bool = False) -> Tensor:

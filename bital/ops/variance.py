@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import BOOL, COMPLEX, FLOAT, INT
+from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, numpy_names, public
@@ -115,10 +116,34 @@ def _std_mean_vjp(
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-_VAR = Op("var", _rule("std and var", False), _var_impl, vjp=(_var_vjp,))
-_STD = Op("std", _rule("std and var", False), _std_impl, vjp=(_std_vjp,))
-_VAR_MEAN = Op("var_mean", _rule("var_mean", True), _var_mean_impl, vjp=(_var_mean_vjp,))
-_STD_MEAN = Op("std_mean", _rule("std_mean", True), _std_mean_impl, vjp=(_std_mean_vjp,))
+_VAR = Op(
+    "var",
+    _rule("std and var", False),
+    _var_impl,
+    vjp=(_var_vjp,),
+    batch=again(0, all_for_none=True),
+)
+_STD = Op(
+    "std",
+    _rule("std and var", False),
+    _std_impl,
+    vjp=(_std_vjp,),
+    batch=again(0, all_for_none=True),
+)
+_VAR_MEAN = Op(
+    "var_mean",
+    _rule("var_mean", True),
+    _var_mean_impl,
+    vjp=(_var_mean_vjp,),
+    batch=again(0, all_for_none=True),
+)
+_STD_MEAN = Op(
+    "std_mean",
+    _rule("std_mean", True),
+    _std_mean_impl,
+    vjp=(_std_mean_vjp,),
+    batch=again(0, all_for_none=True),
+)
 
 
 def _arguments(fn: str, args: tuple, kwargs: dict) -> tuple[Any, float, bool]:
@@ -183,7 +208,7 @@ def _check_weights(w: Tensor, observations: int, fn: str, what: str, category: i
             f"{fn}(): expected {what} to have {kind} dtype but got {what} with "
             f"{w._meta.dtype.legacy_name} dtype"
         )
-    if (array_of(w) < 0).any():
+    if (values_of(w) < 0).any():
         raise RuntimeError(f"{fn}(): {what} cannot be negative")
     whole = what == "fweights"
     if w._meta.dtype.category != (INT if whole else FLOAT):

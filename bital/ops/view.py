@@ -27,6 +27,7 @@ from bital.base.stride import (
     is_channels_last_3d,
     reshape_strides,
 )
+from bital.ir.batch import again
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public, type_error
@@ -156,6 +157,7 @@ _RESHAPED = Op(
     lambda xp, x, shape: xp.array(x, order="C", copy=True).reshape(shape),
     vjp=(lambda g, x_shape: reshape(g, x_shape),),
     grad_fn="UnsafeViewBackward0",
+    batch=again(sizes=(0,)),
 )
 
 

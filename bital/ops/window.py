@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bital.base.stride import extent, is_contiguous, is_dense_nonoverlapping
+from bital.ir.batch import leading
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -134,6 +135,7 @@ _PACK = Op(
     lambda xp, x: xp.array(x, order="C", copy=True),
     vjp=(lambda g: g,),
     grad_fn="CloneBackward0",
+    batch=leading,
 )
 
 
