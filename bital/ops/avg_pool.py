@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import BOOL, COMPLEX, INT, LOW_PRECISION
+from bital.ir.batch import leading
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -97,10 +98,11 @@ def _ops(fn: str, n: int, title: str) -> Op:
 
     spreading = Op(
         f"{fn}_backward", back, _spread, inputs=("g",), vjp=(average,),
-        grad_fn=f"{title}BackwardBackward0",
+        grad_fn=f"{title}BackwardBackward0", batch=leading,
     )  # fmt: skip
-    averaging = Op(f"{fn}_again", again, _average, vjp=(spread,), grad_fn=f"{title}Backward0")
-    return Op(fn, rule, _average, vjp=(spread,), grad_fn=f"{title}Backward0")
+    given: dict[str, Any] = {"vjp": (spread,), "grad_fn": f"{title}Backward0"}
+    averaging = Op(f"{fn}_again", again, _average, batch=leading, **given)
+    return Op(fn, rule, _average, batch=leading, **given)
 
 
 def _check_dtype(x: Meta, fn: str) -> None:

@@ -6,11 +6,15 @@ scores as (N, C, M), M positions, in memory order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import BOOL, COMPLEX, INT, int64, uint8
-from bital.ir.meta import Meta
+from bital.ir.batch import Batch, looped
+from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, like, same_as
 from bital.ops.api import check_tensor, public
 from bital.ops.family import check_dtype
@@ -145,6 +149,68 @@ def _nll_backward(xp: Any, g: Any, target: Any, weight: Any = None, *, shape: tu
     return out.reshape(shape)
 
 
+def _flat_examples(batch: Batch) -> tuple[tuple[Meta, ...], list[Callable]]:
+    """The metas of all examples' rows as rows of one, and what makes the arrays so."""
+    many = prod(batch.sizes)
+    metas = [meta_of((many * m.shape[0], *m.shape[1:]), m.dtype) for m in batch.metas[:2]]
+
+    def flat(k: int) -> Callable:
+        full = batch.full(k)
+        return lambda a: full(a).reshape(metas[k].shape)
+
+    return tuple(metas), [flat(0), flat(1)]
+
+
+def _nll_many(batch: Batch) -> Callable:
+    """The losses of all rows; then each example's sum, divided by its weights for the mean."""
+    reduction, ignore = batch.attrs
+    x, weights = batch.metas[0], batch.metas[2:]
+    if any(m.device.lanes for m in weights) or x.ndim < 2:
+        return looped(batch)
+    metas, lines = _flat_examples(batch)
+    rows = batch.resolve((*metas, *weights), (NONE, ignore)).fn
+    shape = (*batch.sizes, *batch.out.shape)
+
+    def call(x: Any, target: Any, *weight: Any) -> Any:
+        x, target = (line(a) for line, a in zip(lines, (x, target)))
+        found = rows(x, target, *weight)
+        if reduction == NONE:
+            return found.reshape(shape)
+        sums = found.reshape(*shape, -1).sum(-1)
+        if reduction == SUM:
+            return sums
+        ones = np.broadcast_to(-np.ones((), x.dtype), x.shape)
+        return sums / rows(ones, target, *weight).reshape(*shape, -1).sum(-1)
+
+    return call
+
+
+def _nll_backward_many(batch: Batch) -> Callable:
+    shape, deep, reduction, ignore = batch.attrs
+    target, *weights = batch.metas[1:]
+    if any(m.device.lanes for m in weights) or len(shape) < 2 or not target.numel:
+        return looped(batch)
+    many, sizes = prod(batch.sizes), batch.sizes
+    whole = (many * shape[0], *shape[1:])
+    flat = meta_of((many * target.shape[0], *target.shape[1:]), target.dtype)
+    g_meta = meta_of(flat.shape, batch.metas[0].dtype)
+    back = batch.resolve((g_meta, flat, *weights), (whole, deep, NONE, ignore)).fn
+    full = batch.full(0), batch.full(1)
+
+    def call(g: Any, target: Any, *weight: Any) -> Any:
+        g, target = (line(a) for line, a in zip(full, (g, target)))
+        rows = target.reshape(flat.shape)
+        if reduction != NONE:
+            g = np.broadcast_to(g.reshape(*sizes, *[1] * (target.ndim - len(sizes))), target.shape)
+        if reduction == MEAN:
+            ones = np.ones(g_meta.shape, g.dtype)
+            counts = -back(ones, rows, *weight).reshape(*sizes, -1).sum(-1)
+            g = g / counts.reshape(*sizes, *[1] * (target.ndim - len(sizes)))
+        return back(g.reshape(g_meta.shape), rows, *weight).reshape(*sizes, *shape)
+
+    return call
+
+
 class _Nll:
     """The operators of one node name, with a weight or without."""
 
@@ -156,13 +222,13 @@ class _Nll:
             f"{key}_backward", _nll_backward_rule, _nll_backward, inputs=("g", "target", *extra),
             vjp=(with_names(self._climb, "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
-            grad_fn=f"{title}BackwardBackward0",
+            grad_fn=f"{title}BackwardBackward0", batch=_nll_backward_many,
         )  # fmt: skip
         self.op = Op(
             key, _nll_rule, _nll_impl, inputs=("self", "target", *extra),
             vjp=(with_names(self._descend, "self", "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
-            grad_fn=f"{title}Backward0", fallible=True,
+            grad_fn=f"{title}Backward0", fallible=True, batch=_nll_many,
         )  # fmt: skip
 
     def __call__(self, tensors: tuple, reduction: int, ignore: int) -> Tensor:

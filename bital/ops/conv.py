@@ -11,7 +11,10 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import BOOL, dtype
+from bital.ir.batch import Batch, folded
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -74,6 +77,49 @@ def _of_bias(g: Tensor) -> Tensor:
     return g.sum((0, *range(2, g._meta.ndim)))
 
 
+def _channels_apart(batch: Batch) -> Callable:
+    """Many examples as one with their channels side by side, those of each in groups of its own.
+
+    An input that alone is different for every example is a longer batch instead.
+    """
+    a, b, *bias = batch.metas
+    if not b.device.lanes and not any(m.device.lanes for m in bias):
+        return folded(0)(batch)
+    many, lanes = prod(batch.sizes), len(batch.sizes)
+    weighs = len(batch.attrs) == 1  # the gradient of a kernel: two inputs of (N, C, ...)
+    taps, *rest = batch.attrs
+    full = [batch.full(k) for k in range(len(batch.metas))]
+
+    def beside(x: Any) -> Any:
+        """(lanes, N, C, ...) -> (N, lanes C, ...)."""
+        x = np.moveaxis(x.reshape(many, *x.shape[lanes:]), 0, 1)
+        return x.reshape(x.shape[0], many * x.shape[2], *x.shape[3:])
+
+    def stacked(w: Any) -> Any:
+        """(lanes, O, ...) -> (lanes O, ...)."""
+        return w.reshape(many * w.shape[lanes], *w.shape[lanes + 1 :])
+
+    def wide(m: Meta, k: int) -> Meta:
+        axis = 1 if k == 0 or (weighs and k == 1) else 0
+        return meta_of((*m.shape[:axis], many * m.shape[axis], *m.shape[axis + 1 :]), m.dtype)
+
+    metas = tuple([wide(m, k) for k, m in enumerate(batch.metas)])
+    groups = taps._replace(groups=many * taps.groups)
+    fn = batch.resolve(metas, (groups, *rest)).fn
+    out = batch.outs[0].shape
+
+    def call(*args: Any) -> Any:
+        arrays = [line(x) for line, x in zip(full, args)]
+        beyond = [beside(x) if k == 0 or (weighs and k == 1) else stacked(x)
+                  for k, x in enumerate(arrays)]  # fmt: skip
+        got = fn(*beyond)
+        if not weighs:
+            got = np.moveaxis(got.reshape(out[0], many, *out[1:]), 1, 0)
+        return got.reshape(*batch.sizes, *out)
+
+    return call
+
+
 def _op(name: str, transposed: bool, biased: bool, grad_fn: str) -> Op:
     """A convolution of `x` by `w`, with `bias` added where `biased`."""
     rule, kernel = (_inputs, spread) if transposed else (_places, correlate)
@@ -93,7 +139,7 @@ def _op(name: str, transposed: bool, biased: bool, grad_fn: str) -> Op:
     return Op(
         name, with_bias if biased else rule, _in_float32(kernel),
         inputs=("x", "w", "bias") if biased else ("x", "w"),
-        vjp=(*along, _of_bias) if biased else along, grad_fn=grad_fn,
+        vjp=(*along, _of_bias) if biased else along, grad_fn=grad_fn, batch=_channels_apart,
     )  # fmt: skip
 
 
@@ -114,6 +160,7 @@ _WEIGH = Op(
         lambda h, x, g__shape, taps: _correlated(conj(x), conj(h), taps, g__shape[2:]),
     ),
     grad_fn="ConvolutionBackwardBackward0",
+    batch=_channels_apart,
 )
 
 

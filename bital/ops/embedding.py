@@ -5,12 +5,15 @@ Room: ops.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import int32, int64
 from bital.base.errors import Unsupported
-from bital.ir.batch import again
+from bital.ir.batch import Batch, again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import check_tensor, public
@@ -87,9 +90,31 @@ def _climb(gg: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool) ->
     return rows * (indices != padding_idx).unsqueeze(-1)
 
 
+def _numbered(indices: Any, lanes: int, rows: int) -> Any:
+    """Indices into `rows` for each of many examples, as ones into the rows of all of them."""
+    sizes = indices.shape[:lanes]
+    first = np.arange(prod(sizes)) * rows
+    return indices + first.reshape(*sizes, *[1] * (indices.ndim - lanes))
+
+
+def _backward_many(batch: Batch) -> Callable:
+    g_of, indices_of, sizes = batch.full(0), batch.full(1), batch.sizes
+    rows, padding_idx = batch.kwargs["rows"], batch.kwargs["padding_idx"]
+    whole = {**batch.kwargs, "rows": prod(sizes) * rows, "padding_idx": -1}
+
+    def call(g: Any, indices: Any) -> Any:
+        g, indices = g_of(g), indices_of(indices)
+        if 0 <= padding_idx < rows:
+            g = np.where((indices == padding_idx)[..., None], g.dtype.type(0), g)
+        flat = _numbered(indices, len(sizes), rows)
+        return _backward(np, g, flat, **whole).reshape(*sizes, rows, g.shape[-1])
+
+    return call
+
+
 _BACKWARD = Op(
     "embedding_dense_backward", _backward_rule, _backward, inputs=("g", "indices"),
-    vjp=(_climb, None), grad_fn="EmbeddingDenseBackwardBackward0",
+    vjp=(_climb, None), grad_fn="EmbeddingDenseBackwardBackward0", batch=_backward_many,
 )  # fmt: skip
 
 

@@ -248,7 +248,9 @@ _FILL_TENSOR = Op(
         None,
         lambda g, index, dim: _where_filled(g, dim, index).sum(),
     ),
-    grad_fn="IndexFillBackward1", out="first", fallible=True, batch=again(0, bare=(1, 2)))  # fmt: skip
+    grad_fn="IndexFillBackward1", out="first", fallible=True,
+    batch=again(0, bare=(1, 2)),
+)  # fmt: skip
 
 
 @public(inplace=True)

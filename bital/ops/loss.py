@@ -7,6 +7,7 @@ of formulas: PyTorch's documentation of each function of torch.nn.functional.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import warnings
@@ -14,8 +15,11 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.base.size import broadcast_shapes
+from bital.ir.batch import Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ir.trace import local
@@ -154,6 +158,18 @@ class PointwiseLoss:
             sum_of = xp.add.reduce(self.value(xp, *args), axis=None)
             return sum_of / n if reduction == MEAN else sum_of
 
+        @widened
+        def totals(xp: Any, *args: Any, reduction: int, n: int, lanes: int) -> Any:
+            found = self.value(xp, *args)
+            sums = xp.add.reduce(found, axis=tuple(range(lanes, found.ndim)))
+            return sums / n if reduction == MEAN else sums
+
+        def of_examples(batch: Batch) -> Callable:
+            rank = max(m.ndim for m in batch.metas)
+            full = [batch.full(k, rank) for k in range(len(batch.metas))]
+            fn = functools.partial(totals, np, **batch.kwargs, lanes=len(batch.sizes))
+            return lambda *args: fn(*[a(b) for a, b in zip(full, args)], *args[len(full) :])
+
         names = (*self.inputs, *self.params, "reduction")
         vjps = [with_names(self._descend, *names)]
         if len(self.curves) > 1:
@@ -161,7 +177,7 @@ class PointwiseLoss:
         return Op(
             name, rule, values if each else total, inputs=self.inputs, params=self.params,
             vjp=self._padded(vjps), grad_fn=f"{self.title}Backward0", elementwise=each,
-            fallible=fallible,
+            fallible=fallible, batch=None if each else of_examples,
         )  # fmt: skip
 
     def _backward(self, name: str) -> Op:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.dtype import BOOL, COMPLEX, INT, int64
+from bital.ir.batch import leading
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -97,19 +98,21 @@ def _ops(fn: str, n: int) -> tuple[Op, Op]:
     grad_fn = f"{_TITLES[fn]}Backward0"
     to_winners = Op(
         f"{fn}_to_winners", lambda g, x, peak, axes: (x, {"axes": axes}), _to_winners,
-        inputs=("g", "x", "peak"), grad_fn=f"{_TITLES[fn]}BackwardBackward0",
+        inputs=("g", "x", "peak"), batch=leading, grad_fn=f"{_TITLES[fn]}BackwardBackward0",
         vjp=(lambda h, x, peak, axes: apply(of_winners, (h, x, peak), (axes,)), _zeros, None),
     )  # fmt: skip
     of_winners = Op(
         f"{fn}_of_winners", lambda h, x, peak, axes: (peak, {"axes": axes}), _of_winners,
-        inputs=("h", "x", "peak"),
+        inputs=("h", "x", "peak"), batch=leading,
         vjp=(lambda g, x, peak, axes: apply(to_winners, (g, x, peak), (axes,)), None, None),
     )  # fmt: skip
     values = Op(
-        fn, rule, _values, vjp=(lambda g, x, out, axes: back(g, x, out, axes),), grad_fn=grad_fn
-    )
+        fn, rule, _values, vjp=(lambda g, x, out, axes: back(g, x, out, axes),), grad_fn=grad_fn,
+        batch=leading,
+    )  # fmt: skip
     both = Op(
         f"{fn}_with_indices", rule_with_indices, _values_and_indices, grad_fn=grad_fn,
+        batch=leading,
         vjp=(lambda g, x, out0, axes: back(g[0], x, out0, axes),),
     )  # fmt: skip
     return values, both

@@ -14,6 +14,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from bital.base.dtype import BOOL, COMPLEX, INT, LOW_PRECISION, float32
+from bital.ir.batch import Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.family import check_dtype
@@ -98,6 +99,30 @@ def _hat(xp: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
     return xp.multiply(out, r, out=out)
 
 
+def of_examples(batch: Batch) -> Callable:
+    """The same for many examples: a layout with their lanes in front."""
+    sizes, lanes = batch.sizes, len(batch.sizes)
+    layout: Layout = batch.kwargs["layout"]
+    gap = max(m.ndim for m in batch.metas[:2]) - len(layout.affine)
+    many = Layout(
+        (*sizes, *layout.view),
+        tuple([k + lanes for k in layout.axes]),
+        (*sizes, *[1] * gap, *layout.affine),
+        layout.centred,
+    )
+    full = [batch.full(k) for k in range(len(batch.metas))]
+    shapes = [(*sizes, *out.shape) for out in batch.outs]
+
+    def call(*args: Any) -> Any:
+        arrays = [line(a) for line, a in zip(full, args)]
+        got = batch.fn(*arrays, *args[len(full) :], layout=many)
+        if not isinstance(got, tuple):
+            return got.reshape(shapes[0])
+        return tuple([part.reshape(shape) for part, shape in zip(got, shapes)])
+
+    return call
+
+
 class Normalisation:
     """The operators of one kind of normalisation, with and without weight and bias.
 
@@ -152,6 +177,7 @@ class Normalisation:
         return Op(
             f"{self.name}{'_weight' * weighted}{'_bias' * biased}", rule, impl,
             inputs=("input", *extra), params=("eps",), vjp=tuple(vjps), grad_fn=self.grad_fn,
+            batch=of_examples,
         )  # fmt: skip
 
     def _descend(self, g: Any, x: Tensor, mean: Tensor, r: Tensor, *given: Any) -> Tensor:
@@ -196,7 +222,7 @@ class Normalisation:
         return Op(
             f"{self.name}{'_weight' * weighted}_backward", rule, impl,
             inputs=("g", "input", "mean", "r", *extra), params=("eps",), vjp=tuple(vjps),
-            grad_fn=f"{self.title}BackwardBackward0",
+            grad_fn=f"{self.title}BackwardBackward0", batch=of_examples,
         )  # fmt: skip
 
     def _project(self, v: Any, x: Any, mean: Any, r: Any, eps: float, layout: Layout) -> Any:
@@ -245,6 +271,7 @@ class Normalisation:
         kept = ("g", "input", "mean", "r", "eps", "layout")
         return Op(
             f"{self.name}_weight_slope", rule, impl, inputs=kept[:4], params=("eps",),
+            batch=of_examples,
             vjp=(
                 with_names(
                     lambda v, g, x, mean, r, eps, layout:

@@ -5,10 +5,12 @@ Room: ops. Sources of formulas: PyTorch's documentation of torch.nn.functional.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from bital.base.dtype import LOW_PRECISION, finfo, float32
+from bital.ir.batch import Batch, looped
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import NAMESPACES, check_tensor, public, type_error
@@ -273,6 +275,11 @@ def _eval_op(weighted: bool, biased: bool) -> Op:
         out += shift.reshape(affine)
         return out.astype(x.dtype, copy=False)
 
+    def of_examples(batch: Batch) -> Callable:
+        if any(m.device.lanes for m in batch.metas[1:]):
+            return looped(batch)
+        return batch.fn  # channels are counted from the last axis
+
     def along_input(g: Any, *given: Any) -> Any:
         var, *weights, eps, affine = given
         scale = (var + eps).rsqrt()
@@ -298,7 +305,7 @@ def _eval_op(weighted: bool, biased: bool) -> Op:
     return Op(
         f"batch_norm_eval{'_weight' * weighted}{'_bias' * biased}", rule, impl,
         inputs=("input", *stats, *extra), params=("eps",), vjp=tuple(vjps),
-        grad_fn="NativeBatchNormBackward0",
+        grad_fn="NativeBatchNormBackward0", batch=of_examples,
     )  # fmt: skip
 
 

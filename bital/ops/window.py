@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bital.base.stride import extent, is_contiguous, is_dense_nonoverlapping
-from bital.ir.batch import leading
+from bital.ir.batch import Batch, leading, looped
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -22,7 +22,7 @@ from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
 from bital.tensor.mirror import is_mirrored
 from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
-from bital.tensor.storage import View, strided
+from bital.tensor.storage import View, strided, strided_each
 from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
 
 Ints = tuple[int, ...]
@@ -77,6 +77,20 @@ def _spread_impl(
     return out
 
 
+def _spread_each(batch: Batch) -> Callable:
+    """Windows of the zeros of many examples: where no two elements share a place, all at once."""
+    kwargs, lanes = batch.kwargs, len(batch.sizes)
+    if kwargs["walk"] is not None:
+        return looped(batch)
+
+    def spread(g: Any, offset: int) -> Any:
+        out = np.zeros((*batch.sizes, *kwargs["shape"]), g.dtype)
+        strided_each(out, lanes, offset, g.shape[lanes:], kwargs["strides"], g.dtype)[...] = g
+        return out
+
+    return spread
+
+
 #: zeros of `shape`, contiguous, with g added where its elements lie (strides, offset)
 SPREAD = Op(
     "window_spread",
@@ -85,6 +99,7 @@ SPREAD = Op(
     inputs=("g",),
     params=("offset",),
     vjp=(lambda g, g_shape, strides, offset: part(g, g_shape, strides, offset),),
+    batch=_spread_each,
 )
 
 
