@@ -264,7 +264,7 @@ class Normalisation:
             hat *= wide(g)
             lead = x.ndim - len(layout.affine)
             axes = tuple(
-                [k for k in range(x.ndim) if k < lead or layout.affine[k - lead] < x.shape[k]]
+                [k for k in range(x.ndim) if k < lead or layout.affine[k - lead] != x.shape[k]]
             )
             return xp.add.reduce(hat, axis=axes).reshape(layout.affine)
 
