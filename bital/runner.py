@@ -16,6 +16,7 @@ from multiprocessing import forkserver, spawn
 from types import CodeType, ModuleType, TracebackType
 
 from bital import importer
+from bital.base import config
 
 
 class _InstallInChild:
@@ -42,16 +43,21 @@ def _reach_children() -> None:
 
 
 def _own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """The program's part of a traceback: without the runner's first frames, the finder's last."""
+    """The program's part of a traceback, down to the last call that PyTorch's would show.
+
+    The runner's frames at its beginning go, and at its end those of the finder and of the rooms
+    below `bital.torch`, which are compiled code in PyTorch; BITAL_TRACEBACK=full keeps these.
+    """
     while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
-    last = traceback
-    while last is not None and last.tb_next is not None:
-        following = last.tb_next
-        if following.tb_next is None and following.tb_frame.f_globals is vars(importer):
-            last.tb_next = None
-            break
-        last = following
+    shown, frame = None, traceback
+    while frame is not None:
+        name = frame.tb_frame.f_globals.get("__name__", "")
+        if not name.startswith("bital.") or name.startswith("bital.torch"):
+            shown = frame
+        frame = frame.tb_next
+    if shown is not None and config.traceback != "full":
+        shown.tb_next = None
     return traceback
 
 

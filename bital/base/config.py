@@ -65,6 +65,15 @@ def _words(*known: str) -> tuple[str, Callable[[str], frozenset[str]]]:
     return f"a comma list of {', '.join(known)}", parse
 
 
+def _one_of(*known: str) -> tuple[str, Callable[[str], str]]:
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(text)
+        return text
+
+    return " or ".join(known), parse
+
+
 _FLAG = ("0 or 1", _parse_flag)
 _COUNT = ("a positive integer", _parse_count)
 
@@ -76,6 +85,15 @@ log: frozenset[str] = _declare(
     "`plan` prints how each trace was run and whether its plan was known.",
     "무슨 일이 일어나는지 표준 오류로 출력합니다. `trace`는 기록된 트레이스와 끊긴 곳, 그 이유를, "
     "`plan`은 트레이스를 어떻게 실행했는지와 플랜이 이미 있었는지를 보여 줍니다.",
+)
+traceback: str = _declare(
+    "BITAL_TRACEBACK",
+    _one_of("program", "full"),
+    "program",
+    "Which calls the traceback of a program shows under `bital run`: `program` ends where "
+    "PyTorch's would, `full` goes on into bital's own code.",
+    "`bital run`으로 실행한 프로그램의 역추적에 보일 호출입니다. `program`은 PyTorch에서와 같은 곳에서 "
+    "끝나고, `full`은 bital 안의 코드까지 이어집니다.",
 )
 eager: bool = _declare(
     "BITAL_EAGER",
@@ -158,6 +176,7 @@ _KOREAN_KINDS = {
     "0 or 1": "0 또는 1",
     "a positive integer": "양의 정수",
     "a comma list of trace, plan": "쉼표로 나눈 목록 (trace, plan)",
+    "program or full": "program 또는 full",
 }
 
 

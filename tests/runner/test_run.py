@@ -118,6 +118,27 @@ def test_tracebacks_are_those_of_python(programs, kind):
     programs.same("-m", "program")
 
 
+FAILING_LAYER = """import torch
+from torch import nn
+
+def predict(x):
+    return nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))(x)
+
+predict(torch.randn(2, 3))
+"""
+
+
+def test_a_traceback_ends_where_pytorchs_would(programs, monkeypatch):
+    programs.write("program.py", FAILING_LAYER)
+    shown = programs.bital("run", "program.py").stderr
+    assert "return nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))(x)" in shown
+    assert "F.linear(input, self.weight, self.bias)" in shown
+    assert "dispatch.py" not in shown
+    assert shown.endswith("mat1 and mat2 shapes cannot be multiplied (2x4 and 5x2)\n")
+    monkeypatch.setenv("BITAL_TRACEBACK", "full")
+    assert "dispatch.py" in programs.bital("run", "program.py").stderr
+
+
 @pytest.mark.parametrize("call", ["", "None", "0", "3", "'sorry'", "(1, 2)", "True", "256 + 7"])
 def test_exit_codes(programs, call):
     programs.write("program.py", f"import sys\ntry:\n    sys.exit({call})\nfinally:\n    print(1)")
