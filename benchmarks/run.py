@@ -154,6 +154,10 @@ def all_results(settings: Settings, tick: Callable) -> list[Result]:
         ("tanh_network.py", "2-16-16-1 tanh network, 100 points, per step",
          "2-16-16-1 tanh 신경망, 점 100개, 단계당", 1.2),
         ("item.py", "`(x + 1).item()`", "`(x + 1).item()`", 2.0),
+        ("char_lstm.py", "Character LSTM (128 units, 32 steps, batch 32), per step",
+         "문자 LSTM (128 유닛, 32 시점, 배치 32), 단계당", 2.0),
+        ("char_gpt.py", "Character GPT (4 layers, width 128, block 64, batch 12), per step",
+         "문자 GPT (4층, 폭 128, 블록 64, 배치 12), 단계당", 2.0),
     ]  # fmt: skip
     imports = [("bital", 0.25), ("bital.torch", None), ("torch", None)]
     return [

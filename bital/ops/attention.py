@@ -1,20 +1,29 @@
 """Scaled dot product attention.
 
-Room: ops. Composed of public operators, so it has their gradients, of any order. Formula:
-Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), section 3.2.1.
+Room: ops. Without dropout it is one instruction, and so is its gradient; what has no such form is
+composed of public operators. Formula: Vaswani et al., "Attention Is All You Need" (arXiv
+1706.03762), section 3.2.1; the gradient by Dao et al., "FlashAttention" (arXiv 2205.14135), B.4.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import BOOL
+from bital.base.dtype import BOOL, LOW_PRECISION, float32
+from bital.ir.meta import Meta
+from bital.ir.op import Op, like
+from bital.ir.trace import local
 from bital.ops.api import public
+from bital.ops.descend import descend
 from bital.ops.dropout import dropout
-from bital.tensor.tensor import Tensor, from_array
+from bital.ops.loss import with_names
+from bital.ops.norm import wide
+from bital.tensor.dispatch import apply, cast
+from bital.tensor.tensor import Tensor, edge_of, from_array
 
 _C_NAMES = {
     "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
@@ -65,6 +74,179 @@ def _masked(scores: Any, mask: Any) -> Any:
     return scores + mask
 
 
+@functools.lru_cache(32)
+def _causal(length: int, source: int) -> np.ndarray:
+    """What is added so that each of `length` places sees the keys up to its own."""
+    return np.where(np.tri(length, source, dtype=bool), 0, -np.inf).astype(np.float32)
+
+
+def _attend_rule(q: Meta, k: Meta, v: Meta, *rest: Any) -> tuple[tuple, dict]:
+    *_, scale, causal, beside = rest
+    *lead, length, _ = q.shape
+    kind = float32 if q.dtype in LOW_PRECISION else q.dtype
+    shape = (lead[0], length, lead[1]) if beside else (*lead, length)
+    results = (
+        like(q, (*shape, v.shape[-1])),
+        like(q, (*lead, length, k.shape[-2]), kind),
+        like(q, (*lead, length, 1), kind),
+    )
+    return results, {"scale": scale, "causal": causal, "beside": beside}
+
+
+def _apart(x: Any, beside: bool) -> Any:
+    """(B, L, H, V), the heads of a place side by side, as (B, H, L, V)."""
+    return x.swapaxes(1, 2) if beside else x
+
+
+def _attend(
+    xp: Any, q: Any, k: Any, v: Any, *mask: Any, scale: float, causal: bool, beside: bool
+) -> tuple:
+    """The result, exp(scores - their maximum) and the reciprocal sums of those."""
+    kind = q.dtype
+    q, k, v = wide(q), wide(k), wide(v)
+    shares = xp.matmul(q, _turned(k))
+    shares *= scale
+    if causal:
+        shares += _causal(*shares.shape[-2:])
+    for m in mask:
+        if m.dtype == bool:
+            xp.copyto(shares, -xp.inf, where=~m)
+        else:
+            shares += m
+    most = xp.maximum.reduce(shares, axis=-1, keepdims=True)
+    if mask:
+        most[most == -xp.inf] = 0
+    shares -= most
+    xp.exp(shares, out=shares)
+    sums = xp.add.reduce(shares, axis=-1, keepdims=True)
+    if mask:
+        sums[sums == 0] = 1  # a row that sees nothing is zero
+    r = xp.reciprocal(sums, out=sums)
+    shape = [*q.shape[:-1], v.shape[-1]]
+    if beside:
+        shape[1], shape[2] = shape[2], shape[1]
+    out = xp.empty(shape, q.dtype)
+    seen = xp.matmul(shares, v, out=_apart(out, beside))
+    seen *= r
+    return out.astype(kind, copy=False), shares, r
+
+
+def _turned(x: Any) -> Any:
+    return x.swapaxes(-1, -2)
+
+
+def _attend_backward(
+    xp: Any,
+    g: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    out: Any,
+    shares: Any,
+    r: Any,
+    *,
+    scale: float,
+    beside: bool,
+) -> tuple:
+    """The gradients of query, key, value, and of the scores after scaling.
+
+    With the shares E, weights P = r E and D = sum of g out: dP = g v^T, dS = P (dP - D).
+    """
+    kind = q.dtype
+    g = _apart(wide(g), beside) * r  # r goes along with g
+    q, k, v = wide(q), wide(k), wide(v)
+    slope = xp.matmul(g, _turned(v))
+    if kind.itemsize == 2:  # the result was rounded
+        along = xp.vecdot(slope, shares)[..., None]
+        along *= r
+    else:
+        along = xp.vecdot(g, _apart(out, beside))[..., None]
+    slope -= along
+    slope *= shares
+    dv = xp.matmul(_turned(shares), g)
+    dq, dk = xp.matmul(slope, k), xp.matmul(_turned(slope), q)
+    dq *= scale
+    dk *= scale
+    return tuple([x.astype(kind, copy=False) for x in (dq, dk, dv, slope)])
+
+
+def _backward_rule(g: Meta, q: Meta, k: Meta, v: Meta, *rest: Any) -> tuple[tuple, dict]:
+    _, shares, _, scale, beside = rest
+    return (q, k, v, like(q, shares.shape)), {"scale": scale, "beside": beside}
+
+
+_BACKWARD = Op(
+    "attention_backward",
+    _backward_rule,
+    _attend_backward,
+    inputs=("g", "query", "key", "value", "out", "shares", "r"),
+)
+
+
+def _attend_vjp(g: tuple, *saved: Any) -> Any:
+    *tensors, scale, causal, beside = saved
+    inputs, kept = tensors[:-3], tensors[-3:]
+    if local.trace.grad:
+        return descend(lambda *t: (_composed(*t, scale, causal, beside),), inputs, g[:1])
+    operands = (g[0], *inputs[:3], *[t.detach() for t in kept])
+    return apply(_BACKWARD, operands, (scale, beside))
+
+
+def _composed(query: Any, key: Any, value: Any, *rest: Any) -> Any:
+    """What the one instruction computes, of public operators."""
+    *mask, scale, causal, beside = rest
+    out = _weights(query, key, mask[0] if mask else None, scale, causal) @ value
+    return out.transpose(1, 2) if beside else out
+
+
+def _attend_op(name: str, *mask: str) -> Op:
+    inputs = ("query", "key", "value", *mask)
+    kept = ("out0", "out1", "out2", "scale", "causal", "beside")
+    return Op(
+        name, _attend_rule, _attend, inputs=inputs, vjp=with_names(_attend_vjp, *inputs, *kept),
+        grad_fn="ScaledDotProductFlashAttentionForCpuBackward0",
+    )  # fmt: skip
+
+
+_ATTEND = _attend_op("attention")
+_ATTEND_MASKED = _attend_op("masked_attention", "mask")
+
+
+def _weights(query: Any, key: Any, mask: Any, scale: float, causal: bool) -> Any:
+    """softmax(query key^T scale + mask), zero in rows that see nothing."""
+    scores = (query * scale) @ key.transpose(-2, -1)
+    if causal:
+        seen = np.tri(query._meta.shape[-2], key._meta.shape[-2], dtype=bool)
+        scores = _masked(scores, from_array(seen))
+    if mask is None:
+        return scores.softmax(-1)
+    scores = _masked(scores, mask)
+    blind = (scores == -math.inf).all(-1, keepdim=True)
+    return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+
+
+def _fits_one(query: Any, key: Any, value: Any, mask: Any) -> bool:
+    """Whether the one instruction computes it: batches and widths that need no broadcasting."""
+    q, k, v = (tuple(t._meta.shape) for t in (query, key, value))
+    if q[:-2] != k[:-2] or k[:-1] != v[:-1] or q[-1] != k[-1] or 0 in (*q, *v):
+        return False
+    if not query._meta.dtype.is_floating_point:
+        return False
+    if mask is None:
+        return True
+    wanted = (*q[:-1], k[-2])
+    given = tuple(mask._meta.shape)
+    sizes = zip(given[::-1], wanted[::-1])
+    return len(given) <= len(wanted) and all(a in (1, b) for a, b in sizes)
+
+
+def _is_beside(query: Any, value: Any, mask: Any) -> bool:
+    """Whether PyTorch's result has the heads of a place side by side: its faster kernel's does."""
+    if query._meta.ndim != 4 or query._meta.shape[-1] != value._meta.shape[-1]:
+        return False
+    return mask is None or edge_of(mask) is None
+
+
 @public("nn.functional", method=False)
 def scaled_dot_product_attention(
     query: Any,
@@ -89,16 +271,22 @@ def scaled_dot_product_attention(
         key, value = _repeated(key, heads), _repeated(value, heads)
     if scale is None:
         scale = 1 / math.sqrt(query._meta.shape[-1])
-    scores = (query * scale) @ key.transpose(-2, -1)
-    if is_causal:
-        seen = np.tri(query._meta.shape[-2], key._meta.shape[-2], dtype=bool)
-        scores = _masked(scores, from_array(seen))
-    if attn_mask is None:
-        weights = scores.softmax(-1)
-    else:
-        scores = _masked(scores, attn_mask)
-        blind = (scores == -math.inf).all(-1, keepdim=True)
-        weights = scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+    if is_causal and attn_mask is not None:
+        raise RuntimeError(
+            "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
+            "is_causal=True"
+        )
+    if dropout_p == 0 and _fits_one(query, key, value, attn_mask):
+        op, masks = (_ATTEND, ()) if attn_mask is None else (_ATTEND_MASKED, (attn_mask,))
+        beside = _is_beside(query, value, attn_mask)
+        out = apply(op, (query, key, value, *masks), (scale, is_causal, beside))[0]
+        return out.transpose(1, 2) if beside else out
+    kind = query._meta.dtype
+    if kind in LOW_PRECISION:  # rounded once, as PyTorch does
+        query, key, value = (cast(t, float32) for t in (query, key, value))
+        if attn_mask is not None and attn_mask._meta.dtype is kind:
+            attn_mask = cast(attn_mask, float32)
+    weights = _weights(query, key, attn_mask, scale, is_causal)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
-    return weights @ value
+    return cast(weights @ value, kind)

@@ -43,6 +43,63 @@ def _gelu_rule(x: Meta, approximate: str) -> tuple:
     return out, {"approximate": approximate}, compute
 
 
+#: q with share(x) = (1 + tanh(x q(x^2))) / 2 of the normal distribution below x; least largest
+#: error of x share(x) for |x| < 5, 6.5e-8, found by weighted least squares (Lawson's iteration)
+_SHARE = [
+    np.float32(c) for c in (
+        1.8266538642758169e-09, -1.3434170793402992e-07, 3.983224581153135e-06,
+        -5.53444018742866e-05, -3.275454635612963e-05, 0.03633366597152605, 0.7978845752189669,
+    )
+]  # fmt: skip
+#: x^2 beyond which the share is 0 or 1 in float32
+_TAIL = np.float32(25)
+#: numbers that are worked on at a time, so that they stay in the cache
+_BLOCK = 32768
+
+
+def _share32(x: Any, out: Any, square: Any) -> None:
+    """The normal distribution's share below x, in float32, into out; `square` is working memory."""
+    np.multiply(x, x, out=square)
+    np.minimum(square, _TAIL, out=square)
+    np.multiply(square, _SHARE[0], out=out)
+    out += _SHARE[1]
+    for c in _SHARE[2:]:
+        out *= square
+        out += c
+    out *= x
+    np.tanh(out, out=out)
+    out += np.float32(1)
+    out *= np.float32(0.5)
+
+
+def _in_blocks(fn: Callable, like: Any, *arrays: Any) -> Any:
+    """fn(*arrays, out, work) for pieces of contiguous arrays, which `out` and `work` are like."""
+    flat = [a.reshape(-1) for a in arrays]
+    out = np.empty(like.size, like.dtype)
+    work = np.empty(min(like.size, _BLOCK), like.dtype)
+    for start in range(0, like.size, _BLOCK):
+        piece = slice(start, start + _BLOCK)
+        part = out[piece]
+        fn(*[a[piece] for a in flat], part, work[: len(part)])
+    return out.reshape(like.shape)
+
+
+def _gelu32(x: Any, out: Any, work: Any) -> None:
+    _share32(x, out, work)
+    out *= x
+
+
+def _gelu32_backward(g: Any, x: Any, out: Any, work: Any) -> None:
+    _share32(x, out, work)
+    np.multiply(x, x, out=work)
+    work *= np.float32(-0.5)
+    np.exp(work, out=work)
+    work *= x
+    work *= np.float32(_DENSITY)
+    out += work
+    out *= g
+
+
 def _cdf(xp: Any, x: Any) -> Any:
     """The normal distribution's share below x."""
     from scipy import special
@@ -62,6 +119,8 @@ def _inner_tanh(xp: Any, x: Any) -> Any:
 
 
 def _gelu_impl(xp: Any, x: Any, *, approximate: str) -> Any:
+    if approximate == "none" and x.dtype == np.float32:
+        return _in_blocks(_gelu32, x, x)
     if approximate == "none":
         t = _cdf(xp, x)
     else:
@@ -73,6 +132,8 @@ def _gelu_impl(xp: Any, x: Any, *, approximate: str) -> Any:
 
 
 def _gelu_backward(xp: Any, g: Any, x: Any, *, approximate: str) -> Any:
+    if approximate == "none" and x.dtype == np.float32 == g.dtype and x.shape == g.shape:
+        return _in_blocks(_gelu32_backward, x, g, x)
     if approximate == "none":
         t = x * x
         t *= -0.5

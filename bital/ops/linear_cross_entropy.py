@@ -9,10 +9,11 @@ import math
 import warnings
 from typing import Any
 
-from bital.base.dtype import int64
+from bital.base.dtype import LOW_PRECISION, float32, int64
 from bital.ops.api import public
 from bital.ops.classes import cross_entropy
 from bital.ops.linear import linear
+from bital.tensor.dispatch import cast
 
 
 def _check(input: Any, linear_weight: Any, linear_bias: Any) -> None:
@@ -37,12 +38,12 @@ def _check(input: Any, linear_weight: Any, linear_bias: Any) -> None:
         )
 
 
-def _warn_of_options(reduction: str, label_smoothing: float, target: Any, w: tuple) -> None:
-    """PyTorch takes scores piece by piece only for these; it says so where it does not."""
+def _obeys_options(reduction: str, label_smoothing: float, target: Any, w: tuple) -> bool:
+    """Whether PyTorch takes scores piece by piece; a warning, as PyTorch gives, where not."""
     kind = target._meta.dtype
     known = reduction in ("mean", "sum", "none")
     if len(w) == 2 and known and not label_smoothing and kind is int64:
-        return
+        return True
     warnings.warn(
         "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in "
         "{'mean','sum','none'}, label_smoothing == 0, target.dtype == int64, out_features == (). "
@@ -50,6 +51,7 @@ def _warn_of_options(reduction: str, label_smoothing: float, target: Any, w: tup
         f"out_features={w[1:-1]}.",
         stacklevel=3,
     )
+    return False
 
 
 @public("nn.functional", method=False)
@@ -76,12 +78,17 @@ def linear_cross_entropy(
     shape = (*input._meta.shape[:-1], *w[:-1])
     if tuple(target._meta.shape) == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
-    if options is not None:
-        _warn_of_options(reduction, label_smoothing, target, w)
+    kind = input._meta.dtype
+    if options is not None and _obeys_options(reduction, label_smoothing, target, w):
+        if kind in LOW_PRECISION:  # in pieces, PyTorch sums in float32
+            given = (input, linear_weight, linear_bias, weight)
+            input, linear_weight, linear_bias, weight = (
+                None if t is None else cast(t, float32) for t in given
+            )
     if len(w) > 2:
         linear_weight = linear_weight.reshape(math.prod(w[:-1]), w[-1])
         linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
-    return cross_entropy(
+    loss = cross_entropy(
         linear(input, linear_weight, linear_bias).reshape(shape),
         target,
         weight=weight,
@@ -89,3 +96,4 @@ def linear_cross_entropy(
         ignore_index=-100 if ignore_index is None else ignore_index,
         label_smoothing=label_smoothing,
     )
+    return cast(loss, kind)

@@ -20,13 +20,13 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, like
 from bital.ir.trace import local
 from bital.ops.create import constant
+from bital.ops.descend import descend
 from bital.ops.family import check_dtype
 from bital.ops.join import cat
 from bital.ops.loss import with_names
 from bital.ops.norm import wide
 from bital.tensor.dispatch import apply
-from bital.tensor.node import hooks
-from bital.tensor.tensor import Tensor, edge_of
+from bital.tensor.tensor import Tensor
 
 #: (first row, how many sequences) of every time step, in the order in which they are taken
 Steps = tuple[tuple[int, int], ...]
@@ -123,28 +123,20 @@ class Recurrence:
         inputs, kept = tensors[:count], tensors[count:]
         seeds = g[: 1 + self.states]
         if local.trace.grad:
-            return self._composed_vjp(seeds, inputs, steps)
+            return descend(lambda *copies: self.composed(copies, steps), inputs, seeds)
         results = (kept[0], *inputs[1 : 1 + self.states])
         seeds = tuple([constant(t._meta, 0) if s is None else s for s, t in zip(seeds, results)])
         operands = (*seeds, *inputs[1:], *[t.detach() for t in kept])
         return apply(self.backward, operands, (steps,))
 
-    def _composed_vjp(self, g: tuple, inputs: list, steps: Steps) -> list:
-        """The same of public operators, which have derivatives themselves."""
-        copies = [t.view(t._meta.shape) for t in inputs]
-        wanted = [k for k, t in enumerate(copies) if edge_of(t) is not None]
-        results = self.composed(copies, steps)
-        found = iter(hooks.descend(results, g, [copies[k] for k in wanted]))
-        return [next(found) if k in wanted else None for k in range(len(inputs))]
-
-    def composed(self, tensors: list[Any], steps: Steps) -> tuple:
+    def composed(self, tensors: tuple, steps: Steps) -> tuple:
         """What the layer means: the cell, step after step."""
         x, states, weights = tensors[0], tensors[1 : 1 + self.states], tensors[1 + self.states :]
         outs = {}
         for s, n in steps:
             new = self.cell(x[s : s + n], *[t[:n] for t in states], *weights)
             outs[s] = new[0]
-            states = [cat([a, t[n:]]) for a, t in zip(new, states)]
+            states = tuple([cat([a, t[n:]]) for a, t in zip(new, states)])
         return cat([outs[s] for s, _ in sorted(steps)]), *states
 
 
@@ -223,70 +215,99 @@ RNN_RELU = _elman(
 # ---- LSTM: i, f, g, o of x + W h; c' = f c + i g; h' = o tanh(c'), perhaps projected
 
 
-def _signed(gates: Any) -> Any:
-    """Gates i, f, g, o along the first axis as -i, -f, -o, g: one call serves the logistic ones."""
-    n = len(gates) // 4
-    out = np.empty_like(gates)
-    np.negative(gates[: 2 * n], out=out[: 2 * n])
-    np.negative(gates[3 * n :], out=out[2 * n : 3 * n])
-    out[3 * n :] = gates[2 * n : 3 * n]
-    return out
+def _gates(kept: Any, s: int, n: int, size: int) -> Any:
+    """What is kept of one step's gates, (k, n, size): each gate's numbers side by side.
+
+    A window of `kept`, which is contiguous.
+    """
+    k = kept.shape[1] // size
+    return kept.reshape(-1)[k * size * s : k * size * (s + n)].reshape(k, n, size)
+
+
+def _by_gate(rows: Any, size: int) -> Any:
+    """Rows of gates (n, k size), seen as (k, n, size)."""
+    return rows.reshape(len(rows), -1, size).swapaxes(0, 1)
+
+
+def _lstm_weights(w: Any, size: int) -> Any:
+    """W for gates in the order -i, -f, -o, g, so that one call serves the logistic ones."""
+    i_f, g, o = w[: 2 * size], w[2 * size : 3 * size], w[3 * size :]
+    return np.ascontiguousarray(np.concatenate([-i_f, -o, g]).T)
 
 
 def _lstm_forward(x: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
     *p, steps = rest
-    size = c.shape[1]
-    gates, turned = _signed(x.T).T, _signed(w).T
-    out = np.empty((len(x), h.shape[1]), x.dtype)
+    batch, size = c.shape
+    whole, turned = all(n == batch for _, n in steps), _lstm_weights(w, size)
+    out, gates = np.empty((len(x), h.shape[1]), x.dtype), np.empty(x.shape, x.dtype)
     cells, bent = np.empty((len(x), size), x.dtype), np.empty((len(x), size), x.dtype)
-    h, c, product = h.copy(), c.copy(), np.empty((len(c), 4 * size), x.dtype)
+    h, c, product = h.copy(), c.copy(), np.empty((batch, 4 * size), x.dtype)
     for s, n in steps:
-        a, cell, tanh = gates[s : s + n], c[:n], bent[s : s + n]
-        a += np.matmul(h[:n], turned, out=product[:n])
-        _logistic(a[:, : 3 * size])
-        g = a[:, 3 * size :]
+        a, given = _gates(gates, s, n, size), _by_gate(x[s : s + n], size)
+        inner = _by_gate(np.matmul(h[:n], turned, out=product[:n]), size)
+        np.subtract(inner[:2], given[:2], out=a[:2])
+        np.subtract(inner[2], given[3], out=a[2])
+        np.add(inner[3], given[2], out=a[3])
+        _logistic(a[:3])
+        i, f, o, g = a
         np.tanh(g, out=g)
-        cell *= a[:, size : 2 * size]
-        cell += np.multiply(a[:, :size], g, out=tanh)
-        cells[s : s + n] = cell
+        cell, tanh, new = cells[s : s + n], bent[s : s + n], out[s : s + n]
+        np.multiply(c[:n], f, out=cell)
+        cell += np.multiply(i, g, out=tanh)
         np.tanh(cell, out=tanh)
-        o, new = a[:, 2 * size : 3 * size], out[s : s + n]
         if p:
             np.matmul(o * tanh, p[0].T, out=new)
         else:
             np.multiply(o, tanh, out=new)
-        h[:n] = new
-    return out, h, c, gates, cells, bent
+        if whole:
+            h, c = new, cell
+        else:
+            h[:n], c[:n] = new, cell
+    return out, h.copy(), c.copy(), gates, cells, bent
 
 
 def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
     *p, out, gates, cells, bent, steps = rest
     size = c.shape[1]
-    i, f, o, new = (gates[:, k * size : (k + 1) * size] for k in range(4))
-    dx = np.empty_like(gates)
-    slopes = dx.reshape(len(dx), 4, size)  # by c' of i, f and g, and by h' of o
-    np.multiply(new * i, 1 - i, out=slopes[:, 0])
-    np.multiply(_before(c, cells, steps) * f, 1 - f, out=slopes[:, 1])
-    np.multiply(i, 1 - new * new, out=slopes[:, 2])
-    np.multiply(bent * o, 1 - o, out=slopes[:, 3])
-    through = o * (1 - bent * bent)  # from h' to c'
+    dx, before = np.empty(gates.shape, gates.dtype), _before(c, cells, steps)
     dh, dc = g_h.copy(), g_c.copy()
     sent = np.empty_like(out) if p else None
+    work = np.empty((5, len(c), size), g.dtype)
     for s, n in reversed(steps):
-        part, cell, rows = dh[:n], dc[:n], slopes[s : s + n]
+        part, cell, tanh = dh[:n], dc[:n], bent[s : s + n]
+        a, d = _gates(gates, s, n, size), work[:, :n]
+        i, f, o, new = a
         part += g[s : s + n]
         full = part
         if sent is not None:
             sent[s : s + n] = part
             full = np.matmul(part, p[0])
-        cell += full * through[s : s + n]
-        rows[:, :3] *= cell[:, None]
-        rows[:, 3] *= full
-        cell *= f[s : s + n]
+        through = np.multiply(tanh, tanh, out=d[4])  # from h' to c': o (1 - tanh(c')^2)
+        np.subtract(1, through, out=through)
+        through *= o
+        through *= full
+        cell += through
+        np.multiply(a[:3], a[:3], out=d[:3])  # i, f, o: times 1 - themselves
+        np.subtract(a[:3], d[:3], out=d[:3])
+        d[0] *= new
+        d[1] *= before[s : s + n]
+        d[2] *= tanh
+        d[2] *= full
+        np.multiply(new, new, out=d[3])
+        np.subtract(1, d[3], out=d[3])
+        d[3] *= i
+        d[:2] *= cell
+        d[3] *= cell
+        row = _by_gate(dx[s : s + n], size)
+        row[:2], row[2], row[3] = d[:2], d[3], d[2]
+        cell *= f
         np.matmul(dx[s : s + n], w, out=part)
     by_weights = [dx.T @ _before(h, out, steps)]
     if sent is not None:
-        by_weights.append(sent.T @ (o * bent))
+        hidden = np.empty_like(cells)
+        for s, n in steps:
+            hidden[s : s + n] = _gates(gates, s, n, size)[2] * bent[s : s + n]
+        by_weights.append(sent.T @ hidden)
     return dx, dh, dc, *by_weights
 
 
@@ -307,47 +328,61 @@ LSTM_PROJECTED = Recurrence(
 
 
 def _gru_forward(x: Any, h: Any, w: Any, b: Any, steps: Steps) -> tuple:
-    size = h.shape[1]
-    out, turned = np.empty((len(x), size), x.dtype), w.T
+    batch, size = h.shape
+    whole, turned = all(n == batch for _, n in steps), np.ascontiguousarray(w.T)
+    out = np.empty((len(x), size), x.dtype)
     kept = np.empty((len(x), 4 * size), x.dtype)  # r, z, n and what r lets through
-    h, product = h.copy(), np.empty((len(h), 3 * size), x.dtype)
+    h, product = h.copy(), np.empty((batch, 3 * size), x.dtype)
     for s, n in steps:
-        a, state, row = np.matmul(h[:n], turned, out=product[:n]), h[:n], kept[s : s + n]
-        a += b
-        both, new = row[:, : 2 * size], row[:, 2 * size : 3 * size]
-        np.add(a[:, : 2 * size], x[s : s + n, : 2 * size], out=both)
-        np.negative(both, out=both)
-        _logistic(both)
-        row[:, 3 * size :] = a[:, 2 * size :]
-        np.multiply(both[:, :size], a[:, 2 * size :], out=new)
-        new += x[s : s + n, 2 * size :]
+        a, given = _gates(kept, s, n, size), _by_gate(x[s : s + n], size)
+        inner = np.matmul(h[:n], turned, out=product[:n])
+        inner += b
+        inner = _by_gate(inner, size)
+        np.add(inner[:2], given[:2], out=a[:2])
+        np.negative(a[:2], out=a[:2])
+        _logistic(a[:2])
+        r, z, new, let = a
+        let[...] = inner[2]
+        np.multiply(r, let, out=new)
+        new += given[2]
         np.tanh(new, out=new)
-        state -= new
-        state *= both[:, size:]
+        state = np.subtract(h[:n], new, out=out[s : s + n])
+        state *= z
         state += new
-        out[s : s + n] = state
-    return out, h, kept
+        if whole:
+            h = state
+        else:
+            h[:n] = state
+    return out, h.copy(), kept
 
 
-def _gru_backward(g: Any, g_h: Any, h: Any, w: Any, b: Any, out: Any, kept: Any, steps: Steps):
+def _gru_backward(g: Any, g_h: Any, h: Any, w: Any, b: Any, *rest: Any) -> tuple:
+    out, kept, steps = rest
     size = h.shape[1]
-    r, z, new, let = (kept[:, k * size : (k + 1) * size] for k in range(4))
     before = _before(h, out, steps)
-    by_new = (1 - z) * (1 - new * new)
-    by_z = (before - new) * z * (1 - z)
-    by_r = let * r * (1 - r)
     dh, dx = g_h.copy(), np.empty((len(out), 3 * size), out.dtype)
     inner = np.empty_like(dx)  # by W h + b, where n's part goes through r
+    work = np.empty((3, len(h), size), g.dtype)
     for s, n in reversed(steps):
-        part, row = dh[:n], dx[s : s + n]
+        part, d = dh[:n], work[:, :n]
+        a = _gates(kept, s, n, size)
+        r, z, new, let = a
         part += g[s : s + n]
-        d_new = np.multiply(part, by_new[s : s + n], out=row[:, 2 * size :])
-        np.multiply(d_new, by_r[s : s + n], out=row[:, :size])
-        np.multiply(part, by_z[s : s + n], out=row[:, size : 2 * size])
+        np.multiply(new, new, out=d[2])  # by n: (1 - z) (1 - n^2)
+        np.subtract(1, d[2], out=d[2])
+        d[2] *= 1 - z
+        d[2] *= part
+        np.multiply(a[:2], a[:2], out=d[:2])  # r and z: times 1 - themselves
+        np.subtract(a[:2], d[:2], out=d[:2])
+        d[0] *= let
+        d[0] *= d[2]
+        d[1] *= before[s : s + n] - new
+        d[1] *= part
+        _by_gate(dx[s : s + n], size)[...] = d
+        d[2] *= r
         rows = inner[s : s + n]
-        rows[:, : 2 * size] = row[:, : 2 * size]
-        np.multiply(d_new, r[s : s + n], out=rows[:, 2 * size :])
-        part *= z[s : s + n]
+        _by_gate(rows, size)[...] = d
+        part *= z
         part += rows @ w
     return dx, dh, inner.T @ before, inner.sum(0)
 

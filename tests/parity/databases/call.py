@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.attention
 
 from bital import torch as bital
 from tests.parity.databases.translate import Missing, Translator, leaves
@@ -92,7 +94,7 @@ def run(lib: Any, fn: Callable, args: tuple, kwargs: dict, call: Call, process: 
     given: list = []
     flatten(lib, [list(args), kwargs], given)
     lib.manual_seed(0)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _differentiable(lib, call):
         warnings.simplefilter("ignore")
         try:
             result = fn(*args, **kwargs)
@@ -107,6 +109,13 @@ def run(lib: Any, fn: Callable, args: tuple, kwargs: dict, call: Call, process: 
         except Exception as error:
             got.error = error
     return got
+
+
+def _differentiable(lib: Any, call: Call) -> Any:
+    """Where second derivatives are wanted: PyTorch's kernel of attention that has them."""
+    if lib is not torch or call.order < 2:
+        return nullcontext()
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
 
 
 def _differentiate(lib: Any, call: Call, given: list, processed: Any, got: Outcome) -> None:

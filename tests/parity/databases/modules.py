@@ -217,9 +217,6 @@ def _call(module: Any, parameters: list, args: tuple, kwargs: dict) -> Any:
 
 def _outcome(lib: Any, module: Any, forward: tuple, call: Call) -> Any:
     args = (module, list(module.parameters()), *forward)
-    if lib is torch and call.order > 1:  # PyTorch's other kernel has no second derivative
-        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            return run(lib, call.fn, args, {}, call, None)
     return run(lib, call.fn, args, {}, call, None)
 
 

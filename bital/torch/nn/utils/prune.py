@@ -217,7 +217,8 @@ class _Amount(BasePruningMethod):
 
     def _count(self, size: int) -> int:
         """How many of `size` units are pruned."""
-        if not isinstance(self.amount, numbers.Integral):
+        whole = isinstance(self.amount, numbers.Integral)
+        if not whole:
             return round(self.amount * size)
         if self.amount > size:
             raise ValueError(
