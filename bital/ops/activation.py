@@ -272,7 +272,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             )
     aligned = [given.numel if k == 1 else 1 for k in range(len(shape))]
     if len(shape) != given.ndim:
-        weight = weight.view(aligned) if len(shape) > 1 else weight.reshape(shape)
+        weight = weight.view(aligned) if len(shape) > 1 else weight.reshape((1,) * len(shape))
     return apply(_PRELU, (input, weight))
 
 

@@ -47,7 +47,7 @@ FULL = {
     "binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy ctc_loss "
     "fractional_max_pool2d fractional_max_pool3d grid_sample hinge_embedding_loss huber_loss "
     "kl_div l1_loss linear_cross_entropy margin_ranking_loss max_pool3d max_unpool1d "
-    "max_unpool2d max_unpool3d mse_loss multi_margin_loss multilabel_margin_loss nll_loss "
+    "max_unpool2d max_unpool3d mse_loss multi_margin_loss multilabel_margin_loss nll_loss pad "
     "poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss",
     "linalg": "cholesky cholesky_ex cond eig eigh eigvals eigvalsh householder_product inv inv_ex "
     "lstsq matrix_rank qr solve svd svdvals tensorinv tensorsolve",
@@ -99,14 +99,13 @@ def _mapped(x: Any, fn: Callable) -> Any:
 
 
 def _lower(args: tuple) -> dtype | None:
-    """The mode's dtype; None for an einsum that multiplies and adds nothing up."""
-    if args[0].__class__ is str and not _contracts(args[0]):
-        return None
     return _mode.dtypes["cpu"]
 
 
-def _contracts(equation: str) -> bool:
+def _contracts(equation: Any, *_: Any, **__: Any) -> bool:
     """Whether an einsum adds up over an axis that two operands have, so that it is a product."""
+    if not isinstance(equation, str):
+        return True
     given, arrow, result = equation.replace(" ", "").partition("->")
     operands = given.split(",")
     shared = {c for c in given if c.isalpha() and sum(c in each for each in operands) > 1}
@@ -128,10 +127,22 @@ def _widest(args: tuple) -> dtype | None:
     return None
 
 
+#: where the arguments decide whether there is anything to choose
+_CONDITIONS: dict[str, Callable[..., bool]] = {
+    "einsum": _contracts,
+    "max_pool3d": lambda *args, return_indices=False, **_: not return_indices,
+    "pad": lambda input, pad, mode="constant", value=None: mode in ("reflect", "replicate"),
+}
+
+
 def _wrapped(fn: Callable, policy: Callable[[tuple], dtype | None]) -> Callable:
+    condition = _CONDITIONS.get(fn.__name__)
+
     @functools.wraps(fn)
     def choosing(*args: Any, **kwargs: Any) -> Any:
         if not _mode.on or kwargs.get("out") is not None:
+            return fn(*args, **kwargs)
+        if condition is not None and not condition(*args, **kwargs):
             return fn(*args, **kwargs)
         target = policy(args)
         if target is not None:

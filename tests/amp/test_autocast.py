@@ -38,6 +38,9 @@ CASES = {
     "binary_cross_entropy": lambda t, a: t.nn.functional.binary_cross_entropy(
         a.bfloat16().sigmoid(), t.ones(3, 3)
     ),
+    "pad": lambda t, a: t.nn.functional.pad(a.bfloat16(), (1, 1)),
+    "pad reflect": lambda t, a: t.nn.functional.pad(a.bfloat16(), (1, 1), mode="reflect"),
+    "conv": lambda t, a: t.nn.functional.conv1d(a[None], a[None]),
     "prod": lambda t, a: a.bfloat16().prod(),
     "trace": lambda t, a: a.bfloat16().trace(),
     "cat": lambda t, a: t.cat([a, a.bfloat16()]),
