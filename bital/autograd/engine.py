@@ -19,6 +19,7 @@ from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import local
 from bital.ops.lanes import sum_lanes
+from bital.ops.sparse import SparseTensor
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
 from bital.tensor.node import AccumulateGrad, Node, Output
@@ -173,7 +174,9 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
     if variable is None:
         return
     old = variable._grad
-    if old is None:
+    if g.__class__ is SparseTensor or old.__class__ is SparseTensor:
+        variable._grad = g if old is None else old + g
+    elif old is None:
         plain = variable._view is None or not _dense(variable)
         if not plain or (create_graph and g._view is not None):
             g = laid_out(g, g._meta.strides if plain else strides_of(variable))

@@ -17,6 +17,7 @@ from bital.ir.op import Spec
 from bital.ir.trace import Trace, Value, local, user_line
 from bital.ir.trace import hooks as traces
 from bital.ops.create import is_constant
+from bital.ops.sparse import SparseTensor
 from bital.tensor.node import FRESH, AccumulateGrad, Node, OpNode, Output
 from bital.tensor.node import hooks as nodes
 from bital.tensor.tensor import Tensor, wrap
@@ -196,6 +197,8 @@ def _sign_leaf(leaf: Any, key: list, named: list, refs: dict, fresh: dict) -> bo
     if old is None:
         key.append(None)
         return True
+    if old.__class__ is SparseTensor:
+        return False
     value = old._storage.value
     if old._view is not None or old._meta is not t._meta or value.shared:
         return False

@@ -83,6 +83,7 @@ from bital.ops import (
     smooth,
     softmax,
     sort,
+    sparse,
     special,
     split,
     stft,

@@ -16,10 +16,13 @@ from bital.base.errors import Unsupported
 from bital.ir.batch import Batch, again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
+from bital.ir.trace import local
 from bital.ops.api import check_tensor, public
 from bital.ops.buffer import update
+from bital.ops.sparse import sparse as sparse_of
 from bital.tensor.dispatch import apply
-from bital.tensor.tensor import Tensor, array_of, known_array
+from bital.tensor.node import Node
+from bital.tensor.tensor import Tensor, array_of, edge_of, known_array
 
 
 def _check_indices(indices: Meta) -> None:
@@ -135,6 +138,39 @@ _EMBEDDING = Op(
 )
 
 
+class EmbeddingBackward0(Node):
+    """The node of an embedding whose gradient is sparse: the rows that were read."""
+
+    __slots__ = ("indices", "padding_idx", "scaled")
+    indices: Tensor
+    padding_idx: int
+    scaled: bool
+
+    def apply(self, g: Any) -> list:
+        if local.trace.grad:
+            raise Unsupported("bital has no graph of sparse gradients (create_graph=True)")
+        if self.scaled:
+            raise RuntimeError(
+                "embedding_backward: scale_grad_by_freq not supported with sparse gradients"
+            )
+        (meta,) = self.metas
+        rows, g = self.indices.reshape(-1), g.reshape(-1, meta.shape[1])
+        if self.padding_idx >= 0:
+            kept = rows != self.padding_idx
+            rows, g = rows[kept], g[kept]
+        return [sparse_of(rows.to(int64).unsqueeze(0), g, meta.shape)]
+
+
+def _with_sparse_gradient(
+    weight: Tensor, indices: Tensor, padding_idx: int, scaled: bool
+) -> Tensor:
+    out = apply(_EMBEDDING, (weight.detach(), indices), (padding_idx, False))
+    node = EmbeddingBackward0((edge_of(weight),), (weight._meta,))
+    node.indices, node.padding_idx, node.scaled = indices.detach(), padding_idx, scaled
+    out._edge = node
+    return out
+
+
 def _renorm_rule(weight: Meta, indices: Meta, norm_type: float) -> tuple[Meta, dict]:
     _check_indices(indices)
     return weight, {"norm_type": norm_type}
@@ -176,8 +212,8 @@ def embedding_of(
     if not isinstance(weight, Tensor) or not isinstance(indices, Tensor):
         check_tensor(weight, "embedding", "weight", 1)
         check_tensor(indices, "embedding", "indices", 2)
-    if sparse:
-        raise Unsupported("embedding: sparse=True, bital has no sparse gradients")
+    if sparse and local.trace.grad and edge_of(weight) is not None:
+        return _with_sparse_gradient(weight, indices, padding_idx, scale_grad_by_freq)
     return apply(_EMBEDDING, (weight, indices), (padding_idx, scale_grad_by_freq))
 
 

@@ -103,7 +103,7 @@ def embedding_bag(
     """
     _check(input, offsets, mode, per_sample_weights)
     if sparse:
-        raise Unsupported("embedding_bag: sparse=True, bital has no sparse gradients")
+        raise Unsupported("embedding_bag: sparse=True, bital has no sparse gradients of bags")
     if max_norm is not None:
         embedding_renorm_(weight, input, max_norm, norm_type)
     rows, width = weight._meta.shape

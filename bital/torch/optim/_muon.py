@@ -82,6 +82,8 @@ class Muon(Optimizer):
                     continue
                 if param.is_complex():
                     raise RuntimeError("Muon does not support complex parameters")
+                if param.grad.is_sparse:
+                    raise RuntimeError("Muon does not support sparse gradients")
                 self._update(param, param.grad, group)
         return loss
 

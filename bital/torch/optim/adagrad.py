@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bital.torch as torch
+from bital.ops.sparse import SparseTensor, places_of
 from bital.torch.optim.optimizer import (
     ParamsT,
     PerParameter,
@@ -23,6 +24,7 @@ class Adagrad(PerParameter):
     `foreach` and `fused` choose an implementation in PyTorch and nothing here.
     """
 
+    _refuses_sparse = None
     _later_options = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
 
     def __init__(
@@ -70,10 +72,29 @@ class Adagrad(PerParameter):
             for param in group["params"]:
                 self.state[param]["sum"].share_memory_()
 
+    def _update_one(
+        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        if grad.__class__ is not SparseTensor:
+            super()._update_one(param, grad, state, group)
+            return
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        rate = self._rate(self._numbers.advance(state["step"]), group)
+        grad = (-grad if group["maximize"] else grad).coalesce()
+        places, numbers = places_of(grad), grad._values()
+        state["sum"].index_put_(places, numbers * numbers, accumulate=True)
+        root = state["sum"][places].sqrt() + group["eps"]
+        param.index_put_(places, numbers / root * -rate, accumulate=True)
+
+    @staticmethod
+    def _rate(count: float, group: dict[str, Any]) -> float:
+        return _number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
+
     def _update(
         self, param: Any, grad: Any, state: dict[str, Any], count: float, group: dict[str, Any]
     ) -> None:
         total = state["sum"]
         total.addcmul_(grad, grad, value=1)
-        rate = _number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
-        param.addcdiv_(grad, total.sqrt() + group["eps"], value=-rate)
+        root = total.sqrt() + group["eps"]
+        param.addcdiv_(grad, root, value=-self._rate(count, group))

@@ -32,6 +32,7 @@ class Adam(PerParameter):
         **PerParameter._later_options,
         "amsgrad": False, "decoupled_weight_decay": False, "fused": None,
     }  # fmt: skip
+    _refuses_sparse = "does not support sparse gradients, please consider SparseAdam instead"
 
     def __init__(
         self,

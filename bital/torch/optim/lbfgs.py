@@ -165,6 +165,7 @@ class LBFGS(Optimizer):
         parts = []
         for param in self._params:
             grad = torch.zeros_like(param) if param.grad is None else param.grad
+            grad = grad.to_dense() if grad.is_sparse else grad
             grad = torch.view_as_real(grad.contiguous()) if grad.is_complex() else grad
             parts.append(grad.reshape(-1))
         return torch.cat(parts, 0)

@@ -16,6 +16,7 @@ import numpy as np
 
 import bital.torch as torch
 from bital.ir.trace import end_iteration
+from bital.ops.sparse import SparseTensor
 from bital.torch.utils.hooks import RemovableHandle
 
 ParamsT = Iterable[Any]
@@ -436,6 +437,9 @@ class PerParameter(Optimizer):
                     if name in own and not isinstance(own[name], torch.Tensor):
                         own[name] = _scalar(float(own[name]))
 
+    #: what a sparse gradient is refused with, after the class's name; None where it is not
+    _refuses_sparse: str | None = "does not support sparse gradients"
+
     def _init_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The state of a parameter before its first update."""
         raise NotImplementedError
@@ -455,6 +459,8 @@ class PerParameter(Optimizer):
                 grad = param.grad
                 if grad is None:
                     continue
+                if grad.__class__ is SparseTensor and self._refuses_sparse:
+                    raise RuntimeError(f"{type(self).__name__} {self._refuses_sparse}")
                 state = self.state[param]
                 if not state:
                     state.update(self._init_state(param, group))

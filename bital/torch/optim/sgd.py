@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
+from bital.ops.sparse import SparseTensor, add_into
 from bital.torch.optim.optimizer import (
     Optimizer,
     ParamsT,
@@ -76,7 +77,9 @@ class SGD(Optimizer):
                     continue
                 if not plain:
                     grad = self._direction(param, grad, group)
-                if differentiable_lr:
+                if grad.__class__ is SparseTensor:
+                    add_into(param, grad, -lr)
+                elif differentiable_lr:
                     param.addcmul_(grad, lr, value=-1)
                 else:
                     param.add_(grad, alpha=-lr)

@@ -122,6 +122,7 @@ class _Slack:
     @classmethod
     def of(cls, program: _Program, steps: int) -> _Slack:
         single = any(program.options.get(k) for k in ("foreach", "fused", "differentiable"))
+        single |= isinstance(program.options.get("lr"), torch.Tensor)
         if type(program.opt).__name__ != "Muon":
             return cls(0.0, single)
         rates = [float(group["lr"]) for group in program.opt.param_groups]

@@ -132,6 +132,9 @@ class Translator:
         """The same elements in the same places of an equal storage, as a leaf."""
         if x.device.type != "cpu":
             raise OtherDevice(x.device)
+        if x.layout is torch.sparse_coo:
+            parts = self(x._indices()), self(x._values())
+            return follow(bital, "sparse_coo_tensor")(*parts, tuple(x.shape))
         if x.layout is not torch.strided:
             raise Missing(f"{x.layout} is missing")
         source = x.detach().resolve_conj().resolve_neg()
