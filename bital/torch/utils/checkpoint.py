@@ -10,6 +10,7 @@ from typing import Any
 
 import bital.torch as torch
 from bital.autograd.engine import running
+from bital.autograd.function import Function
 from bital.autograd.saved import saved_tensors_hooks
 from bital.base.errors import missing_attribute
 from bital.tensor.node import raise_modified
@@ -110,7 +111,7 @@ class _Surroundings:
                 yield
 
 
-class CheckpointFunction(torch.autograd.Function):
+class CheckpointFunction(Function):
     """The reentrant way: the function runs without a graph, and again, with one, in backward."""
 
     @staticmethod
