@@ -138,7 +138,6 @@ Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 
 
 from bital.torch import (  # noqa: E402 (they use the names above)
-    _C,
     amp,
     autograd,
     backends,
