@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
+from bital.autograd.function import Function
 from bital.tensor.handle import RemovableHandle
 
 __all__ = ["BackwardHook", "BackwardHookFunction", "RemovableHandle"]
 
 
-class BackwardHookFunction(torch.autograd.Function):
+class BackwardHookFunction(Function):
     """The identity on tensors, whose backward hands the gradients to a callback.
 
     `apply(callback, materialize, *tensors)`; `callback(grads)` returns the gradients to pass on.

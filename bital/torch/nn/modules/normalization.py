@@ -6,6 +6,7 @@ import numbers
 from typing import Any
 
 import bital.torch as torch
+from bital.autograd.function import Function
 from bital.torch.nn import functional as F
 from bital.torch.nn import init
 from bital.torch.nn.modules.module import Module
@@ -37,7 +38,7 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-class _CrossMapLRN(torch.autograd.Function):
+class _CrossMapLRN(Function):
     """What CrossMapLRN2d computes, with the ends of its windows where PyTorch has them.
 
     Forward, the square of channel 0 stays in all sums from the first full window on; backward,
