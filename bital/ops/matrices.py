@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import BOOL, LOW_PRECISION
 from bital.ir.batch import again
 from bital.ir.meta import Meta
@@ -28,12 +30,46 @@ def _exp_rule(A: Meta) -> tuple[Meta, dict]:
     return A, {}
 
 
-def _exp_impl(xp: Any, x: Any) -> Any:
-    from scipy.linalg import expm
+#: the coefficients of Pade's approximant of degree 13, and the norm up to which it is exact to
+#: double precision (Higham 2005, "The scaling and squaring method for the matrix exponential")
+_PADE = (
+    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0,
+    129060195264000.0, 10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0,
+    960960.0, 16380.0, 182.0, 1.0,
+)  # fmt: skip
+_EXACT_TO = 5.371920351148152
 
+
+def _exp_impl(xp: Any, x: Any) -> Any:
     # in double precision, as squaring magnifies errors
-    wide = expm(x.astype(xp.complex128 if x.dtype.kind == "c" else xp.float64))
-    return xp.ascontiguousarray(wide, x.dtype)
+    wide = x.astype(xp.complex128 if x.dtype.kind == "c" else xp.float64)
+    with np.errstate(all="ignore"):
+        return _exponential(xp, wide).astype(x.dtype)
+
+
+def _exponential(xp: Any, a: Any) -> Any:
+    """exp(A) = (exp(A / 2^s))^(2^s), with every matrix's own s."""
+    if not a.size:
+        return a
+    size = xp.abs(a).sum(-2).max(-1)
+    finite = xp.isfinite(size)
+    s = xp.ceil(xp.log2(xp.maximum(xp.where(finite, size, 0) / _EXACT_TO, 1))).astype(int)
+    a = xp.where(finite[..., None, None], a, 0) * xp.exp2(-s)[..., None, None]
+    one = xp.eye(a.shape[-1])
+    b = _PADE
+    a2 = a @ a
+    a4 = a2 @ a2
+    a6 = a4 @ a2
+    odd = a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2
+    odd = a @ (odd + b[1] * one)
+    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2
+    even += b[0] * one
+    out = xp.linalg.solve(even - odd, even + odd)
+    for k in range(s.max()):
+        more = s > k
+        out[more] = out[more] @ out[more]
+    out[~finite] = np.nan
+    return out
 
 
 def _exp_vjp(g: Tensor, A: Tensor) -> Tensor:
