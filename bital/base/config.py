@@ -92,8 +92,8 @@ traceback: str = _declare(
     "program",
     "Which calls the traceback of a program shows under `bital run`: `program` ends where "
     "PyTorch's would, `full` goes on into bital's own code.",
-    "`bital run`으로 실행한 프로그램의 역추적에 보일 호출입니다. `program`은 PyTorch에서와 같은 곳에서 "
-    "끝나고, `full`은 bital 안의 코드까지 이어집니다.",
+    "`bital run`으로 실행한 프로그램의 역추적에 보일 호출입니다. `program`은 PyTorch에서와 같은 "
+    "곳에서 끝나고, `full`은 bital 안의 코드까지 이어집니다.",
 )
 eager: bool = _declare(
     "BITAL_EAGER",
