@@ -32,6 +32,7 @@ from bital.ops import (
     facts,
     fft,
     fold,
+    foreach,
     gated,
     gather,
     grid,
