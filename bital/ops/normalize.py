@@ -248,9 +248,20 @@ _RUNNING = Op(
 )
 
 
+_NOT_BATCHED = (
+    "Batch norm got a batched tensor as input while the running_mean or running_var, which will be "
+    "updated in place, were not batched.\nIf you are using a module and do not need eval mode, "
+    "please set `track_running_stats` to be False.If you are using a prebuilt module and do not "
+    "need eval mode, please see the functorch website for resources on how to patch your module to "
+    "work with vmap"
+)
+
+
 def _move(running: Tensor | None, batch: Tensor, momentum: float, factor: float) -> None:
     """Move a running statistic towards the batch's, in place and outside of the graph."""
     if running is not None:
+        if not set(batch._meta.device.lanes) <= set(running._meta.device.lanes):
+            raise RuntimeError(_NOT_BATCHED)
         update(running, lambda: apply(_RUNNING, (running, batch), (factor,), (momentum,)))
 
 

@@ -19,7 +19,16 @@ from bital.ir.trace import Value
 from bital.tensor.format import tensor_text
 from bital.tensor.mirror import is_mirrored, memory_of
 from bital.tensor.storage import Storage, View, export, flat_buffer, strided
-from bital.tensor.tensor import Tensor, array_of, edge_of, needs_gradient, strides_of, window, wrap
+from bital.tensor.tensor import (
+    Tensor,
+    array_of,
+    edge_of,
+    needs_gradient,
+    strides_of,
+    values_of,
+    window,
+    wrap,
+)
 
 
 def item(self: Tensor) -> Any:
@@ -268,17 +277,25 @@ def rebuild(
 
 
 def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
-    """PyTorch's text of the tensor: elements, and what is not evident from them."""
+    """PyTorch's text of the tensor: elements, and what is not evident from them.
+
+    Under vmap those of all examples, one level of which is shown for all.
+    """
     node = self.grad_fn
     kind = type(self)
-    return tensor_text(
-        array_of(self),
+    text = tensor_text(
+        values_of(self),
         dtype_name=self._meta.dtype.name,
         default_float_name=dtypes.default.dtype.name,
         requires_grad=self.requires_grad,
         grad_fn_name=None if node is None else node.name().rpartition("::")[2],
         class_name="tensor" if kind is Tensor or kind.__name__ == "Parameter" else kind.__name__,
     )
+    lanes = self._meta.device.lanes
+    if not lanes:
+        return text
+    inner = text.replace("\n", "\n    ")
+    return f"BatchedTensor(lvl={len(lanes)}, bdim=0, value=\n    {inner}\n)"
 
 
 def data_ptr(self: Tensor) -> int:

@@ -20,6 +20,7 @@ def data(torch: Any) -> SimpleNamespace:
     d.loss = loss
     d.layer = lambda x: (d.w @ x).tanh()
     d.scalar = lambda x: ((d.w @ x).tanh() ** 2).sum() * x[0]
+    d.running = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
     d.one, d.two = torch.tensor(1.0), torch.tensor(2.0)
     return d
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.both import same
-from tests.func import functional, functions, transforms, vmaps
+from tests.func import functional, functions, modules, transforms, vmaps
 from tests.func.data import data
 
 PROGRAMS = {
@@ -19,6 +19,7 @@ PROGRAMS = {
         "functions": functions.FUNCTIONS,
         "duals": functions.DUALS,
         "functional": functional.FUNCTIONAL,
+        "modules": modules.MODULES,
     }.items()
     for name, program in programs.items()
 }
