@@ -1,6 +1,7 @@
 """The operators: one declaration each, in the file of its family. Importing this makes them all."""
 
 from bital.ops import (
+    absent,
     activation,
     arithmetic,
     attention,

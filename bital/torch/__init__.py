@@ -164,7 +164,9 @@ from bital.torch._compile import compile  # noqa: E402
 from bital.torch._ops import ops  # noqa: E402
 from bital.torch._printing import set_printoptions  # noqa: E402
 from bital.torch._settings import *  # noqa: E402, F403
+from bital.torch._words import *  # noqa: E402, F403
 from bital.torch.amp.autocast_mode import autocast  # noqa: E402
+from bital.torch.amp.grad_scaler import GradScaler  # noqa: E402
 from bital.torch.serialization import load, save  # noqa: E402
 from bital.torch.storage import STORAGE_TYPES as _STORAGE_TYPES  # noqa: E402
 

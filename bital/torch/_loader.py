@@ -24,6 +24,8 @@ from bital.torch.storage import StorageType
 user_globals: dict[str, Any] = {}
 #: (priority, function): who places storages of other devices
 restorers: list[tuple[int, Callable[[Any, str], Any]]] = []
+#: the order of bytes in a file that does not say, and whether the program chose it
+assumed: dict[str, Any] = {"order": "little", "set": False}
 #: the first numbers of a file older than PyTorch 1.6
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
@@ -100,7 +102,7 @@ class Loader:
     @staticmethod
     def _byteorder(archive: Reader, root: str) -> str:
         if f"{root}byteorder" not in archive.members:
-            return "little"
+            return assumed["order"]
         order = archive.read(f"{root}byteorder")
         if order not in (b"little", b"big"):
             raise ValueError(f"Unknown endianness type: {order!r}")
@@ -169,7 +171,7 @@ class Loader:
             location = str(wanted.get(location, location))
         elif wanted is not None:
             location = str(device(wanted))
-        return _restored(storage, location)
+        return restored(storage, location)
 
     # --- files older than PyTorch 1.6: pickles one after the other, then the storages
 
@@ -237,7 +239,7 @@ def _swapped(array: np.ndarray, d: dtype) -> np.ndarray:
     return array.view(f"u{width}").byteswap().view(d.np)
 
 
-def _restored(storage: UntypedStorage, location: str) -> UntypedStorage:
+def restored(storage: UntypedStorage, location: str) -> UntypedStorage:
     """The storage on the device it was saved on, which must be one that there is."""
     if location == "cpu":
         return storage

@@ -27,11 +27,10 @@ from bital.tensor.storage import Storage
 from bital.tensor.tensor import Tensor, strides_of
 from bital.torch import _rebuild as rebuild
 from bital.torch.nn.parameter import Parameter
-from bital.torch.storage import STORAGE_TYPES
+from bital.torch.storage import _WORDS as _TYPE_OF
 
 #: types that PyTorch's own storages have no word for
 _WORDLESS = (dtypes.uint16, dtypes.uint32, dtypes.uint64)
-_TYPE_OF = {t.dtype: t for t in STORAGE_TYPES.values()}
 
 
 class _Memory:

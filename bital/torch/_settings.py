@@ -10,6 +10,7 @@ import os
 import warnings
 from typing import Any
 
+from bital.autograd.anomaly import set_detect_anomaly
 from bital.base import dtype as dtypes
 from bital.base.errors import Unsupported
 from bital.ops.facts import TypedStorage, UntypedStorage
@@ -120,6 +121,11 @@ def is_warn_always_enabled() -> bool:
     return _kept["warn_always"]
 
 
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
+    """Look for operators whose gradients are not numbers, as `autograd.set_detect_anomaly`."""
+    set_detect_anomaly(enabled, check_nan)
+
+
 def compiled_with_cxx11_abi() -> bool:
     """A question about PyTorch's own build; yes, as PyTorch's answer is."""
     return True
@@ -155,9 +161,9 @@ def set_default_tensor_type(t: Any) -> None:
 __all__ = [
     "TypedStorage", "UntypedStorage", "are_deterministic_algorithms_enabled",
     "compiled_with_cxx11_abi", "get_deterministic_debug_mode", "get_float32_matmul_precision",
-    "get_num_interop_threads", "get_num_threads",
-    "is_deterministic_algorithms_warn_only_enabled", "is_storage", "is_warn_always_enabled",
-    "set_default_tensor_type", "set_deterministic_debug_mode", "set_float32_matmul_precision",
-    "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "set_warn_always",
-    "typename", "use_deterministic_algorithms",
+    "get_num_interop_threads", "get_num_threads", "is_deterministic_algorithms_warn_only_enabled",
+    "is_storage", "is_warn_always_enabled", "set_anomaly_enabled", "set_default_tensor_type",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal",
+    "set_num_interop_threads", "set_num_threads", "set_warn_always", "typename",
+    "use_deterministic_algorithms",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ error that says so, before anything of it is used.
 
 from __future__ import annotations
 
+import enum
 import io
 import os
 import pickle
@@ -21,7 +22,9 @@ from bital.base.archive import Writer
 from bital.base.atomic import write_file
 from bital.base.errors import Unsupported, missing_attribute
 from bital.base.unpickler import python3_name
+from bital.ops.api import NAMESPACES
 from bital.ops.facts import UntypedStorage
+from bital.torch import _loader
 from bital.torch._loader import Loader, open_archive, user_name
 from bital.torch._loader import restorers as _restorers
 from bital.torch._loader import user_globals as _user_globals
@@ -226,6 +229,50 @@ class SourceChangeWarning(Warning):
     """PyTorch's warning for modules whose source has changed since they were saved; not used."""
 
 
+class LoadEndianness(enum.Enum):
+    """The order of bytes that `load` takes where a file does not say its own."""
+
+    NATIVE = 1
+    LITTLE = 2
+    BIG = 3
+
+
+def get_default_load_endianness() -> LoadEndianness | None:
+    """What `set_default_load_endianness` was given."""
+    return LoadEndianness[_loader.assumed["order"].upper()] if _loader.assumed["set"] else None
+
+
+def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
+    """Say which order of bytes a file has that does not say."""
+    if not isinstance(endianness, LoadEndianness) and endianness is not None:
+        raise TypeError("Invalid argument type in function set_default_load_endianness")
+    name = "native" if endianness is None else endianness.name.lower()
+    _loader.assumed["order"] = sys.byteorder if name == "native" else name
+    _loader.assumed["set"] = endianness is not None
+
+
+def normalize_storage_type(storage_type: Any) -> Any:
+    """The storage's class without its module's: itself."""
+    return storage_type
+
+
+def storage_to_tensor_type(storage: Any) -> Any:
+    """The word for tensors of a storage's elements."""
+    name = f"{storage.dtype.legacy_name}Tensor"
+    return NAMESPACES["torch"][name]
+
+
+def default_restore_location(storage: UntypedStorage, location: str) -> UntypedStorage:
+    """The storage on the device it was saved on; RuntimeError where there is none."""
+    return _loader.restored(storage, location)
+
+
+def validate_cuda_device(location: Any) -> int:
+    """Raises: there is no GPU."""
+    _loader.restored(None, "cuda")  # type: ignore[arg-type]
+    return -1
+
+
 def get_crc32_options() -> bool:
     """Whether checksums are written: always."""
     return True
@@ -236,9 +283,11 @@ def set_crc32_options(compute_crc32: bool) -> None:
 
 
 __all__ = [
-    "SourceChangeWarning", "add_safe_globals", "check_module_version_greater_or_equal",
-    "clear_safe_globals", "get_crc32_options", "get_safe_globals",
-    "get_unsafe_globals_in_checkpoint", "load", "location_tag", "register_package", "safe_globals",
-    "save", "set_crc32_options",
+    "LoadEndianness", "SourceChangeWarning", "add_safe_globals",
+    "check_module_version_greater_or_equal", "clear_safe_globals", "default_restore_location",
+    "get_crc32_options", "get_default_load_endianness", "get_safe_globals",
+    "get_unsafe_globals_in_checkpoint", "load", "location_tag", "normalize_storage_type",
+    "register_package", "safe_globals", "save", "set_crc32_options", "set_default_load_endianness",
+    "storage_to_tensor_type", "validate_cuda_device",
 ]  # fmt: skip
 __getattr__ = missing_attribute("torch.serialization")

@@ -14,6 +14,7 @@ from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.tensor.storage import Storage
+from bital.tensor.tensor import Tensor
 
 
 class StorageType(type):
@@ -40,6 +41,16 @@ STORAGE_TYPES = {
     for d in dtypes.ALL
     if d not in (dtypes.uint16, dtypes.uint32, dtypes.uint64)
 }
+
+_WORDS = {t.dtype: t for t in STORAGE_TYPES.values()}
+
+
+def _storage_type(self: Tensor) -> StorageType:
+    """The word for the tensor's storage, such as `torch.FloatStorage`."""
+    return _WORDS[self.dtype]
+
+
+Tensor.storage_type = _storage_type  # type: ignore[attr-defined]
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 __getattr__ = missing_attribute("torch.storage")

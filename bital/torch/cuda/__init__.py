@@ -8,6 +8,7 @@ from bital.base.device import usable
 from bital.base.errors import missing_attribute
 from bital.ops.api import NAMESPACES
 from bital.torch.cuda import amp as amp
+from bital.torch.storage import STORAGE_TYPES
 
 
 def is_available() -> bool:
@@ -135,8 +136,8 @@ class device:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, *exc: object) -> bool:
-        return False
+    def __exit__(self, *exc: object) -> None:
+        return None
 
 
 class device_of(device):
@@ -159,5 +160,6 @@ class OutOfMemoryError(RuntimeError):
 CudaError = DeferredCudaCallError = RuntimeError
 has_half = has_magma = False
 
+globals().update(STORAGE_TYPES)  # torch.cuda.FloatStorage
 globals().update(NAMESPACES["cuda"])  # torch.cuda.FloatTensor
-__getattr__ = missing_attribute("torch.cuda")
+__getattr__ = missing_attribute("torch.cuda", "memory", "nvtx", "random")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 from bital.base.errors import Unsupported, missing_attribute
+
+_T = TypeVar("_T")
 
 
 def _same(fn: str, obj: Any) -> Any:
@@ -92,6 +94,16 @@ def enable_onednn_fusion(enabled: bool) -> None:
     """A setting of the scripting compiler: nothing to do."""
 
 
+def onednn_fusion_enabled() -> bool:
+    """Whether the scripting compiler joins operators: there is none."""
+    return False
+
+
+def export_opnames(m: Any) -> list[str]:
+    """The operators of a scripted module: there is none."""
+    return []
+
+
 def set_fusion_strategy(strategy: Any) -> list:
     """A setting of the scripting compiler: nothing to do."""
     return []
@@ -138,13 +150,25 @@ class Attribute:
         self.value, self.type = value, type
 
 
+class CompilationUnit:
+    """Source for the scripting compiler; raises, as there is none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported("torch.jit.CompilationUnit: bital compiles no TorchScript")
+
+
+class Future(Generic[_T]):
+    """What `fork` gives in a type's annotation."""
+
+
 Final = Any
 Error = RuntimeError
 
 __all__ = [
-    "Attribute", "Error", "ScriptFunction", "ScriptModule", "annotate", "enable_onednn_fusion",
-    "export", "fork", "freeze", "ignore", "interface", "isinstance", "load",
-    "optimize_for_inference", "save", "script", "script_if_tracing", "set_fusion_strategy",
-    "strict_fusion", "trace", "trace_module", "unused", "wait",
+    "Attribute", "CompilationUnit", "Error", "Future", "ScriptFunction", "ScriptModule", "annotate",
+    "enable_onednn_fusion", "export", "export_opnames", "fork", "freeze", "ignore", "interface",
+    "isinstance", "load", "onednn_fusion_enabled", "optimize_for_inference", "save", "script",
+    "script_if_tracing", "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused",
+    "wait",
 ]  # fmt: skip
 __getattr__ = missing_attribute("torch.jit")
