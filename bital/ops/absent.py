@@ -38,7 +38,7 @@ def _dense(name: str, expected: str) -> None:
 
 
 for _name in (
-    "to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr",
+    "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr",
     "to_sparse_bsc", "sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm",
     "resize_as_sparse_",
 ):  # fmt: skip

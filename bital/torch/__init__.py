@@ -174,7 +174,7 @@ globals().update(_STORAGE_TYPES)
 
 #: modules that are loaded when a program first asks for them
 _LATER = (
-    "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "hub", "jit",
+    "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "hub", "jit",
     "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler", "quantization", "sparse",
     "types", "xpu",
 )  # fmt: skip
