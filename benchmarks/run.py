@@ -158,6 +158,10 @@ def all_results(settings: Settings, tick: Callable) -> list[Result]:
          "문자 LSTM (128 유닛, 32 시점, 배치 32), 단계당", 2.0),
         ("char_gpt.py", "Character GPT (4 layers, width 128, block 64, batch 12), per step",
          "문자 GPT (4층, 폭 128, 블록 64, 배치 12), 단계당", 2.0),
+        ("lenet.py", "LeNet, batch 32 of 1x28x28, per step",
+         "LeNet, 1x28x28 배치 32, 단계당", 2.0),
+        ("residual.py", "Batch-norm residual network, batch 16 of 3x32x32, per step",
+         "배치 정규화 잔차망, 3x32x32 배치 16, 단계당", 2.0),
     ]  # fmt: skip
     imports = [("bital", 0.25), ("bital.torch", None), ("torch", None)]
     return [

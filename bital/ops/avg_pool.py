@@ -173,7 +173,7 @@ def _spell(n: int) -> None:
         "`divisor_override` where given. Padding counts unless `count_include_pad` is false."
     )
     adaptive.__doc__ = f"The means of {place} over windows that divide its axes into `output_size`."
-    public("nn.functional", method=False, name=name)(pool)
+    public("nn.functional", method=False, name=name, out=True)(pool)
     public("nn.functional", method=False, name=f"adaptive_{name}")(adaptive)
 
 

@@ -123,6 +123,14 @@ def torch_layer_norm(
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
+def _rms_of_complex(x: Any, shape: Shape, weight: Any, eps: float) -> Tensor:
+    """RMS norm by the mean of the squares as they are, which are complex."""
+    _trailing(x._meta, shape, False)
+    axes = tuple(range(-len(shape), 0))
+    out = x * ((x * x).mean(axes, keepdim=True) + eps).rsqrt()
+    return out if weight is None else out * weight
+
+
 @public("torch", "nn.functional", method=False)
 def rms_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
@@ -138,6 +146,8 @@ def rms_norm(
     if weight is not None:
         _check_trailing(weight._meta, None, shape)
         weight = cast(weight, kind)
+    if kind.is_complex:
+        return _rms_of_complex(input, shape, weight, eps)
     return cast(_RMS(cast(input, kind), weight, None, eps, shape)[0], given)
 
 
@@ -364,6 +374,16 @@ def batch_statistics(
     return out, None, None
 
 
+def _batch(x: Any, mean: Any, var: Any, weight: Any, bias: Any, *options: Any) -> Tensor:
+    """Batch norm; of no elements it leaves the running statistics as they are."""
+    if x._meta.numel:
+        return batch_statistics(x, mean, var, weight, bias, *options)[0]
+    out = x.clone()
+    if weight is not None:
+        out = out * weight[0]
+    return out if bias is None else out + bias[0]
+
+
 def _check_batch_size(shape: Any) -> None:
     if prod(shape[:1]) * prod(shape[2:]) == 1:
         raise ValueError(
@@ -391,12 +411,15 @@ def batch_norm(
         if not input._meta.ndim:
             raise IndexError("tuple index out of range")
         _check_batch_size(input.shape)
+    if not eps > 0 and (training or eps < 0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not isinstance(momentum, (int, float)):
         raise type_error("batch_norm", "momentum", 7, momentum, "float")
     given = (input, running_mean, running_var, weight, bias, training, momentum, eps)
-    return batch_statistics(*given)[0]
+    return _batch(*given)
 
 
 @public(method=False, name="batch_norm")
@@ -413,7 +436,7 @@ def torch_batch_norm(
 ) -> Tensor:
     """`torch.nn.functional.batch_norm` with arguments in ATen's order."""
     given = (input, running_mean, running_var, weight, bias, training, momentum, eps)
-    return batch_statistics(*given)[0]
+    return _batch(*given)
 
 
 @public("nn.functional", method=False)
@@ -484,9 +507,19 @@ def local_response_norm(
         )
     if not input._meta.numel:
         return input
-    around = (0, 0) * (n - 2) + (size // 2, (size - 1) // 2)
-    squares = pad(input * input, around)
-    return input / (squares.unfold(1, size, 1).mean(-1) * alpha + k).pow(beta)
+    sides = (size // 2, (size - 1) // 2)
+    squares = (input * input).unsqueeze(1)
+    if n == 3:  # (N, 1, C, L)
+        means = NAMESPACES["nn.functional"]["avg_pool2d"](
+            pad(squares, (0, 0, *sides)), (size, 1), stride=1
+        )
+    else:  # (N, 1, C, H, the rest)
+        squares = squares.reshape(*squares._meta.shape[:4], -1)
+        means = NAMESPACES["nn.functional"]["avg_pool3d"](
+            pad(squares, (0, 0, 0, 0, *sides)), (size, 1, 1), stride=1
+        )
+    means = means.squeeze(1).reshape(input._meta.shape)
+    return input / (means * alpha + k).pow(beta)
 
 
 @public("nn.functional", method=False)
