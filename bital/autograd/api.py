@@ -420,10 +420,10 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     return self
 
 
-@method
-def detach(self: Tensor) -> Tensor:
+@public()
+def detach(input: Tensor) -> Tensor:
     """A tensor on the same storage that is cut off from the graph."""
-    return detached(self)
+    return detached(input)
 
 
 @public(name="detach_")

@@ -300,13 +300,13 @@ _SOFTSHRINK = unary_op(
 )
 
 
-@public("torch", "nn.functional")
+@public("torch", "nn.functional", out=True)
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` where its size is larger than `lambd`, else 0."""
     return apply(_HARDSHRINK, (check_tensor(input, "hardshrink"),), (), (lambd,))
 
 
-@public("nn.functional", method=False)
+@public("nn.functional", method=False, out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, 0 where it would pass it."""
     out = apply(_SOFTSHRINK, (check_tensor(input, "softshrink"),), (), (lambd,))

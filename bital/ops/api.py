@@ -108,8 +108,8 @@ def takes_out(fn: Callable, demand: bool | str = True) -> Callable:
             for o, r in zip(outs, result if several else (result,)):
                 if o._meta.dtype is not r._meta.dtype:
                     raise RuntimeError(
-                        f"Expected out tensor to have dtype {r._meta.dtype.name}, but got "
-                        f"{o._meta.dtype.name} instead"
+                        f"Expected out tensor to have dtype {_cxx_name(r)}, but got "
+                        f"{_cxx_name(o)} instead"
                     )
         if several:
             pairs = [write_out(o, r) for o, r in zip(out, result)]
@@ -117,6 +117,10 @@ def takes_out(fn: Callable, demand: bool | str = True) -> Callable:
         return write_out(out, result)
 
     return spelled
+
+
+def _cxx_name(t: Tensor) -> str:
+    return t._meta.dtype.legacy_name.lower()
 
 
 def _resized(out: Tensor, result: Tensor) -> Tensor:

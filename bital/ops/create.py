@@ -6,6 +6,7 @@ Room: ops. A tensor of one number takes no memory until something needs it.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -404,6 +405,30 @@ def arange(
     else:
         array = (start + steps * step).astype(d.np)
     return _given(array, d, out, requires_grad)
+
+
+@public(method=False)
+def range_(start: Any = 0, end: Any = None, step: Any = 1, **kwargs: Any) -> Tensor:
+    """`start`, `start + step`, … up to and including `end`: floats unless a dtype is given."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
+        "values in [start, end).",
+        UserWarning,
+        stacklevel=2,
+    )
+    if end is None:
+        raise TypeError('range() missing 1 required positional arguments: "end"')
+    start, end, step = (float(number_of(n)) for n in (start, end, step))
+    if not step:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    count = math.floor((end - start) / step) + 1
+    made = arange(count, dtype=dtypes.float64) * step + start
+    return made.to(kwargs.pop("dtype", None) or default.dtype).requires_grad_(
+        kwargs.get("requires_grad", False)
+    )
 
 
 def _given(array: np.ndarray, d: dtype, out: Tensor | None, requires_grad: bool) -> Tensor:

@@ -14,11 +14,11 @@ import numpy as np
 from bital.base import dtype as dtypes
 from bital.base.dtype import check_known, default, dtype, from_numpy, of_python, promote
 from bital.ir.meta import meta_of
-from bital.ops.api import public
+from bital.ops.api import method, public
 from bital.ops.create import check_representable, constant, options
 from bital.tensor.convert import from_dlpack, from_numpy_array
 from bital.tensor.dispatch import cast
-from bital.tensor.tensor import Tensor, array_of, from_array
+from bital.tensor.tensor import Tensor, array_of, edge_of, from_array
 
 public(method=False, name="from_numpy")(from_numpy_array)
 public(method=False)(from_dlpack)
@@ -270,6 +270,34 @@ def frombuffer(
     made = from_numpy_array(array) if dtype is not dtypes.bfloat16 else from_array(array, dtype)
     made.requires_grad = requires_grad
     return made
+
+
+@method
+def apply_(self: Tensor, callable: Any) -> Tensor:
+    """Every element replaced by what a Python function makes of it, in place; for small tensors."""
+    return _each(self, callable)
+
+
+@method
+def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
+    """`apply_` of a function of two elements, the other one of a tensor that broadcasts."""
+    return _each(self, callable, tensor)
+
+
+@method
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """`apply_` of a function of three elements."""
+    return _each(self, callable, x, y)
+
+
+def _each(t: Tensor, fn: Any, *others: Tensor) -> Tensor:
+    if edge_of(t) is not None:
+        raise RuntimeError(
+            "Can't call apply_() on Variable that requires grad. Use .detach() first."
+        )
+    columns = [each.expand(t._meta.shape).flatten().tolist() for each in (t, *others)]
+    values = tensor([fn(*row) for row in zip(*columns)], dtype=t._meta.dtype)
+    return t.copy_(values.view(t._meta.shape))
 
 
 def new_tensor(self: Tensor, data: Any, *, dtype: dtype | None = None, **kwargs: Any) -> Tensor:

@@ -175,10 +175,17 @@ def element_size(self: Tensor) -> int:
     return self._meta.dtype.itemsize
 
 
-@method
-def get_device(self: Tensor) -> int:
+@public()
+def get_device(input: Tensor) -> int:
     """The number of the GPU the tensor is on; -1 on the CPU."""
     return -1
+
+
+@method
+def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
+    """The axes in the order in which they lie in memory, outermost first."""
+    strides = strides_of(self)
+    return tuple(sorted(range(len(strides)), key=lambda k: (-strides[k], k)))
 
 
 @public()

@@ -181,7 +181,7 @@ _GELU = Op(
 )
 
 
-@public("nn.functional", method=False)
+@public("nn.functional", method=False, out=True)
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """`input` times the normal distribution's share below it, exactly or by way of tanh."""
     return apply(_GELU, (check_tensor(input, "gelu"),), (approximate,))
@@ -259,6 +259,8 @@ def _slopes(input: Tensor, lower: float, upper: float, training: bool, generator
 
 def _rrelu(op: Op, input: Tensor, lower: float, upper: float, training: bool, gen: Any) -> Tensor:
     check_dtype(input._meta.dtype, ONLY_FLOATS, "leaky_relu_cpu")
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     return apply(op, (input, _slopes(input, lower, upper, training, gen)))
 
 

@@ -15,7 +15,7 @@ from bital.base.size import expand_shape
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
-from bital.ops.api import check_tensor, public
+from bital.ops.api import check_tensor, public, takes_out
 from bital.ops.family import common_dtype, conj, number_of
 from bital.ops.matmul import (
     C_NAMES,
@@ -134,8 +134,12 @@ _LINEAR_OF_STRIDED = _linear_op("linear_of_strided", "AddBackward0")
 
 
 @public("nn.functional", method=False)
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """`input @ weight.T + bias` for rows (..., K), weight (N, K) and bias (N)."""
+    if out is not None:
+        return takes_out(linear)(input, weight, bias, out=out)
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
         check_tensor(input, "linear")
         check_tensor(weight, "linear", "weight", 2)
@@ -161,7 +165,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return apply(op, (input, weight, bias))
 
 
-@public("nn.functional", method=False)
+@public("torch", "nn.functional", method=False)
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1 @ weight[n] @ input2 + bias[n]`: (..., I), (..., J), (N, I, J) -> (..., N)."""
     if input1._meta.shape[:-1] != input2._meta.shape[:-1]:
@@ -180,7 +184,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     first, second = input1.reshape(-1, i), input2.reshape(-1, j)
     columns = weight.permute(1, 0, 2).reshape(i, n * j)
     halfway = matrix_product(first, columns, (False, False)).view(-1, n, j)
-    out = (halfway * second.unsqueeze(1)).sum(-1).view(shape)
+    out = matmul(halfway, second.unsqueeze(-1)).view(shape)
     return out if bias is None else out + bias
 
 

@@ -20,7 +20,7 @@ from bital.ops.create import check_representable, constant
 from bital.ops.family import common_dtype
 from bital.ops.index import check_real
 from bital.ops.index_axis import put
-from bital.ops.part import diagonal_window
+from bital.ops.part import check_in_storage, diagonal_window
 from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import CLEAR, packed, part
@@ -384,4 +384,5 @@ def as_strided_scatter(
 ) -> Tensor:
     """A copy of `input` with `src` written into any window of it."""
     x = input if input._view is None else packed(input)
+    check_in_storage(x, tuple(size), tuple(stride), storage_offset or 0)
     return _put("as_strided_scatter", x, src, tuple(size), tuple(stride), storage_offset or 0)

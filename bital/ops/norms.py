@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, float32
-from bital.base.size import normalize_dim
+from bital.base.size import broadcast_shapes, normalize_dim
 from bital.ir.batch import again
 from bital.ir.meta import Meta
 from bital.ir.op import Op
@@ -352,6 +352,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             "expected common dtype to be floating point, yet common dtype is " + d.legacy_name
         )
+    if x1._meta.shape != x2._meta.shape:
+        shape = broadcast_shapes(x1._meta.shape, x2._meta.shape)
+        x1, x2 = x1.expand(shape), x2.expand(shape)
     lengths = [vector_norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2)]
     return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
 

@@ -262,7 +262,7 @@ _SOFTPLUS = unary_op(
 )
 
 
-@public("nn.functional", method=False)
+@public("nn.functional", method=False, out=True)
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """`log(1 + exp(beta * input)) / beta`; `input` where `beta * input` is above `threshold`."""
     return apply(_SOFTPLUS, (check_tensor(input, "softplus"),), (), (beta, threshold))
@@ -296,7 +296,7 @@ _logsigmoid = unary(
 )  # fmt: skip
 
 
-@public("nn.functional", method=False)
+@public("nn.functional", method=False, out=True)
 def logsigmoid(input: Tensor) -> Tensor:
     """`log(sigmoid(input))`, without overflow."""
     return _logsigmoid(check_tensor(input, "logsigmoid"))

@@ -133,6 +133,7 @@ def set_default_device(where: _Any) -> None:
 
 
 Tensor.is_floating_point = is_floating_point  # type: ignore[attr-defined]
+Tensor.is_nonzero = is_nonzero  # type: ignore[attr-defined]
 Tensor.is_complex = is_complex  # type: ignore[attr-defined]
 Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 

@@ -96,6 +96,7 @@ def write(results: dict[str, list[Row]]) -> None:
 def _reasons(database: str, rows: list[Row]) -> list[str]:
     known = gaps.read(database)
     out = [f"- `{r.entry.name}`: {r.entry.left_out}" for r in rows if r.entry.left_out]
+    notes = [f"- `{r.entry.name}`: {r.entry.note}" for r in rows if r.entry.note]
     fails = []
     for row in rows:
         for question, lines in row.failures().items():
@@ -103,7 +104,8 @@ def _reasons(database: str, rows: list[Row]) -> list[str]:
                 why = known.get((row.entry.name, question), lines[0])
                 fails.append(f"- `{row.entry.name}`, {question}: {why.replace('|', ' ')}")
     parts = []
-    for title, lines in ((f"{database}: left out", out), (f"{database}: fails", fails)):
+    titles = ("left out", "compared in part", "fails")
+    for title, lines in zip((f"{database}: {t}" for t in titles), (out, notes, fails)):
         if lines:
             parts += [f"## {title[0].upper()}{title[1:]}", "", *lines, ""]
     return parts

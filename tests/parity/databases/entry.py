@@ -18,6 +18,7 @@ class Entry:
     values    (dtypes or None for all it claims) -> a line for every difference
     errors    () -> one for each error input: what is wrong with it, or None
     left_out  why it is not run, or None
+    note      what of it is not compared, and why
     """
 
     name: str
@@ -25,6 +26,7 @@ class Entry:
     values: Callable[[tuple[str, ...] | None], list[str]]
     errors: Callable[[], list[str | None]]
     left_out: str | None = None
+    note: str | None = None
 
     def wrong(self, question: str) -> list[str]:
         """What is wrong in one of QUESTIONS."""
