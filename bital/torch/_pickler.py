@@ -23,6 +23,7 @@ from bital.base.size import Size
 from bital.ir.trace import ready
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.return_types import Named
+from bital.ops.sparse import SparseTensor
 from bital.tensor.storage import Storage
 from bital.tensor.tensor import Tensor, strides_of
 from bital.torch import _rebuild as rebuild
@@ -112,6 +113,9 @@ class TorchPickler(_Pickler):
 
 def _reduce_tensor(t: Tensor) -> tuple:
     """How a tensor is made again."""
+    if isinstance(t, SparseTensor):
+        sparse = (t._indices(), t._values(), t.size(), t.is_coalesced())
+        return rebuild.rebuild_sparse_tensor, (t.layout, sparse)
     kind, state = type(t), t.__dict__ or None
     if kind is Parameter:
         args: tuple = (_plain(t.detach()), t.requires_grad, collections.OrderedDict())

@@ -23,6 +23,7 @@ from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.return_types import CLASSES
+from bital.ops.sparse import sparse_coo_tensor
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import Tensor, window
 from bital.torch.nn.parameter import Parameter
@@ -38,7 +39,6 @@ CALLS: dict[Any, Callable] = {}
 NAMES: dict[Any, tuple[str, str]] = {}
 #: what PyTorch's files may hold and bital lacks
 ABSENT = {
-    "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
     "torch._utils._rebuild_nested_tensor": "a nested tensor",
     "torch._utils._rebuild_qtensor": "a quantized tensor",
     "torch._utils._rebuild_meta_tensor_no_storage": "a tensor on the meta device",
@@ -197,6 +197,23 @@ def _with_state(t: Tensor, state: Any) -> Tensor:
             refuse(f"a tensor's attribute {name!r} would hide a method")
     t.__dict__.update(state)
     return t
+
+
+@_called("torch._utils._rebuild_sparse_tensor")
+def rebuild_sparse_tensor(kind: Any, parts: Any) -> Tensor:
+    """A sparse tensor in coordinate form, of its places, numbers, size and whether it is sorted."""
+    if kind is not layouts.sparse_coo:
+        refuse(f"the file holds a tensor of layout {kind!r}, which bital does not have")
+    where, numbers, size, *sorted_ = parts
+    if not isinstance(where, Tensor) or not isinstance(numbers, Tensor):
+        refuse("a sparse tensor's parts are no tensors")
+    if where.dtype is not dtypes.int64 or (where.numel() and int(where.amin()) < 0):
+        refuse("a sparse tensor's places are no indices")
+    try:
+        coalesced = bool(sorted_ and sorted_[0])
+        return sparse_coo_tensor(where, numbers, _ints(size, "size"), is_coalesced=coalesced)
+    except RuntimeError as error:
+        refuse(f"a sparse tensor does not fit together: {error}")
 
 
 def _size(sizes: Any = ()) -> Size:

@@ -48,6 +48,17 @@ def test_stored_files_of_torch_load(torch, name):
     assert [k for k, _ in got[0]] == list(made)
 
 
+def test_sparse_tensors(torch, oracle):
+    def made(lib):
+        return lib.sparse_coo_tensor([[0, 2, 2], [1, 0, 0]], [1.0, 2.0, 3.0], (3, 4))
+
+    for source, target in ((torch, torch), (oracle, torch), (torch, oracle)):
+        got = through_bytes([made(source), made(source).coalesce()], source, target)
+        assert [t.is_coalesced() for t in got] == [False, True]
+        for t in got:
+            assert t.to_dense().tolist() == made(source).to_dense().tolist()
+
+
 def test_shared_memory_stays_shared(torch):
     x = torch.zeros(4)
     got = through_bytes([x, x[1:3], x.view(2, 2), {"x": x}], torch, torch)
