@@ -20,7 +20,9 @@ def public_names(module: object, owner: str) -> list[str]:
     """What a module's `__all__` lists, else the functions, classes and values that are its own."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
-        return sorted(set(listed))
+        return sorted(
+            {n for n in listed if owner == "torch" or n not in ("Tensor", "common_notes")}
+        )
     found = []
     for name, value in vars(module).items():
         home = getattr(value, "__module__", None) or owner
