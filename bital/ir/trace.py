@@ -187,11 +187,13 @@ def record_many(
             outs.append(out)
         result: Value | tuple[Value, ...] = tuple(outs)
     else:
-        result = Value(spec.out, trace)
+        out = _new(Value)  # Value(spec.out, trace) without the call
+        out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
+        result = out
         refs[result] = len(code)
         code.append(tuple(instruction))
-    trace.room -= spec.cost
-    if trace.room < 0 or hooks.keep_lines or spec.op.fallible:
+    room = trace.room = trace.room - spec.cost
+    if room < 0 or hooks.keep_lines or spec.op.fallible:
         _after(trace, spec)
     return result
 

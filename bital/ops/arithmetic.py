@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bital.base.dtype import BOOL, COMPLEX, INT, of_python
+from bital.base.dtype import BOOL, COMPLEX, FLOAT, INT, of_python
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -26,7 +26,14 @@ from bital.ops.family import (
     scalar_op,
     unary_op,
 )
-from bital.tensor.dispatch import apply, assign, binary, inplace, unary, with_scalar
+from bital.tensor.dispatch import (
+    assign,
+    binary,
+    binary_with_scalar,
+    inplace,
+    unary,
+    with_scalar,
+)
 from bital.tensor.tensor import Tensor
 
 _TWO_BOOLS = (
@@ -119,13 +126,21 @@ def _scaled(name: str, fn: str, sign: int, refuse: tuple, grad_fn: str, turned: 
     )  # fmt: skip
 
 
-_ADD_SCALED = _scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False)
-_SUB_SCALED = _scaled("sub_scaled", "subtract", -1, _SUB_REFUSES, "SubBackward0", False)
-_RSUB_SCALED = _scaled("rsub_scaled", "subtract", -1, _SUB_REFUSES, "RsubBackward0", True)
+_add_scaled = binary_with_scalar(
+    _scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False)
+)
+_sub_scaled = binary_with_scalar(
+    _scaled("sub_scaled", "subtract", -1, _SUB_REFUSES, "SubBackward0", False)
+)
+_rsub_scaled = binary_with_scalar(
+    _scaled("rsub_scaled", "subtract", -1, _SUB_REFUSES, "RsubBackward0", True)
+)
 
 
 def _check_alpha(alpha: Any, input: Tensor, other: Any) -> Any:
     """`alpha` as a Python number, or PyTorch's error where it does not fit the operands."""
+    if alpha.__class__ is float and input._meta.dtype.category >= FLOAT:
+        return alpha
     alpha = number_of(alpha, "add", "alpha", 3)
     kind = other._meta.dtype if isinstance(other, Tensor) else of_python(other)
     category = max(input._meta.dtype.category, kind.category)
@@ -151,7 +166,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     if isinstance(other, Tensor):
         if alpha == 1 and alpha is not True:
             return _add(input, other)
-        return apply(_ADD_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
+        return _add_scaled(input, other, _check_alpha(alpha, input, other))
     other = number_of(other, "add")
     if alpha != 1 or alpha is True:
         other = other * _check_alpha(alpha, input, other)
@@ -166,7 +181,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     if isinstance(other, Tensor):
         if alpha == 1 and alpha is not True:
             return _sub(input, other)
-        return apply(_SUB_SCALED, (input, other), (), (_check_alpha(alpha, input, other),))
+        return _sub_scaled(input, other, _check_alpha(alpha, input, other))
     other = number_of(other, "sub")
     if alpha != 1 or alpha is True:
         other = other * _check_alpha(alpha, input, other)
@@ -178,7 +193,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`other - alpha * input`, as `torch.rsub`."""
     check_tensor(input, "rsub")
     if isinstance(other, Tensor):
-        return apply(_RSUB_SCALED, (input, other), (), (alpha,))
+        return _rsub_scaled(input, other, alpha)
     return _rsub_number(input if alpha == 1 else input * alpha, number_of(other, "rsub"))
 
 

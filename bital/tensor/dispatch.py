@@ -386,6 +386,28 @@ def with_scalar(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return call
 
 
+def binary_with_scalar(op: Op) -> Callable[[Tensor, Tensor, Any], Tensor]:
+    """`apply` for an elementwise operator of two tensors and a run-time scalar."""
+    memo = op.memo
+
+    def call(a: Tensor, b: Tensor, scalar: Any) -> Tensor:
+        key = ((a._meta, b._meta), ())
+        spec = memo.get(key)
+        if a._view is not None or b._view is not None or spec is None or spec.compute is not None:
+            return apply(op, (a, b), (), (scalar,))
+        trace = local.trace
+        values = [a._storage.value, b._storage.value]
+        out = wrap(record_many(trace, spec, values, (scalar,)), spec.out)  # type: ignore[arg-type]
+        if trace.grad:
+            first, second = a._edge, b._edge
+            wanted = (first is not None) + 2 * (second is not None)
+            if wanted:
+                return attach(trace, spec, (first, second), wanted, (a, b), out, (scalar,))
+        return out
+
+    return call
+
+
 def inplace(t: Tensor, fn: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`t = fn(t, ...)` in t's own memory, with PyTorch's rules: what `t.fn_()` does."""
     trace = local.trace

@@ -60,7 +60,12 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Any) -> Any:
-        return F.linear(input, self.weight, self.bias)
+        own = self._parameters
+        try:  # not by way of __getattr__, which costs as much as recording half an operation
+            weight, bias = own["weight"], own["bias"]
+        except KeyError:  # a parametrization has taken their places
+            weight, bias = self.weight, self.bias
+        return F.linear(input, weight, bias)
 
     def extra_repr(self) -> str:
         return (
