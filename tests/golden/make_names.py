@@ -27,7 +27,10 @@ def public_names(module: object, owner: str) -> list[str]:
     for name, value in vars(module).items():
         home = getattr(value, "__module__", None) or owner
         own = home == owner or home.startswith((f"{owner}.", "torch._C"))
-        plain = isinstance(value, (types.ModuleType, str)) or name in ("Tensor", "TYPE_CHECKING")
+        plain = isinstance(value, (types.ModuleType, str, dict)) or name in (
+            "Tensor",
+            "TYPE_CHECKING",
+        )
         if own and not plain and not name.startswith("_"):
             found.append(name)
     return sorted(found)
