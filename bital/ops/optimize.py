@@ -40,29 +40,33 @@ def _adam_impl(
     step, grad, *scalars = args[states:]
     buffers = out or (None,) * states
     own = [_own(xp, a, b) for a, b in zip(args[:states], buffers, strict=False)]
-    flat = [a.reshape(-1) for a in (*own, grad)]
-    scratch = [xp.empty(min(grad.size, _BLOCK_ELEMS), grad.dtype) for _ in range(2)]
-    for start in range(0, grad.size, _BLOCK_ELEMS):
-        block = [a[start : start + _BLOCK_ELEMS] for a in flat]
-        spare = [a[: block[0].size] for a in scratch]
-        _adam_block(xp, block, spare, scalars, maximize, decoupled)
+    blocks = [[*own, grad]]
+    if grad.size > _BLOCK_ELEMS:
+        flat = [a.reshape(-1) for a in blocks[0]]
+        starts = range(0, grad.size, _BLOCK_ELEMS)
+        blocks = [[a[start : start + _BLOCK_ELEMS] for a in flat] for start in starts]
+    spare = xp.empty(blocks[0][0].shape, grad.dtype)
+    for block in blocks:
+        t = spare if block[0].shape == spare.shape else spare[: block[0].size]
+        _adam_block(xp, block, t, scalars, maximize, decoupled)
     return (*own, xp.add(step, 1, dtype=step.dtype))
 
 
 def _adam_block(
-    xp: Any, block: list, spare: list, scalars: list, maximize: bool, decoupled: bool
+    xp: Any, block: list, t: Any, scalars: list, maximize: bool, decoupled: bool
 ) -> None:
-    """PyTorch's order of operations, but sqrt(v) / c + eps is brought to one denominator."""
+    """PyTorch's order of operations, but sqrt(v) / c + eps is brought to one denominator.
+
+    `t` is room for a temporary.
+    """
     param, mean, square, *largest, grad = block
-    t, other = spare
     beta1, beta2, decay, eps, step_size = scalars
     if maximize:
-        grad = xp.negative(grad, out=other)
+        grad = xp.negative(grad)
     if decoupled:
         param *= decay
     elif decay:
-        xp.multiply(param, decay, out=t)
-        grad = xp.add(grad, t, out=other)
+        grad = grad + xp.multiply(param, decay, out=t)
     xp.subtract(grad, mean, out=t)
     if beta1 > 0.5:
         t *= 1 - beta1
