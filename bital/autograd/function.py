@@ -393,9 +393,16 @@ def _own_output(ctx: FunctionCtx, out: Tensor, inputs: list, differentiable: boo
             lambda g: g,
         )  # fmt: skip
         alias._edge = None
-        return alias
+        return _marked(alias, differentiable)
     if edge_of(out) is not None and differentiable:
         return detached(out)
+    return _marked(out, differentiable)
+
+
+def _marked(out: Tensor, differentiable: bool) -> Tensor:
+    """`out`; a view is not to be written in place, since its base's history lacks the function."""
+    if differentiable and out._view is not None and out._view.base is not None:
+        out._view.made = "function"
     return out
 
 

@@ -70,7 +70,8 @@ class View:
 
     `offset` and `strides` count elements. `base` is the tensor this is a differentiable view of;
     `version` is the storage's when the tensor's grad_fn was last right. `quiet` windows (`.data`)
-    write without raising the version. `made` says how: "default", "no_grad" or "multi".
+    write without raising the version. `made` says how: "default", "no_grad",
+    "multi" (one of several) or "function" (by the user's own Function).
     """
 
     __slots__ = ("offset", "strides", "base", "version", "quiet", "made", "key", "window")

@@ -353,7 +353,7 @@ def edge_of(t: Tensor) -> Any:
         return t._edge
     base_edge = edge_of(view.base)
     if base_edge is not None and not isinstance(base_edge, AccumulateGrad):
-        if view.made == "multi":
+        if view.made in ("multi", "function"):
             what = "its base or another view of its base has been modified inplace"
             refuse_part(t, t._edge, what)
         t._edge = hooks.strided_view(t, base_edge)
@@ -368,15 +368,27 @@ def needs_gradient(t: Tensor) -> bool:
 
 
 def refuse_part(t: Tensor, edge: Any, what: str) -> None:
-    """PyTorch's error for writing to one of several views that a function gave together."""
+    """PyTorch's error for writing to one of several views that a function gave together.
+
+    Or to what the user's own Function gave as a view of its input.
+    """
     node = edge.node if type(edge) is Output else edge
     name = "Unbind" if node is None else node.name().partition("Backward")[0]
     index = edge.index if type(edge) is Output else 0
-    raise RuntimeError(
-        f"Output {index} of {name} is a view and {what}. This view is the output of a function "
-        "that returns multiple views. Such functions do not allow the output views to be modified "
-        "inplace. You should replace the inplace operation by an out-of-place one."
+    why = (
+        "This view is the output of a function that returns multiple views. Such functions do not "
+        "allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one."
     )
+    if t._view is not None and t._view.made == "function":
+        name = "Function" if node is None else node.name().removesuffix("Backward")
+        why = (
+            "This view was created inside a custom Function (or because an input was returned "
+            "as-is) and the autograd logic to handle view+inplace would override the custom "
+            "backward associated with the custom Function, leading to incorrect gradients. This "
+            "behavior is forbidden. You can fix this by cloning the output of the custom Function."
+        )
+    raise RuntimeError(f"Output {index} of {name} is a view and {what}. {why}")
 
 
 class _Hooks:

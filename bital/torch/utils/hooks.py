@@ -98,12 +98,7 @@ class BackwardHook:
 
     def _on_grad_inputs(self, grads: tuple) -> tuple:
         if self.grad_outputs is None:
-            raise RuntimeError(
-                "Module backward hook for grad_input is called before the grad_output one: the "
-                "gradient reached the module's input without passing through its output. Make "
-                "sure that the output depends on the input, and that the loss is computed from "
-                "the output."
-            )
+            return grads  # they did not pass through the module's output
         grad_input = _spread(self.input_places or [], grads, self.n_inputs)
         for hook in self.user_hooks:
             replaced = hook(self.module, grad_input, self.grad_outputs)

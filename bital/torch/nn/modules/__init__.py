@@ -48,6 +48,7 @@ from bital.torch.nn.modules.channelshuffle import (
     ChannelShuffle,
 )
 from bital.torch.nn.modules.container import (
+    Container,
     ModuleDict,
     ModuleList,
     ParameterDict,
@@ -244,6 +245,7 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Container",
     "Conv1d",
     "Conv2d",
     "Conv3d",
