@@ -175,7 +175,8 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
         return
     old = variable._grad
     if g.__class__ is SparseTensor or old.__class__ is SparseTensor:
-        variable._grad = g if old is None else old + g
+        first, second = (g, old) if g.__class__ is not SparseTensor else (old, g)  # dense first
+        variable._grad = g if old is None else first + second
     elif old is None:
         plain = variable._view is None or not _dense(variable)
         if not plain or (create_graph and g._view is not None):

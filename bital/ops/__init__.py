@@ -86,6 +86,7 @@ from bital.ops import (
     softmax,
     sort,
     sparse,
+    sparse_products,
     special,
     split,
     stft,

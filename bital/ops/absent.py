@@ -38,11 +38,10 @@ def _dense(name: str, expected: str) -> None:
 
 
 for _name in (
-    "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr",
-    "to_sparse_bsc", "sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm",
-    "resize_as_sparse_",
+    "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc", "sparse_mask", "sparse_resize_",
+    "sparse_resize_and_clear_", "sspaddmm", "resize_as_sparse_",
 ):  # fmt: skip
-    _refused(_name, "sparse tensors")
+    _refused(_name, "form of it for sparse tensors")
 for _name in ("qscheme", "q_scale", "q_zero_point", "q_per_channel_axis", "q_per_channel_scales",
               "q_per_channel_zero_points", "int_repr"):  # fmt: skip
     _refused(_name, "quantized tensors")

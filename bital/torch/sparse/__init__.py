@@ -1,16 +1,27 @@
-"""`torch.sparse`: tensors that keep their nonzero elements only; bital has none."""
+"""torch.sparse: the functions that the operators' declarations put there."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
-from bital.base.errors import Unsupported, missing_attribute
+import bital.torch as torch
+from bital.base.errors import missing_attribute
+from bital.ops.api import NAMESPACES as _NAMESPACES
+
+globals().update(_NAMESPACES["sparse"])
 
 
-def mm(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises: bital's tensors are dense."""
-    raise Unsupported("torch.sparse: bital's tensors are dense. Use to_dense() before, or SciPy")
+def _of_type(name: str) -> Any:
+    def make(indices: Any, values: Any = None, size: Any = None) -> Any:
+        made = torch.sparse_coo_tensor(indices, values, size)
+        return getattr(made, name)()
+
+    make.__doc__ = f"The old name of torch.sparse_coo_tensor for {name} tensors."
+    return make
 
 
-addmm = sum = softmax = log_softmax = spdiags = sampled_addmm = spsolve = mm
+FloatTensor = _of_type("float")
+DoubleTensor = _of_type("double")
+LongTensor = _of_type("long")
+
 __getattr__ = missing_attribute("torch.sparse")
