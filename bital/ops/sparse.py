@@ -449,7 +449,7 @@ for _name in _LINEAR:
     setattr(SparseTensor, _name, _by_values(_name, linear=True))
 for _name in _KEEP_ZERO:
     setattr(SparseTensor, _name, _by_values(_name))
-for _name, _fn in {
+for _name, _member in {
     "__neg__": _by_values("neg", linear=True),
     "__pow__": _by_values("pow"),
     "to_dense": _to_dense,
@@ -459,4 +459,4 @@ for _name, _fn in {
     "mT": property(lambda self: _transpose(self, 0, 1)),
     "index_select": lambda self, dim, index: self.to_dense().index_select(dim, index).to_sparse(),
 }.items():
-    setattr(SparseTensor, _name, _fn)
+    setattr(SparseTensor, _name, _member)

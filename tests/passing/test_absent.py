@@ -36,7 +36,7 @@ def test_as_in_torch(name, torch, oracle):
     same(PROGRAMS[name], torch, oracle)
 
 
-@pytest.mark.parametrize("name", ["to_sparse_csr", "qscheme", "int_repr", "to_mkldnn"])
+@pytest.mark.parametrize("name", ["to_sparse_csc", "qscheme", "int_repr", "to_mkldnn"])
 def test_what_is_lacking_says_so(name, torch):
     with pytest.raises(NotImplementedError, match=f"Tensor.{name}: bital has no"):
         getattr(torch.ones(2, 2), name)()
