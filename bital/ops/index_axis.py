@@ -5,6 +5,7 @@ Room: ops. Indices that are known are checked when the operation is recorded, ot
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,8 @@ def _add_impl(
     if alpha != 1:
         rows = rows * np.asarray(alpha).astype(rows.dtype)
     if not dim and out.ndim > 1 and out.size > 4 * len(out):
-        add_rows(xp, out.reshape(len(out), -1), index, rows.reshape(len(rows), -1))
+        width = prod(out.shape[1:])
+        add_rows(xp, out.reshape(len(out), width), index, rows.reshape(len(rows), width))
     else:
         xp.add.at(into, index, rows)
     return out

@@ -9,7 +9,7 @@ import math
 import warnings
 from typing import Any
 
-from bital.base.dtype import float64
+from bital.base.dtype import float64, uint8
 from bital.ops.api import NAMESPACES, check_tensor, public
 from bital.ops.resample import Line, resampling
 from bital.tensor.tensor import Tensor
@@ -51,7 +51,7 @@ def _resampled(
             "Input and output sizes should be greater than 0, but got input "
             f"{list(shape[2:])} and output {list(out)}"
         )
-    wide = x._meta.dtype is float64
+    wide = x._meta.dtype is float64 or x._meta.dtype is uint8
     lines = tuple(
         [
             Line(
@@ -184,3 +184,23 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
     """`interpolate` bilinearly with aligned corners."""
     _older("upsample_bilinear", "interpolate")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def _spell_antialiased(mode: str) -> None:
+    def upsample_aa(
+        input: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None,
+        scales_w: float | None = None,
+    ) -> Tensor:  # fmt: skip
+        out, scales = output_size, scale_factors
+        if isinstance(scales, float) or scales_w is not None:
+            scales = (scales, scales_w)
+        if out is None:
+            out = [math.floor(m * s) for m, s in zip(input._meta.shape[2:], scales)]
+        return _resampled(input, mode, list(out), align_corners, scales, True)
+
+    upsample_aa.__doc__ = f"`interpolate` in mode {mode} with `antialias`, under ATen's name."
+    public("ops.aten", method=False, name=f"_upsample_{mode}2d_aa")(upsample_aa)
+
+
+for _mode in ("bilinear", "bicubic"):
+    _spell_antialiased(_mode)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bital.base.dtype import COMPLEX, INT, LOW_PRECISION, dtype, float32
+from bital.base.dtype import COMPLEX, FLOAT, INT, LOW_PRECISION, dtype, float32
 from bital.base.size import broadcast_shapes, normalize_dim
 from bital.ir.batch import again
-from bital.ir.meta import Meta
+from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ops.api import check_tensor, numpy_names, public
+from bital.ops.api import NAMESPACES, check_tensor, numpy_names, public
 from bital.ops.broadcast import repeat_over
-from bital.ops.family import common_dtype, conj, elementwise_rule, masked_op
+from bital.ops.family import HALF, check_dtype, common_dtype, conj, elementwise_rule, masked_op
 from bital.ops.peaks import shared_or_nan
 from bital.ops.reduce import Dims, Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.ops.svd import singular_values
@@ -481,3 +481,45 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """`g v / |v|`, the norms taken along all axes but `dim`."""
     return v * (g / norm_except_dim(v, 2, dim))
+
+
+def _pdist_rule(x: Meta, p: float) -> tuple[Meta, dict]:
+    if x.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {x.ndim}D")
+    if x.dtype.category != FLOAT:
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    check_dtype(x.dtype, (HALF,), "pdist")
+    rows = x.shape[0]
+    return meta_of((rows * (rows - 1) // 2,), x.dtype, x.device), {"p": p, "rows": rows}
+
+
+def _pairs(x: Tensor, rows: int) -> tuple[Any, Any]:
+    """The first and the second of every pair of rows."""
+    indices = NAMESPACES["torch"]["triu_indices"](rows, rows, 1)
+    return indices[0], indices[1]
+
+
+def _pdist(x: Any, *, p: float, rows: int) -> Tensor:
+    first, second = _pairs(x, rows)
+    return vector_norm(x.index_select(0, first) - x.index_select(0, second), p, 1)
+
+
+def _pdist_vjp(g: Tensor, x: Any, out: Tensor, p: float, rows: int) -> Tensor:
+    first, second = _pairs(x, rows)
+    apart = x.index_select(0, first) - x.index_select(0, second)
+    pull = norm_gradient(g, apart, out, p, (1,))
+    zeros = x.new_zeros(x._meta.shape)
+    if pull is None:
+        return zeros
+    return zeros.index_add(0, first, pull).index_add(0, second, -pull)
+
+
+_PDIST = Op("pdist", _pdist_rule, None, vjp=(_pdist_vjp,))
+
+
+@public("torch", "nn.functional", method=False)
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distances of all pairs of rows of (N, M), those of the first row first."""
+    return composite(_PDIST, _pdist, (check_tensor(input, "pdist"),), (float(p),))
