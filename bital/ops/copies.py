@@ -25,7 +25,7 @@ def _copy_of(seen: Tensor, base: Tensor, nodes: dict[Any, Any], suffix: str) -> 
     if edge is None or edge is base._edge:
         out._edge = edge
         return out
-    node = edge.node if type(edge) is Output else edge
+    node: Any = edge.node if type(edge) is Output else edge
     again = nodes.get(node)
     if again is None:
         name = type(node).__name__ + suffix

@@ -124,7 +124,7 @@ def unsafe_masked_index_put_accumulate(
 
 
 def _safe(x: Tensor, *, dim: int) -> Tensor:
-    none = (x == float("-inf")).all(dim, True)
+    none = x.isneginf().all(dim, True)
     return softmax(x, dim).masked_fill(none, 0)
 
 

@@ -359,7 +359,7 @@ def _ranks_by_q(g: tuple, x: Tensor, q_shape: Ints, ignore_nan: bool, how: str) 
     """The gradient of how far quantiles lie: ranks grow with q as the elements are many."""
     if g[2] is None or how != "linear":
         return None
-    known = (x == x).sum(-1, True)
+    known = x.isnan().logical_not().sum(-1, True)
     last = known - 1 if ignore_nan else (known == x._meta.shape[-1]) * (x._meta.shape[-1] - 1)
     return (g[2] * last).reshape(-1, math.prod(q_shape)).sum(0).reshape(q_shape)
 
