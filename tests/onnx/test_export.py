@@ -114,6 +114,50 @@ def test_sizes_are_computed_from_the_inputs(torch):
         same(exported, program, torch.randn(n, 6), torch.randn(m))
 
 
+def test_numbers_whose_shape_is_dynamic(torch):
+    def program(x):
+        n = x.shape[0]
+        return x + torch.zeros(n, 1), torch.arange(n) * 2, torch.full((2, n), 3.0) @ x
+
+    x = torch.randn(4, 3)
+    exported = torch.onnx.export(program, x, dynamic_axes={"x": {0: "n"}})
+    for n in (1, 4, 7):
+        same(exported, program, torch.randn(n, 3))
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_recurrent_networks_with_dynamic_axes(torch, name):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            options = {"num_layers": 2, "batch_first": True, "bidirectional": True}
+            self.net = getattr(torch.nn, name)(3, 4, **options)
+            self.head = torch.nn.Linear(8, 2)
+
+        def forward(self, x):
+            out, _ = self.net(x)
+            return self.head(out[:, -1])
+
+    model = Model()
+    axes = {"x": {0: "batch", 1: "time"}}
+    exported = torch.onnx.export(model, (torch.randn(2, 5, 3),), dynamic_axes=axes)
+    for shape in ((2, 5, 3), (1, 1, 3), (4, 9, 3)):
+        same(exported, model, torch.randn(shape))
+
+
+def test_a_convolutional_network_with_a_dynamic_batch(torch):
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(4, 8, 3, groups=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+    )  # fmt: skip
+    x = torch.randn(2, 1, 12, 12)
+    exported = torch.onnx.export(model, x, input_names=["image"], dynamic_axes={"image": [0]})
+    model.eval()
+    for n in (1, 2, 5):
+        same(exported, model, torch.randn(n, 1, 12, 12))
+
+
 def test_views_and_indices(torch):
     def program(x, index):
         a = x[..., 1:, ::2].permute(2, 0, 1)

@@ -120,6 +120,10 @@ def terms(first: int, others: Sequence[int], axes: Sequence[Axis]) -> tuple[list
     return found, first
 
 
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+
+
 class Builder:
     """Makes the ONNX model of a graph; `others` are its recordings with each of `axes` changed."""
 
@@ -147,8 +151,8 @@ class Builder:
             raise Differs("the program runs other operators for other sizes")
         for k, node in enumerate(self.graph.nodes):
             self._node(node, [other.nodes[k] for other in self.others])
-        for output_name, value, _, _ in self.graph.outputs:
-            source = self._input(value, [value], False)
+        for k, (output_name, value, _, _) in enumerate(self.graph.outputs):
+            source = self._input(value, [other.outputs[k][1] for other in self.others], False)
             if source != output_name:
                 self.nodes.append(helper.make_node("Identity", [source], [output_name]))
         graph = helper.make_graph(
@@ -220,13 +224,33 @@ class Builder:
                 raise Differs("the program runs other operators for other sizes")
             return self.names[ref]
         if isinstance(ref, Constant):
-            for other in others:
-                if not np.array_equal(
-                    ref.array, other.array, equal_nan=ref.array.dtype.kind in "fc"
-                ):
-                    raise Differs("numbers that stand in the graph depend on the sizes")
-            return self._constant(ref)
+            arrays = [other.array for other in others]
+            if all(_equal(ref.array, array) for array in arrays):
+                return self._constant(ref)
+            return self._changing(ref, arrays)
         return self._sizes(ref.numbers, tuple(other.numbers for other in others), inferred)
+
+    def _changing(self, ref: Constant, arrays: Sequence[np.ndarray]) -> str:
+        """Numbers whose shape depends on the inputs': all the same, or counted in equal steps."""
+        every = [ref.array, *arrays]
+        if any(a.ndim != ref.array.ndim or not a.size for a in every):
+            raise Differs("numbers that stand in the graph depend on the sizes")
+        sizes = self._sizes(ref.array.shape, tuple(a.shape for a in arrays), False)
+        first = ref.array.reshape(-1)[0]
+        if all(_equal(a, np.full_like(a, first)) for a in every):
+            number = Constant(("uniform", ref.kind, first.tobytes()), first, ref.kind, "")
+            return self._add("Expand", [self._constant(number), sizes], "constant")
+        longest = max(every, key=lambda a: a.size)
+        step = int(longest[1] - first) if ref.array.ndim == 1 and ref.kind is dtypes.int64 else 0
+        if not step or not all(_equal(a, first + step * np.arange(a.size)) for a in every):
+            raise Differs("numbers that stand in the graph depend on the sizes")
+        limit = self._add("Squeeze", [sizes], "size")
+        counted = self._add("Range", [self._scalar(0), limit, self._scalar(1)], "range")
+        scaled = self._add("Mul", [counted, self._scalar(step)], "range")
+        return self._add("Add", [scaled, self._scalar(int(first))], "range")
+
+    def _scalar(self, n: int) -> str:
+        return self._constant(Constant(("scalar", n), np.array(n, np.int64), dtypes.int64, ""))
 
     def _constant(self, ref: Constant) -> str:
         known = self.constants.get(ref.key)
