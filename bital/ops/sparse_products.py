@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from bital.base.dtype import LOW_PRECISION, dtype
+from bital.base.dtype import LOW_PRECISION, dtype, float32
 from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.api import public
-from bital.ops.family import common_dtype, raise_not_implemented
+from bital.ops.family import common_dtype
 from bital.ops.matmul import matmul
 from bital.ops.sparse import SparseTensor, linked, made
 from bital.ops.sparse import like as with_values
@@ -24,8 +24,6 @@ _declare = functools.partial(public, "sparse", method=False)
 
 
 def _product_rule(rows: Meta, cols: Meta, values: Meta, other: Meta, n: int) -> tuple:
-    if values.dtype in LOW_PRECISION:
-        raise_not_implemented("addmm_sparse_dense", values.dtype)
     return like(other, (n, other.shape[1])), {"n": n}
 
 
@@ -73,8 +71,9 @@ def _product(a: Any, b: Any) -> Any:
             f"mat1 and mat2 shapes cannot be multiplied ({shapes[0]} and {shapes[1]})"
         )
     d = common_dtype(a._meta, b._meta)
-    operands = (*a._index, cast(linked(a), d), cast(b, d))
-    return apply(_PRODUCT, operands, (a._meta.shape[0],))
+    wide = float32 if d in LOW_PRECISION else d
+    operands = (*a._index, cast(linked(a), wide), cast(b, wide))
+    return cast(apply(_PRODUCT, operands, (a._meta.shape[0],)), d)
 
 
 SparseTensor.__matmul__ = SparseTensor.matmul = _product  # type: ignore[attr-defined]
@@ -114,7 +113,7 @@ def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1
 
 @_declare()
 def sampled_addmm(
-    input: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0
+    input: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0, out: Any = None
 ) -> Tensor:
     """beta input + alpha mat1 @ mat2 at the places of a CSR matrix only."""
     if not isinstance(input, SparseTensor) or not input.is_sparse_csr:
@@ -126,7 +125,8 @@ def sampled_addmm(
         )
     rows, cols = input._index
     products = (mat1[rows] * mat2.t()[cols]).sum(1)
-    return with_values(input, linked(input) * beta + products * alpha)
+    result = with_values(input, linked(input) * beta + products * alpha)
+    return result if out is None else out._become(result)
 
 
 @_declare()

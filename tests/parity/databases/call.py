@@ -81,11 +81,17 @@ def see(t: Any) -> Seen | None:
         return None
     name = dtype_name(t)
     asks = bool(t.requires_grad)
+    t = _dense(t.detach())
     if name == "bfloat16":
         t = t.detach().float()
     elif name == "complex32":
         t = t.detach().to(torch.complex64 if isinstance(t, torch.Tensor) else bital.complex64)
     return Seen(np.array(t.numpy(force=True)), name, asks)
+
+
+def _dense(t: Any) -> Any:
+    """A tensor of any layout as a dense one."""
+    return t if str(t.layout) == "torch.strided" else t.to_dense()
 
 
 def run(lib: Any, fn: Callable, args: tuple, kwargs: dict, call: Call, process: Any) -> Outcome:
@@ -122,7 +128,7 @@ def _differentiate(lib: Any, call: Call, given: list, processed: Any, got: Outco
     found: list = []
     flatten(lib, processed, found)
     inputs = [t for t in given if t.requires_grad]
-    outputs = [t for t in found if t.requires_grad]
+    outputs = [_dense(t) for t in found if t.requires_grad]
     if not inputs or not outputs:
         return
     rng = np.random.default_rng(0)

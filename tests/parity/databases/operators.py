@@ -27,7 +27,6 @@ DTYPES = (
 )  # fmt: skip
 
 _CUDA = "compiles CUDA source while it runs"
-_SPARSE = "sparse layouts"
 LEFT_OUT = {
     "jiterator_unary": _CUDA,
     "jiterator_binary": _CUDA,
@@ -39,9 +38,6 @@ LEFT_OUT = {
     "nn.functional.batch_norm.without_cudnn": "PyTorch has it for CUDA only",
     "torch._scaled_mm": "8-bit floats",
     "torch._scaled_mm_v2": "8-bit floats",
-    "sparse.sampled_addmm": _SPARSE,
-    "sparse.mm.reduce": _SPARSE,
-    "to_sparse": _SPARSE,
     "chalf": "complex32, which NumPy has not",
 }
 

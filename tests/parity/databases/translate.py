@@ -136,13 +136,24 @@ class Translator:
             parts = self(x._indices()), self(x._values())
             return follow(bital, "sparse_coo_tensor")(*parts, tuple(x.shape))
         if x.layout is not torch.strided:
-            raise Missing(f"{x.layout} is missing")
+            return self._sparse(x).requires_grad_(x.requires_grad)
         source = x.detach().resolve_conj().resolve_neg()
         flat = self._storage(source)
         ours = flat.as_strided(source.size(), source.stride(), source.storage_offset())
         if source.is_contiguous() and source.numel() == flat.numel():
             ours = flat.view(tuple(source.size()))
         return ours.detach().requires_grad_(x.requires_grad)
+
+    def _sparse(self, x: torch.Tensor) -> Any:
+        """The same places and values."""
+        size = tuple(x.shape)
+        if x.layout is torch.sparse_coo:
+            parts = self(x._indices()), self(x._values())
+            return bital.sparse_coo_tensor(*parts, size, is_coalesced=x.is_coalesced())
+        if x.layout is not torch.sparse_csr:
+            raise Missing(f"{x.layout} is missing")
+        parts = self(x.crow_indices()), self(x.col_indices()), self(x.detach().values())
+        return bital.sparse_csr_tensor(*parts, size)
 
     def _storage(self, x: torch.Tensor) -> Any:
         """All elements of x's storage, flat; tensors that share one share it here."""
