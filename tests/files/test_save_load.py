@@ -188,6 +188,44 @@ def test_modules_go_by_their_name_in_torch(torch):
     assert again(torch.ones(1, 2)).shape == (1, 1)
 
 
+def network(lib):
+    nn = lib.nn
+    return nn.ModuleList([
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten()),
+        nn.LSTM(4, 3, 2), nn.LayerNorm(4), nn.Embedding(3, 2), nn.TransformerEncoderLayer(4, 2, 8),
+    ])  # fmt: skip
+
+
+def named(lib, names):
+    """The classes that a file names, with their names there."""
+    found = []
+    for name in names:
+        value = lib
+        for part in name.split(".")[1:]:
+            value = getattr(value, part)
+        found.append((value, name))
+    return found
+
+
+def test_whole_modules_of_torch_load_here_and_the_reverse(torch, oracle):
+    for source, target in ((oracle, torch), (torch, oracle)):
+        made, buffer = network(source), io.BytesIO()
+        source.save(made, buffer)
+        buffer.seek(0)
+        if target is torch:
+            allowed = named(torch, torch.serialization.get_unsafe_globals_in_checkpoint(buffer))
+            buffer.seek(0)
+            with torch.serialization.safe_globals(allowed):
+                got = torch.load(buffer)
+        else:
+            got = oracle.load(buffer, weights_only=False)
+        assert repr(got) == repr(made)
+        assert shown(got.state_dict(), target) == shown(made.state_dict(), source)
+        assert got[0](target.ones(1, 1, 5, 5)).shape == (1, 18)
+        assert got[1](target.ones(5, 2, 4))[0].shape == (5, 2, 3)
+        assert got[4].eval()(target.ones(3, 2, 4)).shape == (3, 2, 4)
+
+
 def test_what_cannot_be_written(torch, tmp_path):
     path = tmp_path / "x.pt"
     torch.save(1, path)

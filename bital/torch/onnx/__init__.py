@@ -108,6 +108,7 @@ def export(
     Raises UnsupportedOperatorError with the function and the line for what ONNX, or bital, cannot
     say; the model is as before, whatever happens.
     """
+    _need_packages()
     if not export_params:
         raise OnnxExporterError("bital exports models with their parameters only")
     args = args if isinstance(args, (tuple, list)) else (args,)
@@ -133,6 +134,15 @@ def export(
     if f is not None:
         program.save(f)
     return program
+
+
+def _need_packages() -> None:
+    try:
+        import onnx  # noqa: F401 (only whether it is there)
+    except ImportError:
+        raise OnnxExporterError(
+            'torch.onnx.export needs the package onnx: pip install "bital[onnx]"'
+        ) from None
 
 
 def _as_opset(proto: Any, wanted: int | None) -> Any:

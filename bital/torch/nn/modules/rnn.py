@@ -149,6 +149,15 @@ class RNNBase(Module):
     def _flat_weights(self) -> list:
         return [getattr(self, name) for names in self._all_weights for name in names]
 
+    def __getstate__(self) -> dict:
+        """What is pickled: also the lists that PyTorch's class keeps, so that it can load it."""
+        names = [name for names in self._all_weights for name in names]
+        return self.__dict__ | {"_flat_weights_names": names, "_flat_weights": self._flat_weights}
+
+    def __setstate__(self, state: dict) -> None:
+        lists = ("_flat_weights_names", "_flat_weights")
+        super().__setstate__({name: each for name, each in state.items() if name not in lists})
+
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
