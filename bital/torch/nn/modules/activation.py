@@ -452,11 +452,9 @@ class MultiheadAttention(Module):
             made = None if shape is None else Parameter(torch.empty(shape, **kind))
             self.register_parameter(name, made)
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, **kind)
-        if add_bias_kv:
-            self.bias_k = Parameter(torch.empty((1, 1, embed_dim), **kind))
-            self.bias_v = Parameter(torch.empty((1, 1, embed_dim), **kind))
-        else:
-            self.bias_k = self.bias_v = None
+        for name in ("bias_k", "bias_v"):
+            made = Parameter(torch.empty((1, 1, embed_dim), **kind)) if add_bias_kv else None
+            setattr(self, name, made)
         self.add_zero_attn = add_zero_attn
         self._reset_parameters()
 
