@@ -77,6 +77,7 @@ LACKING: list[tuple[str, str, str]] = [
     ("torch.Tensor", r"__cuda_array_interface__|__dlpack_c_exchange_api__", _DEVICE),
     ("torch.Tensor", r"__setstate__|__torch_dispatch__|hash_tensor|slice_inverse", _INSIDE),
     ("torch.Tensor", r"nonzero_static|index", _LATER),
+    ("torch.Tensor", r"s?smm|sspaddmm|to_sparse_\w+|sparse_\w+", _SPARSE),
     ("torch.accelerator", r".*", _DEVICE),
     ("torch.autograd", r"NestedIOFunction|enforce_grad_layout_policy|set_multithreading_enabled",
      _INSIDE),
