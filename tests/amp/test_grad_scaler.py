@@ -49,10 +49,11 @@ def test_unscaled_gradients(torch, oracle):
         scaler.scale((p * 3).sum()).backward()
         scaled = p.grad.clone()
         scaler.unscale_(opt)
+        found = list(scaler._found_inf_per_device(opt).values())
         norm = t.nn.utils.clip_grad_norm_([p], 1.0)
         scaler.step(opt)
         scaler.update(16.0)
-        return scaled, norm, p, scaler.get_scale(), scaler.scale([p, (p,)])
+        return scaled, found, norm, p, scaler.get_scale(), scaler.scale([p, (p,)])
 
     same(program, torch, oracle)
 

@@ -203,6 +203,40 @@ def test_restarts_at_fractions_of_epochs(mult, torch, oracle):
     same(program, torch, oracle)
 
 
+RESUMED = {
+    "LambdaLR": lambda s, o: s.LambdaLR(o, lambda e: 0.5**e, last_epoch=3),
+    "MultiplicativeLR": lambda s, o: s.MultiplicativeLR(o, lambda e: 0.9, last_epoch=3),
+    "StepLR": lambda s, o: s.StepLR(o, 2, last_epoch=3),
+    "MultiStepLR": lambda s, o: s.MultiStepLR(o, [4, 6], last_epoch=3),
+    "ConstantLR": lambda s, o: s.ConstantLR(o, 0.5, total_iters=5, last_epoch=3),
+    "LinearLR": lambda s, o: s.LinearLR(o, 0.5, total_iters=6, last_epoch=3),
+    "ExponentialLR": lambda s, o: s.ExponentialLR(o, 0.9, last_epoch=3),
+    "PolynomialLR": lambda s, o: s.PolynomialLR(o, 8, last_epoch=3),
+    "CosineAnnealingLR": lambda s, o: s.CosineAnnealingLR(o, 6, last_epoch=3),
+    "WarmRestarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 5, last_epoch=3),
+    "CyclicLR": lambda s, o: s.CyclicLR(o, 0.1, 0.5, 3, last_epoch=3),
+    "OneCycleLR": lambda s, o: s.OneCycleLR(o, 1.0, total_steps=12, last_epoch=3),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_resumed(name, torch, oracle):
+    def program(t):
+        opt = optimizer(t)
+        for group in opt.param_groups:
+            group.update(initial_lr=0.2, max_lr=1.0, min_lr=0.001)
+            group.update(max_momentum=0.95, base_momentum=0.85)
+        schedule = RESUMED[name](t.optim.lr_scheduler, opt)
+        seen = [options(opt)]
+        for _ in range(5):
+            opt.step()
+            schedule.step()
+            seen.append(options(opt))
+        return seen, schedule.last_epoch
+
+    same(program, torch, oracle)
+
+
 def test_tensor_rates_stay_the_same_tensor(torch):
     rate = torch.tensor(0.5)
     opt = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=rate)

@@ -220,6 +220,10 @@ class GradScaler:
         tracker = self._growth_tracker
         return self._init_growth_tracker if tracker is None else tracker.item()
 
+    def _found_inf_per_device(self, optimizer: Any) -> dict[Any, Any]:
+        """What `unscale_` found of an optimizer's gradients in this iteration."""
+        return self._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
+
     def is_enabled(self) -> bool:
         """Whether the scaler does anything."""
         return self._enabled
