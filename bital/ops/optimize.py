@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bital.ir.meta import Meta
+from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local, record_many
+from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, read, write
 
 #: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
@@ -118,3 +119,36 @@ def adam_step(
     values = record_many(trace, spec, [read(t, trace) for t in operands], scalars)
     for t, value in zip(tensors, values, strict=True):  # type: ignore[arg-type]
         write(t, value, trace)
+
+
+def _direction_rule(grad: Meta, h_diag: Meta, *history: Meta) -> tuple[tuple[Meta, Meta], dict]:
+    return (grad, meta_of((len(history) // 3,), grad.dtype, grad.device)), {}
+
+
+def _direction_impl(xp: Any, grad: Any, h_diag: Any, *history: Any) -> tuple:
+    """The two-loop recursion (Nocedal and Wright, algorithm 7.4)."""
+    count = len(history) // 3
+    changes, steps, ro = history[:count], history[count : 2 * count], history[2 * count :]
+    al = xp.empty(count, grad.dtype)
+    d, t = -grad, xp.empty_like(grad)
+    for i in reversed(range(count)):
+        al[i] = xp.dot(steps[i], d) * ro[i]
+        d -= xp.multiply(changes[i], al[i], out=t)
+    d *= h_diag
+    for i in range(count):
+        d += xp.multiply(steps[i], al[i] - xp.dot(changes[i], d) * ro[i], out=t)
+    return d, al
+
+
+_DIRECTION = Op("lbfgs_direction", _direction_rule, _direction_impl, inputs=("grad", "h_diag"))
+
+
+def lbfgs_direction(
+    grad: Tensor, h_diag: Tensor, changes: list[Tensor], steps: list[Tensor], ro: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """-H grad, where H begins as h_diag times the identity and has met the history.
+
+    `changes` are those of gradients over `steps`, `ro` one over the products of the two, oldest
+    first. Also the coefficients of the first loop, one per item of the history.
+    """
+    return apply(_DIRECTION, (grad, h_diag, *changes, *steps, *ro))

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import bital.torch as torch
-from bital.torch.optim.optimizer import Optimizer, ParamsT, _check_not_negative, _number
+from bital.ops.optimize import lbfgs_direction
+from bital.tensor.tensor import array_of
+from bital.torch.optim.optimizer import Optimizer, ParamsT, _check_not_negative
 
 
 def _cubic_interpolate(
@@ -22,7 +26,7 @@ def _cubic_interpolate(
     square = d1**2 - g1 * g2
     if not square >= 0:
         return (low + high) / 2.0
-    d2 = square.sqrt()
+    d2 = square**0.5
     if x1 <= x2:
         least = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
     else:
@@ -56,7 +60,7 @@ class _LineSearch:
     def _at(self, t: Any) -> _Point:
         self.evals += 1
         f, g = self.evaluate(t)
-        return _Point(t, f, g, g.dot(self.d))
+        return _Point(t, f, g, _look(g.dot(self.d)))
 
     def _too_high(self, p: _Point) -> bool:
         return bool(p.f > self.start.f + self._fall * p.t * self.start.slope)
@@ -66,10 +70,9 @@ class _LineSearch:
 
     def run(self, t: Any, tolerance: float = 1e-9) -> _Point:
         """The point found, beginning with step length t."""
-        points, done = self._bracket(t)
-        if not done:
-            return self._zoom(points, tolerance)
-        return points[0]
+        with np.errstate(all="ignore"):
+            points, done = self._bracket(t)
+            return points[0] if done else self._zoom(points, tolerance)
 
     def _bracket(self, t: Any) -> tuple[list[_Point], bool]:
         """Two points with a good one between them, or a good one and True."""
@@ -92,7 +95,7 @@ class _LineSearch:
 
     def _zoom(self, ends: list[_Point], tolerance: float) -> _Point:
         """Shrink the bracket until a point in it is good; the lower end of it."""
-        d_norm = self.d.abs().max()
+        d_norm = _look(self.d.abs().max())
         stuck = False  # the last trial lay at an end of the bracket
         low, high = ends if ends[0].f <= ends[1].f else reversed(ends)
         while self.iterations < self.max_ls:
@@ -176,7 +179,7 @@ class LBFGS(Optimizer):
         for param in self._params:
             real = torch.view_as_real(param) if param.is_complex() else param
             part = direction[offset : offset + real.numel()]
-            real.add_(part.view_as(real), alpha=_number(step_size))
+            real.add_(part.view_as(real), alpha=float(step_size))
             offset += real.numel()
 
     def _evaluate(self, closure: Callable, start: list, t: Any, d: Any) -> tuple[float, Any]:
@@ -213,11 +216,11 @@ class LBFGS(Optimizer):
                 state["prev_flat_grad"].copy_(grad)
             state["prev_loss"] = loss
             d, t = state["d"], group["lr"]
-            t = t.squeeze() if isinstance(t, torch.Tensor) else t
+            t = _look(t.squeeze()) if isinstance(t, torch.Tensor) else t
             if state["n_iter"] == 1:
-                t = min(1.0, 1.0 / grad.abs().sum()) * t
+                t = min(1.0, 1.0 / _look(grad.abs().sum())) * t
             state["t"] = t
-            slope = grad.dot(d)  # along the direction
+            slope = _look(grad.dot(d))  # along the direction
             if slope > -group["tolerance_change"]:
                 break
             last = n_iter == group["max_iter"]
@@ -227,7 +230,7 @@ class LBFGS(Optimizer):
             state["func_evals"] += used
             if last or evals >= group["max_eval"] or _converged(state, group, loss, grad):
                 break
-        state.update({name: state.pop(name) for name in _SAVED})
+        _keep(state, group["history_size"])
         return first_loss
 
     def _move(
@@ -256,12 +259,29 @@ class LBFGS(Optimizer):
 _SAVED = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 
 
+def _keep(state: dict[str, Any], history_size: int) -> None:
+    """Put a state in the form in which PyTorch keeps it."""
+    found = state.pop("coefficients", None)
+    if found is not None:
+        al = state.setdefault("al", [None] * history_size)
+        al[: found.numel()] = found.unbind(0)
+    t = state["t"]
+    if isinstance(t, np.generic):
+        state["t"] = torch.tensor(t.item(), dtype=getattr(torch, t.dtype.name))
+    state.update({name: state.pop(name) for name in _SAVED})
+
+
+def _look(t: Any) -> Any:
+    """The one number of a tensor, as NumPy's, which keeps the dtype's rounding."""
+    return array_of(t)[()]
+
+
 def _converged(state: dict[str, Any], group: dict[str, Any], loss: float, grad: Any) -> bool:
     """Whether the gradient vanishes or the last iteration changed next to nothing."""
     least = group["tolerance_change"]
     return bool(
         grad.abs().max() <= group["tolerance_grad"]
-        or (state["d"] * state["t"]).abs().max() <= least
+        or (state["d"] * float(state["t"])).abs().max() <= least
         or abs(loss - state["prev_loss"]) < least
     )
 
@@ -272,9 +292,9 @@ def _update_direction(state: dict[str, Any], grad: Any, history_size: int) -> No
         state.update(d=-grad, old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return
     changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
-    change, step = grad - state["prev_flat_grad"], state["d"] * state["t"]
+    change, step = grad - state["prev_flat_grad"], state["d"] * float(state["t"])
     curvature = change.dot(step)
-    if curvature > 1e-10:
+    if _look(curvature) > 1e-10:
         if len(changes) == history_size:
             for each in (changes, steps, ro):
                 each.pop(0)
@@ -282,12 +302,7 @@ def _update_direction(state: dict[str, Any], grad: Any, history_size: int) -> No
         steps.append(step)
         ro.append(1.0 / curvature)
         state["H_diag"] = curvature / change.dot(change)
-    al = state.setdefault("al", [None] * history_size)
-    q = -grad
-    for i in range(len(changes) - 1, -1, -1):
-        al[i] = steps[i].dot(q) * ro[i]
-        q = q - al[i] * changes[i]
-    d = q * state["H_diag"]
-    for i in range(len(changes)):
-        d = d + (al[i] - changes[i].dot(d) * ro[i]) * steps[i]
-    state["d"] = d
+    h_diag = state["H_diag"]
+    if not isinstance(h_diag, torch.Tensor):
+        h_diag = torch.tensor(h_diag, dtype=grad.dtype)
+    state["d"], state["coefficients"] = lbfgs_direction(grad, h_diag, changes, steps, ro)
