@@ -28,6 +28,7 @@ class DualEntry(PassedOn):
     """The node of a dual tensor."""
 
     __slots__ = ("tangent",)
+    tangent: Any
 
 
 class _Level(threading.local):

@@ -173,6 +173,9 @@ class TreeSpec:
 
     __slots__ = ("type", "_context", "_children", "num_leaves", "num_nodes")
 
+    num_nodes: int
+    num_leaves: int
+
     def __init__(self, type: Any, context: Any, children: list[TreeSpec]) -> None:
         self.type, self._context, self._children = type, context, children
         self.num_nodes = 1 + sum(c.num_nodes for c in children)

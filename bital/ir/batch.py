@@ -64,7 +64,7 @@ class Batch:
         own = meta.device.lanes
         if not own or (own == self.lanes and meta.ndim >= rank):
             return _as_it_is
-        index = [slice(None) if lane in own else None for lane in self.lanes]
+        index: list[Any] = [slice(None) if lane in own else None for lane in self.lanes]
         index += [None] * (rank - meta.ndim) + [Ellipsis]
         at = tuple(index)
         return lambda array: array[at]
