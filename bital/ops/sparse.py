@@ -168,7 +168,7 @@ def made(index: Any, vals: Any, shape: Ints, coalesced: bool = False, crow: Any 
         return out.index_put(tuple(index), vals.detach(), accumulate=True)
 
     t = _new(SparseTensor)
-    t._storage, t._meta = _DenseCell(dense), meta_of(shape, vals._meta.dtype)
+    t._storage, t._meta = _DenseCell(dense), meta_of(shape, vals._meta.dtype, vals._meta.device)
     t._view = t._edge = t._grad = None
     t._index, t._vals, t._coalesced, t._crow = index, vals, coalesced, crow
     edge = edge_of(vals)
