@@ -44,23 +44,21 @@ def _gelu_rule(x: Meta, approximate: str) -> tuple:
 
 
 #: q with share(x) = (1 + tanh(x q(x^2))) / 2 of the normal distribution below x; least largest
-#: error of x share(x) for |x| < 5, 6.5e-8, found by weighted least squares (Lawson's iteration)
+#: error of x share(x) for |x| < 5, 6.5e-8, found by weighted least squares (Lawson's iteration);
+#: beyond, q grows, and the share is 0 or 1 in float32
 _SHARE = [
     np.float32(c) for c in (
         1.8266538642758169e-09, -1.3434170793402992e-07, 3.983224581153135e-06,
         -5.53444018742866e-05, -3.275454635612963e-05, 0.03633366597152605, 0.7978845752189669,
     )
 ]  # fmt: skip
-#: x^2 beyond which the share is 0 or 1 in float32
-_TAIL = np.float32(25)
 #: numbers that are worked on at a time, so that they stay in the cache
 _BLOCK = 32768
 
 
 def _share32(x: Any, out: Any, square: Any) -> None:
-    """The normal distribution's share below x, in float32, into out; `square` is working memory."""
+    """The normal distribution's share below x, in float32, into out, and x * x into square."""
     np.multiply(x, x, out=square)
-    np.minimum(square, _TAIL, out=square)
     np.multiply(square, _SHARE[0], out=out)
     out += _SHARE[1]
     for c in _SHARE[2:]:
@@ -91,7 +89,6 @@ def _gelu32(x: Any, out: Any, work: Any) -> None:
 
 def _gelu32_backward(g: Any, x: Any, out: Any, work: Any) -> None:
     _share32(x, out, work)
-    np.multiply(x, x, out=work)
     work *= np.float32(-0.5)
     np.exp(work, out=work)
     work *= x

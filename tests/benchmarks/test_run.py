@@ -52,7 +52,9 @@ def test_readme_without_marks(tmp_path):
         run.write_readme(readme, "table")
 
 
-@pytest.mark.parametrize("program", ["main_example.py", "tanh_network.py", "item.py"])
+@pytest.mark.parametrize(
+    "program", ["main_example.py", "tanh_network.py", "item.py", "char_lstm.py", "char_gpt.py"]
+)
 def test_programs(program):
     figures = run.call(run.bital_command(program), quick())
     assert 0 < figures["best"] <= figures["median"]
