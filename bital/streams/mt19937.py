@@ -35,7 +35,7 @@ class Engine:
     of the word that comes next.
     """
 
-    __slots__ = ("_bits", "_block", "_bulk", "_lock", "_next", "_untouched")
+    __slots__ = ("_bits", "_block", "_bulk", "_listed", "_lock", "_next", "_untouched")
 
     def __init__(self) -> None:
         self._bits = np.random.MT19937(0)
@@ -46,6 +46,7 @@ class Engine:
     def _forget(self, untouched: bool) -> None:
         """The next word will come from a new block; `untouched`: none was ever made."""
         self._block = np.empty(BLOCK_WORDS, np.uint32)
+        self._listed: list[int] | None = None  # the block's words as Python's numbers
         self._next = BLOCK_WORDS
         self._untouched = untouched
 
@@ -65,7 +66,20 @@ class Engine:
                 return self._block[start:stop]
             return self._words_beyond_block(count)
 
+    def pair(self) -> tuple[int, int]:
+        """The next two words as Python's numbers: the quick way to few of them."""
+        with self._lock:
+            start = self._next
+            if start + 2 > BLOCK_WORDS:
+                first, second = self._words_beyond_block(2).tolist()
+                return first, second
+            if self._listed is None:
+                self._listed = self._block.tolist()
+            self._next = start + 2
+            return self._listed[start], self._listed[start + 1]
+
     def _words_beyond_block(self, count: int) -> np.ndarray:
+        self._listed = None
         rest = self._block[self._next :]
         missing = count - rest.size
         blocks = -(-missing // BLOCK_WORDS)
@@ -103,5 +117,5 @@ class Engine:
             }
             self._forget(untouched=at_end and next_ == 0)
             if not at_end:
-                self._block = temper(key)
+                self._block, self._listed = temper(key), None
                 self._next = next_

@@ -208,12 +208,17 @@ def in_pairs(
     return made[:count], float(made[count])
 
 
+def one_pair(first: float, second: float) -> tuple[float, float]:
+    """Two uniform numbers as two normal ones."""
+    theta = 2.0 * math.pi * first
+    radius = math.sqrt(-2.0 * math.log1p(-second))
+    return radius * math.cos(theta), radius * math.sin(theta)
+
+
 def _few_pairs(words: list[int]) -> list[float]:
     """The same for a few pairs, with Python's numbers, which are cheaper for them than NumPy."""
-    made = []
+    made: list[float] = []
     for i in range(0, len(words), 4):
-        theta = 2.0 * math.pi * one_uniform(words[i], words[i + 1])
-        radius = math.sqrt(-2.0 * math.log1p(-one_uniform(words[i + 2], words[i + 3])))
-        made.append(radius * math.cos(theta))
-        made.append(radius * math.sin(theta))
+        first = one_uniform(words[i], words[i + 1])
+        made += one_pair(first, one_uniform(words[i + 2], words[i + 3]))
     return made

@@ -7,6 +7,7 @@ normal numbers.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Protocol
 
@@ -104,15 +105,26 @@ def _one_binomial(source: Source, real: type, count: float, prob: float) -> floa
         return count
     if math.isnan(prob):
         return math.nan
-    rarer = prob if prob <= 0.5 else float(real(1.0 - prob))
-    large = float(real(count) * real(rarer)) >= 10
+    rarer, large = _rarer(real, count, prob)
     made = (_large_binomial if large else _few_successes)(source, real, count, rarer)
     return made if prob <= 0.5 else count - made
 
 
+@functools.lru_cache(maxsize=4096)
+def _rarer(real: type, count: float, prob: float) -> tuple[float, bool]:
+    """The probability of the rarer outcome, and whether ten of it or more are expected."""
+    rarer = prob if prob <= 0.5 else float(real(1.0 - prob))
+    return rarer, bool(real(count) * real(rarer) >= 10)
+
+
+@functools.lru_cache(maxsize=4096)
+def _log_failure(real: type, prob: float) -> float:
+    return float(np.log1p(-real(prob)))
+
+
 def _few_successes(source: Source, real: type, count: float, prob: float) -> float:
     """Add up geometric waiting times until they exceed `count`."""
-    log_failure = float(np.log1p(-real(prob)))
+    log_failure = _log_failure(real, prob)
     trials, successes = 0.0, 0.0
     while True:
         u = source.one_uniform()
@@ -122,17 +134,22 @@ def _few_successes(source: Source, real: type, count: float, prob: float) -> flo
         successes += 1
 
 
-def _large_binomial(source: Source, real: type, count: float, prob: float) -> float:
-    """Transformed rejection, BTRS (W. Hoermann, J. Stat. Comput. Simul. 46, 1993)."""
+@functools.lru_cache(maxsize=4096)
+def _large_constants(real: type, count: float, prob: float) -> tuple[float, ...]:
+    """(a, b, centre, v_r, odds, alpha, mode) of the transformed rejection."""
     n, p = real(count), real(prob)
     deviation = float(np.sqrt(n * p * (real(1) - p)))
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * prob
-    centre = float(n * p) + 0.5
-    v_r = 0.92 - 4.2 / b
     odds = float(p / (real(1) - p))
     alpha = (2.83 + 5.1 / b) * deviation
     mode = float(np.floor((n + real(1)) * p))
+    return a, b, float(n * p) + 0.5, 0.92 - 4.2 / b, odds, alpha, mode
+
+
+def _large_binomial(source: Source, real: type, count: float, prob: float) -> float:
+    """Transformed rejection, BTRS (W. Hoermann, J. Stat. Comput. Simul. 46, 1993)."""
+    a, b, centre, v_r, odds, alpha, mode = _large_constants(real, count, prob)
     while True:
         u = source.one_uniform() - 0.5
         v = source.one_uniform()
@@ -172,18 +189,27 @@ def gamma(source: Source, shape: np.ndarray) -> np.ndarray:
     return np.maximum(made, np.finfo(shape.dtype).tiny)
 
 
-def _one_gamma(source: Source, real: type, shape: float) -> float:
-    """Rejection after G. Marsaglia and W. W. Tsang (ACM TOMS 26, 2000)."""
-    scale = 1.0
+@functools.lru_cache(maxsize=4096)
+def _gamma_constants(real: type, shape: float) -> tuple[float, float, float]:
+    """(power of a uniform number that scales, 0 for none; d; c) for a shape parameter."""
+    power = 0.0
     if shape < 1:
-        if shape == 0:
-            return 0.0
-        scale = math.pow(1 - source.one_uniform(), float(real(1) / real(shape)))
+        power = float(real(1) / real(shape))
         shape = float(real(shape) + real(1))
     third = np.float32(1) / np.float32(3)  # in single precision whatever the dtype is
     d = float(real(shape) - real(third))
-    c = 1.0 / math.sqrt(9.0 * d)
-    squeeze = float(np.float32(0.0331))
+    return power, d, 1.0 / math.sqrt(9.0 * d)
+
+
+_SQUEEZE = float(np.float32(0.0331))
+
+
+def _one_gamma(source: Source, real: type, shape: float) -> float:
+    """Rejection after G. Marsaglia and W. W. Tsang (ACM TOMS 26, 2000)."""
+    if shape == 0:
+        return 0.0
+    power, d, c = _gamma_constants(real, shape)
+    scale = math.pow(1 - source.one_uniform(), power) if power else 1.0
     while True:
         y = 0.0
         while y <= 0:
@@ -192,7 +218,7 @@ def _one_gamma(source: Source, real: type, shape: float) -> float:
         v = y * y * y
         u = 1 - source.one_uniform()
         xx = x * x
-        if u < 1 - squeeze * xx * xx or math.log(u) < 0.5 * xx + d * (1 - v + math.log(v)):
+        if u < 1 - _SQUEEZE * xx * xx or math.log(u) < 0.5 * xx + d * (1 - v + math.log(v)):
             return scale * d * v
 
 

@@ -257,9 +257,13 @@ class Stream:
 
     def one_uniform(self) -> float:
         """A float64 in [0, 1), from two words."""
-        return normal.one_uniform(*self._engine.words(2).tolist())
+        return normal.one_uniform(*self._engine.pair())
 
     def one_normal(self) -> float:
         """A standard normal float64; the second of a pair is kept for the next call."""
-        made, self._kept = normal.in_pairs(self._engine, 1, self._kept)
-        return made[0]
+        kept = self._kept
+        if kept is not None:
+            self._kept = None
+            return kept
+        first, self._kept = normal.one_pair(self.one_uniform(), self.one_uniform())
+        return first
