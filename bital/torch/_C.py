@@ -7,9 +7,14 @@ from bital.torch.overrides import DisableTorchFunctionSubclass, _disabled_torch_
 
 DisableTorchFunction = DisableTorchFunctionSubclass
 
+
+def _log_api_usage_once(event: str) -> None:
+    """Libraries report here which of their classes are used; nobody listens."""
+
+
 __all__ = [
     "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "_LinAlgError",
-    "_disabled_torch_function_impl",
+    "_disabled_torch_function_impl", "_log_api_usage_once",
 ]  # fmt: skip
 
 __getattr__ = missing_attribute("torch._C")

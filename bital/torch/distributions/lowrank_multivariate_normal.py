@@ -13,7 +13,7 @@ from bital.torch.distributions.multivariate_normal import (
     batch_mv,
     log_diagonal,
 )
-from bital.torch.distributions.utils import lazy_property, standard_normal
+from bital.torch.distributions.utils import _standard_normal, lazy_property
 
 __all__ = ["LowRankMultivariateNormal"]
 
@@ -123,8 +123,10 @@ class LowRankMultivariateNormal(Distribution):
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
         factor, diag, _ = self.parts()
-        common = standard_normal(shape[:-1] + self.cov_factor.shape[-1:], self.loc)
-        own = standard_normal(shape, self.loc)
+        common = _standard_normal(
+            shape[:-1] + self.cov_factor.shape[-1:], self.loc.dtype, self.loc.device
+        )
+        own = _standard_normal(shape, self.loc.dtype, self.loc.device)
         return self.loc + batch_mv(factor, common) + diag.sqrt() * own
 
     def log_prob(self, value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import bital.torch as torch
 from bital.torch.distributions import constraints
 from bital.torch.distributions.distribution import Distribution
-from bital.torch.distributions.utils import lazy_property, standard_normal
+from bital.torch.distributions.utils import _standard_normal, lazy_property
 
 __all__ = ["MultivariateNormal"]
 
@@ -140,7 +140,7 @@ class MultivariateNormal(Distribution):
         return squares.expand(self._batch_shape + self._event_shape)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        eps = standard_normal(self._extended_shape(sample_shape), self.loc)
+        eps = _standard_normal(self._extended_shape(sample_shape), self.loc.dtype, self.loc.device)
         return self.loc + batch_mv(self._unbroadcasted_scale_tril, eps)
 
     def log_prob(self, value: Any) -> Any:

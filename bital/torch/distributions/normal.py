@@ -8,7 +8,7 @@ from typing import Any
 import bital.torch as torch
 from bital.torch.distributions import constraints
 from bital.torch.distributions.exp_family import ExponentialFamily
-from bital.torch.distributions.utils import broadcast_all, standard_normal
+from bital.torch.distributions.utils import _standard_normal, broadcast_all
 
 __all__ = ["Normal"]
 
@@ -50,7 +50,11 @@ class Normal(ExponentialFamily):
             return torch.normal(self.loc.expand(shape), self.scale.expand(shape))
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale
+        return (
+            self.loc
+            + _standard_normal(self._extended_shape(sample_shape), self.loc.dtype, self.loc.device)
+            * self.scale
+        )
 
     def log_prob(self, value: Any) -> Any:
         self._validated(value)

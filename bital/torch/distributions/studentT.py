@@ -9,7 +9,7 @@ import bital.torch as torch
 from bital.torch.distributions import constraints
 from bital.torch.distributions.chi2 import Chi2
 from bital.torch.distributions.distribution import Distribution
-from bital.torch.distributions.utils import broadcast_all, standard_normal
+from bital.torch.distributions.utils import _standard_normal, broadcast_all
 
 __all__ = ["StudentT"]
 
@@ -55,7 +55,7 @@ class StudentT(Distribution):
         return torch.where(finite, self.scale.pow(2) * df / (df - 2), beyond)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        normal = standard_normal(self._extended_shape(sample_shape), self.df)
+        normal = _standard_normal(self._extended_shape(sample_shape), self.df.dtype, self.df.device)
         squares = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (normal * torch.rsqrt(squares / self.df))
 

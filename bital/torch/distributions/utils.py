@@ -36,9 +36,9 @@ def broadcast_all(*values: Any) -> Any:
     )
 
 
-def standard_normal(shape: Any, like: Any) -> Any:
-    """Normal numbers of mean 0 and deviation 1, of the dtype of `like`."""
-    return torch.empty(shape, dtype=like.dtype).normal_()
+def _standard_normal(shape: Any, dtype: Any, device: Any) -> Any:
+    """Normal numbers of mean 0 and deviation 1."""
+    return torch.empty(shape, dtype=dtype, device=device).normal_()
 
 
 def uniform(shape: Any, like: Any) -> Any:

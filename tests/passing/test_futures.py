@@ -1,0 +1,45 @@
+"""torch.futures, and the names of parallel modules that libraries look for."""
+
+import threading
+
+import pytest
+
+
+def test_a_future_is_set_once_and_waited_for(torch):
+    from bital.torch.futures import Future, collect_all, wait_all
+
+    first, second = Future(), Future()
+    doubled = first.then(lambda f: f.wait() * 2)
+    seen = []
+    first.add_done_callback(lambda f: seen.append(f.value()))
+    assert not first.done()
+    with pytest.raises(RuntimeError, match="not completed"):
+        first.value()
+    both = collect_all([first, second])
+    threading.Timer(0.01, lambda: (first.set_result(3), second.set_result(4))).start()
+    assert wait_all([first, second]) == [3, 4]
+    assert doubled.wait() == 6 and seen == [3]
+    assert [f.wait() for f in both.wait()] == [3, 4]
+    with pytest.raises(RuntimeError, match="more than once"):
+        first.set_result(5)
+
+
+def test_a_future_hands_on_exceptions(torch):
+    future = torch.futures.Future()
+    following = future.then(lambda f: f.wait())
+    future.set_exception(ValueError("no"))
+    for each in (future, following):
+        with pytest.raises(ValueError, match="no"):
+            each.wait()
+
+
+def test_parallel_modules_can_be_asked_for_but_not_made(torch):
+    parallel = torch.nn.parallel
+    assert not isinstance(torch.nn.Linear(1, 1), parallel.DistributedDataParallel)
+    for call in (
+        lambda: parallel.DistributedDataParallel(torch.nn.Linear(1, 1)),
+        lambda: parallel.scatter(torch.ones(2), [0, 1]),
+        lambda: parallel.gather([torch.ones(2)], 0),
+    ):
+        with pytest.raises(NotImplementedError, match="bital"):
+            call()
