@@ -166,9 +166,21 @@ def test_views_and_indices(torch):
         d = torch.stack([x.T[0], x.mT[..., 0, :].t()], dim=1) if x.dim() == 2 else x.flip(0)
         e, f = x.chunk(2, dim=-1)
         g = torch.roll(x, 1, 1)[:, None].amax(-1)
-        return a, b, c, d, torch.maximum(e, f), g, *x.max(dim=1), *x[0].unbind(0)
+        h = x[:, [-1, 0], :] + torch.zeros_like(x[:, :2])
+        return a, b, c, d, torch.maximum(e, f), g, h, *x.max(dim=1), *x[0].unbind(0)
 
     x, index = torch.randn(2, 3, 4), torch.tensor([2, 0])
+    same(torch.onnx.export(program, (x, index)), program, x, index)
+
+
+def test_order_and_scattering(torch):
+    def program(x, index):
+        low, places = torch.topk(x, 2, dim=0, largest=False)
+        into = torch.zeros_like(x).scatter(1, index, x) + x.scatter_add(1, index, x)
+        sums = x.scatter_reduce(0, index % 3, x, "amax") * torch.outer(x[:, 0], x[0])
+        return low, places, *x.sort(-1, descending=True), x.argsort(0), into, sums
+
+    x, index = torch.randn(3, 4), torch.tensor([[3, 2, 1, 0]] * 3)
     same(torch.onnx.export(program, (x, index)), program, x, index)
 
 
@@ -225,6 +237,8 @@ def test_what_is_not_known_is_named_with_its_line(torch):
         torch.onnx.export(program, torch.eye(3))
     line = program.__code__.co_firstlineno + 1
     assert "inv" in str(caught.value) and f"line {line}" in str(caught.value)
+    with pytest.raises(torch.onnx.errors.UnsupportedOperatorError, match="'randn_like'"):
+        torch.onnx.export(lambda x: x + torch.randn_like(x), torch.ones(3))
     with pytest.raises(torch.onnx.errors.UnsupportedOperatorError, match="random"):
         preserve = torch.onnx.TrainingMode.TRAINING
         torch.onnx.export(torch.nn.Dropout(), torch.ones(3), training=preserve)

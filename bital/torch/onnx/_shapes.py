@@ -192,8 +192,9 @@ def _getitem(g: Any, a: Any, out: Any) -> Any:
 
 def _filled(items: list[Any], ndim: int) -> list[Any]:
     """An index's items with the ellipsis, written or not, made full slices."""
-    if any(isinstance(k, (list, bool)) or type(k).__name__ == "ndarray" for k in items):
-        return unsupported("with a list")
+    items = [torch.tensor(k) if isinstance(k, list) else k for k in items]
+    if any(isinstance(k, bool) or type(k).__name__ == "ndarray" for k in items):
+        return unsupported("with a truth value or an array")
     used = sum(k is not None and k is not Ellipsis for k in items)
     fill = [slice(None)] * (ndim - used)
     where = next((n for n, k in enumerate(items) if k is Ellipsis), None)
@@ -289,3 +290,59 @@ def _pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Any:
     return torch.norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+# --- order, scattering
+
+
+def _ordered(g: Any, x: Any, count: int, dim: int, largest: bool) -> Any:
+    """The `count` largest or least along an axis, in order, and their places."""
+    return g.op("TopK", x, [count], results=2, axis=dim, largest=int(largest), sorted=1)
+
+
+@node("topk")
+def _topk(g: Any, a: Any, out: Any) -> Any:
+    return _ordered(g, a.input, int(a.k), int(a.dim), a.largest)
+
+
+@node("sort")
+def _sort(g: Any, a: Any, out: Any) -> Any:
+    return _ordered(g, a.input, int(a.input.shape[a.dim]), int(a.dim), a.descending)
+
+
+@node("argsort")
+def _argsort(g: Any, a: Any, out: Any) -> Any:
+    return _ordered(g, a.input, int(a.input.shape[a.dim]), int(a.dim), a.descending)[1]
+
+
+def _scattered(g: Any, a: Any, source: Any, reduction: str) -> Any:
+    if not isinstance(source, torch.Tensor):
+        source = torch.full(tuple(a.index.shape), source, dtype=a.input.dtype)
+    if tuple(source.shape) != tuple(a.index.shape):
+        return unsupported("of a source larger than the index")
+    dim = int(a.dim)
+    return g.op("ScatterElements", a.input, a.index, source, axis=dim, reduction=reduction)
+
+
+@node("scatter")
+def _scatter(g: Any, a: Any, out: Any) -> Any:
+    words = {None: "none", "add": "add", "multiply": "mul"}
+    return _scattered(g, a, a.value if a.src is None else a.src, words[a.reduce])
+
+
+@node("scatter_add")
+def _scatter_add(g: Any, a: Any, out: Any) -> Any:
+    return _scattered(g, a, a.src, "add")
+
+
+@node("scatter_reduce")
+def _scatter_reduce(g: Any, a: Any, out: Any) -> Any:
+    words = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+    if a.reduce not in words or not a.include_self:
+        return unsupported(f"reduce={a.reduce!r}, include_self={a.include_self}")
+    return _scattered(g, a, a.src, words[a.reduce])
+
+
+@made_of("outer")
+def _outer(input: Any, vec2: Any) -> Any:
+    return torch.unsqueeze(input, 1) * vec2
