@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from bital.autograd.api import grad
+from bital.autograd.forward_ad import dual_level, make_dual, unpack_dual
+from bital.autograd.vmap import vmap
 from bital.base.dtype import complex128, float64
 from bital.base.stride import may_overlap_internally
 from bital.ir.trace import local
@@ -53,12 +55,11 @@ def gradcheck(
     Where they differ by more than `atol + rtol * |numerical|`, or where backward fails in other
     ways, a GradcheckError is raised, or False returned where `raise_exception` is off.
     """
-    _refuse(
-        check_forward_ad or check_batched_forward_grad, "forward-mode differentiation in gradcheck"
-    )
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     try:
         checked = _checked_inputs(args)
+        if check_forward_ad:
+            _check_forward(func, args, checked, eps, atol, rtol, check_batched_forward_grad)
         if check_backward_ad:
             outputs = _outputs(func, args)
             if not any(out.requires_grad for out in outputs):
@@ -101,7 +102,6 @@ def gradgradcheck(
 
     grad_outputs  the gradients to begin backward with; random ones where none are given
     """
-    _refuse(check_fwd_over_rev, "forward-mode differentiation in gradgradcheck")
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     count = len(args)
     if grad_outputs is None:
@@ -131,13 +131,10 @@ def gradgradcheck(
         check_undefined_grad=check_undefined_grad,
         check_grad_dtypes=check_grad_dtypes,
         check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode,
     )
-
-
-def _refuse(wanted: bool, what: str) -> None:
-    if wanted:
-        raise NotImplementedError(f"bital has no {what}")
 
 
 def _checked_inputs(args: tuple) -> list[Tensor]:
@@ -390,6 +387,47 @@ def _check_batched(
             expected = np.stack([array_of(r) for r in rows])
             if not np.allclose(array_of(g), expected, rtol=rtol, atol=atol):
                 raise GradcheckError("Batched gradients differ from those computed one by one")
+
+
+def _check_forward(
+    func: Callable,
+    args: tuple,
+    checked: list[Tensor],
+    eps: float,
+    atol: float,
+    rtol: float,
+    batched: bool,
+) -> None:
+    """Derivatives in random directions of every input in forward mode; also two at once."""
+    rng = np.random.default_rng(0)
+    for j, t in enumerate(checked):
+
+        def along(direction: Tensor, t: Tensor = t) -> tuple:
+            with dual_level():
+                dual = make_dual(t, direction)
+                outs = _floating(func, tuple([dual if a is t else a for a in args]))
+                found = [unpack_dual(out).tangent for out in outs]
+                return tuple([o * 0 if d is None else d for o, d in zip(outs, found)])
+
+        directions = [rng.random(_components(t)) for _ in range(2)]
+        seeds = [_seed(t, direction) for direction in directions]
+        singles = [along(seed) for seed in seeds]
+        slopes = _slope(func, args, t, directions[0], eps)
+        for k, (found, expected) in enumerate(zip(singles[0], slopes)):
+            if not np.allclose(_reals(found, found), expected, rtol=rtol, atol=atol):
+                raise GradcheckError(
+                    f"Jacobian computed with forward mode mismatch for output {k} with respect to "
+                    f"input {j},\nnumerical:{expected}\nanalytical:{_reals(found, found)}\n"
+                )
+        if batched:
+            stacked = from_array(np.stack([array_of(s) for s in seeds]), t.dtype)
+            for found, rows in zip(vmap(along)(stacked), zip(*singles, strict=True)):
+                expected = np.stack([array_of(r) for r in rows])
+                if not np.allclose(array_of(found), expected, rtol=rtol, atol=atol):
+                    raise GradcheckError(
+                        "While computing batched gradients in forward mode, got other values than "
+                        "those computed one by one"
+                    )
 
 
 def _random_like(rng: np.random.Generator, out: Tensor, gaps: bool = False) -> Tensor:

@@ -130,3 +130,34 @@ def test_what_it_refuses(lib):
         warnings.simplefilter("always")
         check(lambda a: a * 2, doubles(lib, 2, dtype=lib.float32), eps=1e-2, atol=1e-2)
     assert any("not a double precision" in str(w.message) for w in caught)
+
+
+def _square(torch, backward, jvp):
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            ctx.save_for_forward(x)
+            return x**2
+
+    Square.backward = staticmethod(lambda ctx, g: backward(ctx.saved_tensors[0], g))
+    Square.jvp = staticmethod(lambda ctx, t: jvp(ctx.saved_tensors[0], t))
+    return Square.apply
+
+
+def test_forward_mode(torch):
+    x = torch.ones(3, 2, dtype=torch.float64, requires_grad=True)
+    w = torch.full((2, 4), 0.3, dtype=torch.float64, requires_grad=True)
+
+    def f(x, w):
+        return (x @ w).tanh(), x.sum()
+
+    assert torch.autograd.gradcheck(
+        f, (x, w), check_forward_ad=True, check_batched_forward_grad=True
+    )
+    assert torch.autograd.gradgradcheck(f, (x, w), check_fwd_over_rev=True)
+    right, wrong = (lambda x, t: 2 * x * t), (lambda x, t: t)
+    assert torch.autograd.gradcheck(_square(torch, right, right), (x,), check_forward_ad=True)
+    assert torch.autograd.gradcheck(_square(torch, right, wrong), (x,))
+    with pytest.raises(RuntimeError, match="forward mode mismatch"):
+        torch.autograd.gradcheck(_square(torch, right, wrong), (x,), check_forward_ad=True)
