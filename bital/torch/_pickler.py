@@ -114,7 +114,9 @@ class TorchPickler(_Pickler):
 def _reduce_tensor(t: Tensor) -> tuple:
     """How a tensor is made again."""
     if isinstance(t, SparseTensor):
-        sparse = (t._indices(), t._values(), t.size(), t.is_coalesced())
+        sparse: tuple = (t._indices(), t._values(), t.size(), t.is_coalesced())
+        if t.is_sparse_csr:
+            sparse = (t.crow_indices(), t.col_indices(), t._values(), t.size())
         return rebuild.rebuild_sparse_tensor, (t.layout, sparse)
     kind, state = type(t), t.__dict__ or None
     if kind is Parameter:

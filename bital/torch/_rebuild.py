@@ -23,7 +23,7 @@ from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.return_types import CLASSES
-from bital.ops.sparse import sparse_coo_tensor
+from bital.ops.sparse import sparse_coo_tensor, sparse_csr_tensor
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import Tensor, window
 from bital.torch.nn.parameter import Parameter
@@ -201,19 +201,36 @@ def _with_state(t: Tensor, state: Any) -> Tensor:
 
 @_called("torch._utils._rebuild_sparse_tensor")
 def rebuild_sparse_tensor(kind: Any, parts: Any) -> Tensor:
-    """A sparse tensor in coordinate form, of its places, numbers, size and whether it is sorted."""
-    if kind is not layouts.sparse_coo:
+    """A sparse tensor: its places, numbers, size and whether it is sorted, or compressed rows."""
+    if kind not in (layouts.sparse_coo, layouts.sparse_csr):
         refuse(f"the file holds a tensor of layout {kind!r}, which bital does not have")
-    where, numbers, size, *sorted_ = parts
-    if not isinstance(where, Tensor) or not isinstance(numbers, Tensor):
+    if not isinstance(parts, tuple) or len(parts) not in (3, 4):
+        refuse("a sparse tensor has other parts than it should")
+    tensors, size = (parts[:2], parts[2]) if kind is layouts.sparse_coo else (parts[:3], parts[-1])
+    if not all(isinstance(t, Tensor) for t in tensors):
         refuse("a sparse tensor's parts are no tensors")
-    if where.dtype is not dtypes.int64 or (where.numel() and int(where.amin()) < 0):
-        refuse("a sparse tensor's places are no indices")
+    for where in tensors[:-1]:
+        if where.dtype is not dtypes.int64 or (where.numel() and int(where.amin()) < 0):
+            refuse("a sparse tensor's places are no indices")
     try:
-        coalesced = bool(sorted_ and sorted_[0])
-        return sparse_coo_tensor(where, numbers, _ints(size, "size"), is_coalesced=coalesced)
+        shape = _ints(size, "size")
+        if kind is layouts.sparse_csr:
+            return _compressed_rows(tensors[0], tensors[1], tensors[2], shape)
+        coalesced = bool(parts[3:] and parts[3])
+        return sparse_coo_tensor(tensors[0], tensors[1], shape, is_coalesced=coalesced)
     except RuntimeError as error:
         refuse(f"a sparse tensor does not fit together: {error}")
+
+
+def _compressed_rows(crow: Tensor, col: Tensor, values: Tensor, size: tuple) -> Tensor:
+    count = values.shape[0] if values.ndim else -1
+    offsets = crow.tolist() if crow.ndim == 1 else []
+    fits = len(size) == 2 and len(offsets) == size[0] + 1 and tuple(col.shape) == (count,)
+    if not fits or offsets[0] or offsets[-1] != count or offsets != sorted(offsets):
+        refuse("a sparse tensor's rows do not fit together")
+    if count and int(col.amax()) >= size[1]:
+        refuse("a sparse tensor's places lie outside")
+    return sparse_csr_tensor(crow, col, values, size)
 
 
 def _size(sizes: Any = ()) -> Size:

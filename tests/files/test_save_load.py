@@ -59,6 +59,20 @@ def test_sparse_tensors(torch, oracle):
             assert t.to_dense().tolist() == made(source).to_dense().tolist()
 
 
+def test_compressed_rows_and_conjugates(torch, oracle):
+    def made(lib):
+        return [
+            lib.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]]).to_sparse_csr(),
+            lib.tensor([1j]).conj(),
+        ]
+
+    for source, target in ((torch, torch), (oracle, torch), (torch, oracle)):
+        rows, conjugates = through_bytes(made(source), source, target)
+        assert rows.layout is target.sparse_csr and rows.col_indices().tolist() == [1, 0, 2]
+        assert rows.to_dense().tolist() == [[0, 1, 0], [2, 0, 3]]
+        assert conjugates.tolist() == [-1j]
+
+
 def test_shared_memory_stays_shared(torch):
     x = torch.zeros(4)
     got = through_bytes([x, x[1:3], x.view(2, 2), {"x": x}], torch, torch)
