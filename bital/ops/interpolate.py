@@ -188,12 +188,10 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 def _spell_antialiased(mode: str) -> None:
     def upsample_aa(
-        input: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None,
-        scales_w: float | None = None,
+        input: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None, *,
+        scales_h: float | None = None, scales_w: float | None = None,
     ) -> Tensor:  # fmt: skip
-        out, scales = output_size, scale_factors
-        if isinstance(scales, float) or scales_w is not None:
-            scales = (scales, scales_w)
+        out, scales = output_size, scale_factors or (scales_h, scales_w)
         if out is None:
             out = [math.floor(m * s) for m, s in zip(input._meta.shape[2:], scales)]
         return _resampled(input, mode, list(out), align_corners, scales, True)
