@@ -19,6 +19,7 @@ from bital.ir.meta import Meta
 from bital.ir.op import Op, like
 from bital.ops.family import check_dtype
 from bital.ops.loss import with_names
+from bital.ops.pooling import laid_like
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -99,6 +100,49 @@ def _hat(xp: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
     return xp.multiply(out, r, out=out)
 
 
+def _channel_rows(xp: Any, x: Any, layout: Layout) -> Any:
+    """(N, C, *) as rows (C, numbers) where it lies so in memory, as convolutions leave it.
+
+    Rows are added up and scaled in one stretch each. None where it lies otherwise.
+    """
+    if layout.axes != (0, 2) or x.ndim < 3 or x.dtype.itemsize == 2 or not x.size:
+        return None
+    turned = xp.moveaxis(x, 0, -1)
+    return turned.reshape(turned.shape[0], -1) if turned.flags.c_contiguous else None
+
+
+def _as_lay(xp: Any, rows: Any, x: Any) -> Any:
+    """What `_channel_rows` made rows of, in x's shape."""
+    return xp.moveaxis(rows.reshape(*x.shape[1:], x.shape[0]), -1, 0)
+
+
+def _normalised_rows(xp: Any, rows: Any, weight: Any, bias: Any, eps: float) -> tuple:
+    """As `_normalised`, of rows, scaled and shifted where there is a weight and a bias."""
+    n = rows.shape[1]
+    mean = xp.add.reduce(rows, axis=1, keepdims=True)
+    mean /= n
+    out = xp.subtract(rows, mean)
+    var = xp.vecdot(out, out)[:, None]
+    var /= n
+    r = 1 / xp.sqrt(var + eps)
+    out *= r if weight is None else r * weight.reshape(-1, 1)
+    if bias is not None:
+        out += bias.reshape(-1, 1)
+    return out, mean, r, var
+
+
+def _project_rows(xp: Any, g: Any, rows: Any, mean: Any, r: Any, weight: Any) -> Any:
+    """P(g) of rows, g first multiplied by the weight where there is one."""
+    n = rows.shape[1]
+    mean, r = mean.reshape(-1, 1), r.reshape(-1, 1)
+    scale = r if weight is None else r * weight.reshape(-1, 1)
+    out = xp.subtract(rows, mean)
+    out *= xp.vecdot(g, out)[:, None] * (-scale * r * r / n)
+    out -= xp.add.reduce(g, axis=1, keepdims=True) * (scale / n)
+    out += g * scale
+    return out
+
+
 def of_examples(batch: Batch) -> Callable:
     """The same for many examples: a layout with their lanes in front."""
     sizes, lanes = batch.sizes, len(batch.sizes)
@@ -160,6 +204,14 @@ class Normalisation:
 
         def impl(xp: Any, x: Any, *given: Any, layout: Layout) -> tuple:
             *parameters, eps = given
+            rows = _channel_rows(xp, x, layout)
+            if rows is not None:
+                weight, bias = (
+                    parameters[0] if weighted else None,
+                    parameters[-1] if biased else None,
+                )
+                out, *stats = _normalised_rows(xp, rows, weight, bias, eps)
+                return _as_lay(xp, out, x), *[t.reshape(layout.stats) for t in stats]
             out, mean, r, var = _normalised(xp, x, layout, eps)
             out = out.reshape(x.shape)
             if weighted:
@@ -197,6 +249,11 @@ class Normalisation:
             return x, {"layout": given[-1]}
 
         def impl(xp: Any, g: Any, x: Any, mean: Any, r: Any, *given: Any, layout: Layout) -> Any:
+            rows = _channel_rows(xp, x, layout)
+            if rows is not None:
+                g = _channel_rows(xp, laid_like(xp, g, x), layout)
+                weight = given[0] if weighted else None
+                return _as_lay(xp, _project_rows(xp, g, rows, mean, r, weight), x)
             g = wide(g)
             if weighted:
                 g = xp.multiply(g, wide(given[0]).reshape(layout.affine))
@@ -260,6 +317,11 @@ class Normalisation:
             return like(r, layout.affine), {"layout": layout}
 
         def impl(xp: Any, g: Any, x: Any, mean: Any, r: Any, eps: float, *, layout: Layout) -> Any:
+            rows = _channel_rows(xp, x, layout)
+            if rows is not None:
+                g = _channel_rows(xp, laid_like(xp, g, x), layout)
+                slope = xp.vecdot(g, rows - mean.reshape(-1, 1)) * r.reshape(-1)
+                return slope.reshape(layout.affine)
             hat = _hat(xp, x, mean, r, layout).reshape(x.shape)
             hat *= wide(g)
             lead = x.ndim - len(layout.affine)
