@@ -49,7 +49,7 @@ def _counts(axes: Axes, with_padding: bool) -> Any:
 
 def _divided(xp: Any, x: Any, axes: Axes, with_padding: bool, divisor: int | None) -> Any:
     """x, an array of our own over windows, divided by the windows' counts in place."""
-    by = _counts(axes, with_padding) if divisor is None else divisor
+    by: Any = _counts(axes, with_padding) if divisor is None else divisor
     if x.dtype.kind in "iu":
         quotient = x / by
         return xp.trunc(quotient).astype(x.dtype)
@@ -129,7 +129,7 @@ def avg_pool1d(
     fn = "avg_pool1d"
     numbers = numbers_of(fn, kernel_size, stride, padding, 1, ceil_mode)
     check_one_axis(check_tensor(input, fn)._meta, fn)
-    given = []
+    given: list[int] = []
     for name, value in zip(("kernel_size", "stride", "padding"), numbers):
         value = (value,) if isinstance(value, int) else value
         if len(value) > 1:

@@ -443,15 +443,15 @@ def convolution(
             f"{list(weight._meta.shape)}, but got {input._meta.ndim}-dimensional input of size "
             f"{list(input._meta.shape)} instead"
         )
-    numbers = [
+    steps, around, apart, more = [
         expanded(value, axes, name, "convolution", position)
         for value, name, position in (
             (stride, "stride", 4), (padding, "padding", 5), (dilation, "dilation", 6),
             (output_padding, "output_padding", 8),
         )
     ]  # fmt: skip
-    taps = Taps(tuple(weight._meta.shape[2:]), *numbers[:3], groups)
-    return _convolve(input, weight, bias, taps, transposed, numbers[3] if transposed else ())
+    taps = Taps(tuple(weight._meta.shape[2:]), steps, around, apart, groups)
+    return _convolve(input, weight, bias, taps, transposed, more if transposed else ())
 
 
 def _tbc_rule(x: Meta, w: Meta, b: Meta, pad: int) -> tuple[Meta, dict]:

@@ -134,7 +134,8 @@ def _pooled(fn: str, n: int, x: Tensor, size: Any, with_indices: bool) -> Any:
 
 def _check_one_axis(x: Tensor, numbers: Numbers, with_indices: bool) -> Numbers:
     """PyTorch's errors of max_pool1d; the numbers for two axes."""
-    shape, given = x._meta.shape, []
+    shape: Any = x._meta.shape
+    given: list[int] = []
     if x._meta.ndim not in (2, 3) or not all(shape[x._meta.ndim - 2 :]):
         raise RuntimeError(
             "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
@@ -200,8 +201,8 @@ def _spell(n: int) -> None:
     more = ", and its number in the last axes, flat"
     for fn, words in ((pool, more + " where `return_indices`"), (plain, ""), (with_indices, more)):
         fn.__doc__ = f"{doc}{words}. `padding` counts as smaller than any number."
-    for fn in (adaptive, adaptive_with_indices):
-        fn.__doc__ = f"{doc}{more}: windows that divide the axes into `output_size` parts."
+    for named in (adaptive, adaptive_with_indices):
+        named.__doc__ = f"{doc}{more}: windows that divide the axes into `output_size` parts."
     public("nn.functional", method=False, name=name)(pool)
     public("torch", method=False, name=name)(plain)
     places = ("torch", "nn.functional") if n == 1 else ("nn.functional",)

@@ -64,9 +64,9 @@ def meetings(w: Windows) -> tuple[Meeting, ...]:
         for t in range(int((end - start).max(initial=0))):
             having = np.flatnonzero(start + t < end)
             while having.size:  # windows that meet one element take turns
-                met, first = np.unique(start[having] + t, return_index=True)
-                found.append((having[first], met))
-                having = np.delete(having, first)
+                met, chosen = np.unique(start[having] + t, return_index=True)
+                found.append((having[chosen], met))
+                having = np.delete(having, chosen)
         return tuple(found)
     for t in range(w.kernel):
         at = t * w.dilation - w.padding

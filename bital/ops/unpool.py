@@ -203,9 +203,9 @@ def _fractional(xp: Any, x: Any, samples: Any, *, kernel: Ints, out: Ints) -> tu
             flat.shape[-1] - 1 - gone[..., ::-1].argmax(-1)[..., None],
             best,
         )
-    shape = (*x.shape[:-n], *out)
-    peak = xp.take_along_axis(found, best, -1).reshape(shape)
-    return peak, xp.take_along_axis(flat, best, -1).reshape(shape)
+    result = (*x.shape[:-n], *out)
+    peak = xp.take_along_axis(found, best, -1).reshape(result)
+    return peak, xp.take_along_axis(flat, best, -1).reshape(result)
 
 
 def _to_places(g: Any, x: Meta, indices: Any, n: int) -> Tensor:

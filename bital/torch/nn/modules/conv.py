@@ -250,7 +250,7 @@ class _LazyConvXdMixin(LazyModuleMixin):
     def reset_parameters(self: Any) -> None:
         """Draw weight and bias anew, if they have their shapes."""
         if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
+            super().reset_parameters()  # type: ignore[misc]  # that of the convolution beside it
 
     def initialize_parameters(self: Any, input: Any, *args: Any, **kwargs: Any) -> None:
         """Give weight and bias their shapes and first values for the channels of `input`."""
