@@ -100,6 +100,18 @@ def placed(out: Any, where: device) -> Any:
     return meta_of(out.shape, out.dtype, where)
 
 
+def into_contiguous(fn: Callable) -> Callable:
+    """`fn` that writes into a buffer given to it if that is contiguous, as results here may not be.
+
+    NumPy lays results out as their operands, and an example's axes need not be the last ones.
+    """
+
+    def call(*args: Any, out: Any = None) -> Any:
+        return fn(*args) if out is None or not out.flags.c_contiguous else fn(*args, out=out)
+
+    return call
+
+
 def broadcast(batch: Batch) -> Callable:
     """For implementations that broadcast leading axes: the operands are only lined up."""
     rank = max(m.ndim for m in (*batch.metas, *batch.outs))

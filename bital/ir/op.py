@@ -19,7 +19,7 @@ import numpy as np
 from bital.base import config
 from bital.base.device import together
 from bital.base.dtype import LOW_PRECISION, default, dtype
-from bital.ir.batch import AS_IT_IS, Batch, Batching, looped, placed
+from bital.ir.batch import AS_IT_IS, Batch, Batching, into_contiguous, looped, placed
 from bital.ir.batch import broadcast as broadcasting
 from bital.ir.batch import elementwise as by_element
 from bital.ir.meta import Meta, meta_of
@@ -190,6 +190,7 @@ class Op:
         if where is not None and self.batch is not AS_IT_IS:
             out = placed(out, where)
             fn = self.batch(Batch(metas, attrs, out, kwargs, fn, where.sizes, self.resolve))
+            fn = into_contiguous(fn) if self.out == "first" else fn
         spec = Spec(self, metas, kwargs, out, fn, compute)
         if len(self.memo) >= _MEMO_LIMIT:
             self.memo.clear()

@@ -82,7 +82,7 @@ def products(a: Any, b: Any) -> Any:
 def many_products(a: Any, b: Any) -> Any:
     """`products` of arrays whose batches may be broadcast ones, each in the shortest way."""
     if a.shape[-1] == 1 and a.dtype.itemsize > 2:  # outer products
-        return np.multiply(a, b)
+        return np.multiply(a, b, order="C")
     if b.ndim > 2 and not any(b.strides[:-2]) and a.ndim > 2 and any(a.strides[:-2]):
         b = b[(0,) * (b.ndim - 2)]  # one and the same factor: its products are one product
         shape = (*a.shape[:-1], b.shape[-1])

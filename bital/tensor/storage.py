@@ -225,6 +225,8 @@ def write_window(
 def flat_buffer(storage: Storage) -> np.ndarray:
     """The storage's memory as it is now, contiguous, computed if pending."""
     value = storage.value
+    if value.meta.device.lanes:
+        raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
     buf = ready(value)
     if not buf.flags.c_contiguous:
         buf = value.buf = np.ascontiguousarray(buf)
