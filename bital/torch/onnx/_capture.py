@@ -35,8 +35,8 @@ _PLACES = (
 #: methods that give a tensor's numbers to Python, which a graph cannot follow
 _LOOKS = ("item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__")
 #: functions that ask a tensor for its shape and dtype only: what they give is a constant
-_SHAPED = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full",
-           "new_tensor"}  # fmt: skip
+_SHAPED = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones",
+           "new_full", "new_empty", "new_tensor"}  # fmt: skip
 #: methods that make or describe tensors and are not recorded
 _LEFT = {"__new__", "__init__", "__len__", "__repr__", "__format__", "__hash__", "__iter__",
          "__deepcopy__", "__copy__", "__reduce_ex__", "size", "stride", "dim", "ndimension",
