@@ -7,6 +7,7 @@ import pickle
 import random
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
@@ -249,3 +250,16 @@ def test_mutations_raise_clean_errors(torch, seed):
             torch.load(io.BytesIO(wrong))
         slowest = max(slowest, time.perf_counter() - begin)
     assert slowest < 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_mutations_of_an_older_file_raise_clean_errors(torch, seed):
+    data = (Path(__file__).parents[1] / "golden" / "files" / "legacy.pt").read_bytes()
+    rng = random.Random(seed)
+    refused = 0
+    for _ in range(150):
+        try:
+            torch.load(io.BytesIO(mutated(rng, data)))
+        except CLEAN:
+            refused += 1
+    assert refused > 50
