@@ -123,7 +123,6 @@ def test_what_is_not_there_says_so(torch):
         lambda: torch.hub.load("pytorch/vision", "resnet18"),
         lambda: torch.utils.model_zoo.load_url("https://example.org/x.pth"),
         lambda: torch.nested.nested_tensor([torch.ones(1)]),
-        lambda: torch.sparse.mm(torch.ones(1, 1), torch.ones(1, 1)),
         lambda: torch.quantization.quantize_dynamic(torch.nn.Linear(1, 1)),
         lambda: torch.ao.quantization.prepare(torch.nn.Linear(1, 1)),
     ]
