@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
             row = _run(entry, args)
             row.seconds = time.perf_counter() - start
             rows.append(row)
-            if detailed:
+            if detailed or row.failed:
                 print(row.text(), flush=True)
         if args.gaps and not args.dtype and not args.errors:
             _update_gaps(database, entries, rows)
