@@ -3,9 +3,11 @@
 from bital.base.errors import LinAlgError as _LinAlgError
 from bital.base.errors import missing_attribute
 from bital.ops.random import Generator
+from bital.tensor.tensor import Tensor
 from bital.torch.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
 
 DisableTorchFunction = DisableTorchFunctionSubclass
+_TensorMeta = type(Tensor)
 
 
 def _log_api_usage_once(event: str) -> None:
@@ -14,7 +16,7 @@ def _log_api_usage_once(event: str) -> None:
 
 __all__ = [
     "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "_LinAlgError",
-    "_disabled_torch_function_impl", "_log_api_usage_once",
+    "_TensorMeta", "_disabled_torch_function_impl", "_log_api_usage_once",
 ]  # fmt: skip
 
 __getattr__ = missing_attribute("torch._C")

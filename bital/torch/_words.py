@@ -56,6 +56,13 @@ def sym_ite(b: Any, t: Any, f: Any) -> Any:
     return t if b else f
 
 
+class PyTorchFileReader:
+    """There for annotations; files are read by `torch.load`."""
+
+    def __init__(self, name_or_buffer: Any) -> None:
+        raise Unsupported("bital lacks torch.PyTorchFileReader: read the file with torch.load")
+
+
 class OutOfMemoryError(RuntimeError):
     """A GPU's memory is full; never raised here."""
 
@@ -140,7 +147,8 @@ def from_file(
 
 
 __all__ = [
-    "AcceleratorError", "Event", "OutOfMemoryError", "Stream", "SymBool", "SymFloat", "SymInt",
+    "AcceleratorError", "Event", "OutOfMemoryError", "PyTorchFileReader", "Stream", "SymBool",
+    "SymFloat", "SymInt",
     "cond", "detach", "fill", "from_file", "get_device", "get_device_module",
     "is_distributed", "is_vulkan_available", "sym_float", "sym_int", "sym_ite", "sym_max",
     "sym_min", "sym_not", "sym_sqrt", "sym_sum",

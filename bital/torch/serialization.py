@@ -16,10 +16,11 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterable
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from bital.base.archive import Writer
 from bital.base.atomic import write_file
+from bital.base.device import device
 from bital.base.errors import Unsupported, missing_attribute
 from bital.base.unpickler import python3_name
 from bital.ops.api import NAMESPACES
@@ -282,8 +283,11 @@ def set_crc32_options(compute_crc32: bool) -> None:
     """Ask for checksums, which are always written."""
 
 
+#: what `map_location` may be
+MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | device | str | dict[str, str] | None
+
 __all__ = [
-    "LoadEndianness", "SourceChangeWarning", "add_safe_globals",
+    "MAP_LOCATION", "LoadEndianness", "SourceChangeWarning", "add_safe_globals",
     "check_module_version_greater_or_equal", "clear_safe_globals", "default_restore_location",
     "get_crc32_options", "get_default_load_endianness", "get_safe_globals",
     "get_unsafe_globals_in_checkpoint", "load", "location_tag", "normalize_storage_type",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
+from typing import Final as Final
 
 from bital.base.errors import Unsupported, missing_attribute
 
@@ -161,7 +162,6 @@ class Future(Generic[_T]):
     """What `fork` gives in a type's annotation."""
 
 
-Final = Any
 Error = RuntimeError
 
 __all__ = [

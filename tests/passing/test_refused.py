@@ -1,4 +1,4 @@
-"""torch.futures, and the names of parallel modules that libraries look for."""
+"""Names that libraries look for: futures work; parallel modules and tracing are refused when used."""
 
 import threading
 
@@ -42,4 +42,16 @@ def test_parallel_modules_can_be_asked_for_but_not_made(torch):
         lambda: parallel.gather([torch.ones(2)], 0),
     ):
         with pytest.raises(NotImplementedError, match="bital"):
+            call()
+
+
+def test_marks_of_tracing_are_accepted_and_tracing_is_refused(torch):
+    fx = torch.fx
+    assert fx.wrap(test_marks_of_tracing_are_accepted_and_tracing_is_refused).__name__
+    for call in (
+        lambda: fx.symbolic_trace(torch.nn.Linear(1, 1)),
+        lambda: fx.Tracer().trace(torch.nn.Linear(1, 1)),
+        lambda: torch.PyTorchFileReader("x.pt"),
+    ):
+        with pytest.raises(NotImplementedError, match="bital lacks"):
             call()
