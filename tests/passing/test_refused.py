@@ -1,4 +1,4 @@
-"""Names that libraries look for: futures work; parallel modules and tracing are refused when used."""
+"""Names that libraries look for: futures work; parallel modules and tracing are refused."""
 
 import threading
 
