@@ -7,10 +7,10 @@ wrong. Gradients of sparse tensors are dense.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
+from bital.base.device import usable
 from bital.base.dtype import default, dtype, int64
 from bital.base.layout import layout, sparse_coo, sparse_csr
 from bital.base.size import normalize_dim
@@ -21,9 +21,18 @@ from bital.ops.create import zeros
 from bital.ops.data import tensor
 from bital.ops.join import cat, stack
 from bital.tensor.dispatch import cast
+from bital.tensor.format import elements_text
 from bital.tensor.node import AccumulateGrad
 from bital.tensor.storage import Storage
-from bital.tensor.tensor import Tensor, detached, edge_of, read, view_node, window
+from bital.tensor.tensor import (
+    Tensor,
+    array_of,
+    detached,
+    edge_of,
+    read,
+    view_node,
+    window,
+)
 
 Ints = tuple[int, ...]
 
@@ -216,17 +225,14 @@ def _spread_out(g: Any, index: Any, shape: Ints) -> Any:
     return zeros(shape, dtype=g.dtype).index_put(tuple(index), g, accumulate=True)
 
 
-_DTYPE_OF = re.compile(r", dtype=torch\.\w+(?=\)$)")
-
-
 def _text(t: SparseTensor) -> str:
     """As PyTorch prints sparse tensors: their parts, one a line."""
 
     def part(name: str, value: Any) -> str:
-        text = _DTYPE_OF.sub("", repr(value.detach()))
         if not value._meta.numel:
-            text = f"tensor([], size={tuple(value._meta.shape)})"
-        return f"{name}={text}".replace("\n", "\n" + " " * (8 + len(name)))
+            return f"{name}=tensor([], size={tuple(value._meta.shape)})"
+        start = f"{name}=tensor("
+        return start + elements_text(array_of(value), len("tensor(") + len(start)) + ")"
 
     csr = t._crow is not None
     if csr:
@@ -266,6 +272,8 @@ def sparse_coo_tensor(
 
     Without `size`, as large as the indices ask for.
     """
+    if device is not None:
+        usable(device)
     if values is None:
         size = indices if size is None else size
         indices, values = zeros((len(size), 0), dtype=int64), zeros((0,), dtype=dtype)
@@ -304,6 +312,8 @@ def sparse_csr_tensor(
     check_invariants: bool | None = None, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """The matrix whose row i has `values` crow[i] … crow[i + 1] in the columns `col_indices`."""
+    if device is not None:
+        usable(device)
     crow, col = _given(crow_indices, int64), _given(col_indices, int64)
     vals = _given(values, dtype)
     rows = crow._meta.shape[0] - 1

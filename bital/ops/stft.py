@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from bital.base.dtype import FLOAT
+from bital.base.dtype import FLOAT, LOW_PRECISION
 from bital.ir.op import Op, same_as
 from bital.ops.api import check_tensor, public
 from bital.ops.axes import squeeze, transpose, unsqueeze
@@ -124,6 +124,9 @@ def stft(
 def _check_stft(x: Tensor, n_fft: int, hop: int, size: int, window: Tensor | None) -> None:
     if x._meta.dtype.category < FLOAT:
         raise _called("stft", x, "expected a tensor of floating point or complex values")
+    if x._meta.dtype in LOW_PRECISION:
+        kind = x._meta.dtype.legacy_name
+        raise RuntimeError(f"stft: FFT doesn't support tensors of type: {kind}")
     if x._meta.ndim not in (1, 2):
         raise _called("stft", x, "expected a 1D or 2D tensor")
     length = x._meta.shape[-1]

@@ -121,7 +121,7 @@ def tensor_text(
     else:
         show_size = not OPTIONS.edgeitems
         show_dtype = dtype_name not in _self_evident(default_float_name)
-        text = _elements_text(data, len(head))
+        text = elements_text(data, len(head))
     if show_size:
         suffixes.append(f"size={shape}")
     if show_dtype:
@@ -153,7 +153,7 @@ def _with_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
     return "".join(parts) + ")"
 
 
-def _elements_text(data: np.ndarray, indent: int) -> str:
+def elements_text(data: np.ndarray, indent: int) -> str:
     """The elements in nested brackets, which start in column `indent`."""
     edge = OPTIONS.edgeitems
     partly = data.size > OPTIONS.threshold

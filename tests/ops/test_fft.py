@@ -122,6 +122,11 @@ def test_gradients_of_short_time_transforms(torch):
     assert torch.autograd.gradcheck(back, (x, window))
 
 
+def test_half_precision_is_refused(torch):
+    with pytest.raises(RuntimeError, match="type: Half"):
+        torch.stft(torch.ones(20).half(), 8, return_complex=True)
+
+
 def test_windows_that_leave_a_gap_are_refused(torch):
     spectra = torch.ones(5, 3, dtype=torch.complex64)
     with pytest.raises(RuntimeError, match="window overlap add min"):
