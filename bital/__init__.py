@@ -11,17 +11,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bital import torch
+    from bital import safetensors, torch
     from bital.importer import install_as_torch
 
-__all__ = ["__version__", "install_as_torch", "torch"]
+__all__ = ["__version__", "install_as_torch", "safetensors", "torch"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Load `bital.torch` or `bital.install_as_torch` on first use."""
-    if name == "torch":
-        module: ModuleType = importlib.import_module("bital.torch")
+    """Load a public name on first use."""
+    if name in ("safetensors", "torch"):
+        module: ModuleType = importlib.import_module(f"bital.{name}")
         return module
     if name == "install_as_torch":
         return importlib.import_module("bital.importer").install_as_torch
