@@ -39,7 +39,7 @@ def test_configuration_is_documented():
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
-def test_python_blocks_run(document):
+def test_python_blocks_run(document, tmp_path):
     blocks = code_blocks(document, "python")
     done = subprocess.run(
         [sys.executable, "-m", "bital", "run", "-"],
@@ -47,6 +47,7 @@ def test_python_blocks_run(document):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
 
