@@ -43,8 +43,8 @@ class Level:
             _known += 1
         _living[self.id] = self
 
-    def __del__(self) -> None:
-        heapq.heappush(_free, self.id)
+    def __del__(self, give: Any = heapq.heappush, free: list[int] = _free) -> None:
+        give(free, self.id)  # held by the defaults, since modules end before the last levels may
 
     def __enter__(self) -> Level:
         trace = local.trace
