@@ -268,11 +268,12 @@ def install(
     plain = operator(fn, on_tensor, on_number)
     setattr(Tensor, f"__{name}__", plain)
     reflected = f"__r{name}__"
-    setattr(Tensor, reflected, _reflected(reflected, plain) if commutes else with_number_left(fn))
+    turned = _reflected(reflected, plain, on_number) if commutes else with_number_left(fn)
+    setattr(Tensor, reflected, turned)
     setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
 
 
-def _reflected(name: str, plain: Callable) -> Callable:
+def _reflected(name: str, plain: Callable, on_number: Callable) -> Callable:
     """The reflected operator of one that commutes."""
 
     def method(self: Tensor, other: Any) -> Any:
@@ -281,6 +282,9 @@ def _reflected(name: str, plain: Callable) -> Callable:
                 f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
                 f"'{type(self).__name__}' object"
             )
+        kind = other.__class__
+        if kind is float or kind is int:
+            return on_number(self, other)
         return plain(self, other)
 
     return method
