@@ -46,6 +46,7 @@ class Settings:
         return {
             **os.environ,
             **threads,
+            "PYTHONDONTWRITEBYTECODE": "",  # an installed package has its bytecode, too
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "BENCHMARK_THREADS": str(self.threads),
             "BENCHMARK_SECONDS": str(self.seconds),
