@@ -74,10 +74,14 @@ def _masked(scores: Any, mask: Any) -> Any:
     return scores + mask
 
 
+#: scores below this in size need no shift before exp, neither do their sums overflow
+_SAFE = 30
+
+
 @functools.lru_cache(32)
-def _causal(length: int, source: int) -> np.ndarray:
-    """What is added so that each of `length` places sees the keys up to its own."""
-    return np.where(np.tri(length, source, dtype=bool), 0, -np.inf).astype(np.float32)
+def _seen(length: int, source: int) -> np.ndarray:
+    """1 where each of `length` places sees a key, those up to its own, else 0."""
+    return np.tri(length, source, dtype=np.float32)
 
 
 def _attend_rule(q: Meta, k: Meta, v: Meta, *rest: Any) -> tuple[tuple, dict]:
@@ -101,24 +105,21 @@ def _apart(x: Any, beside: bool) -> Any:
 def _attend(
     xp: Any, q: Any, k: Any, v: Any, *mask: Any, scale: float, causal: bool, beside: bool
 ) -> tuple:
-    """The result, exp(scores - their maximum) and the reciprocal sums of those."""
+    """The result, exp(scores) less a row's constant in the exponent, and the reciprocal sums."""
     kind = q.dtype
     q, k, v = wide(q), wide(k), wide(v)
-    shares = xp.matmul(q, _turned(k))
-    shares *= scale
-    if causal:
-        shares += _causal(*shares.shape[-2:])
-    for m in mask:
-        if m.dtype == bool:
-            xp.copyto(shares, -xp.inf, where=~m)
-        else:
-            shares += m
-    most = xp.maximum.reduce(shares, axis=-1, keepdims=True)
-    if mask:
-        most[most == -xp.inf] = 0
-    shares -= most
-    xp.exp(shares, out=shares)
-    sums = xp.add.reduce(shares, axis=-1, keepdims=True)
+    # by Cauchy and Schwarz; the smaller scores are, the less it matters when they are scaled
+    if not mask and _largest(xp, q) * _largest(xp, k) * scale**2 < _SAFE**2:
+        shares = xp.matmul(q * scale, _turned(k))
+        xp.exp(shares, out=shares)
+        if causal:
+            shares *= _seen(*shares.shape[-2:])
+    else:
+        shares = xp.matmul(q, _turned(k))
+        shares *= scale
+        _shifted(xp, shares, mask, causal)
+    rows = shares.reshape(-1, shares.shape[-1])
+    sums = rows.dot(xp.ones(rows.shape[1], rows.dtype)).reshape(*shares.shape[:-1], 1)
     if mask:
         sums[sums == 0] = 1  # a row that sees nothing is zero
     r = xp.reciprocal(sums, out=sums)
@@ -129,6 +130,27 @@ def _attend(
     seen = xp.matmul(shares, v, out=_apart(out, beside))
     seen *= r
     return out.astype(kind, copy=False), shares, r
+
+
+def _largest(xp: Any, x: Any) -> Any:
+    """The largest square of a row's norm."""
+    return xp.vecdot(x, x).max()
+
+
+def _shifted(xp: Any, scores: Any, mask: tuple, causal: bool) -> None:
+    """exp(scores - their row's maximum), over the scores."""
+    if causal:
+        xp.copyto(scores, -xp.inf, where=_seen(*scores.shape[-2:]) == 0)
+    for m in mask:
+        if m.dtype == bool:
+            xp.copyto(scores, -xp.inf, where=~m)
+        else:
+            scores += m
+    most = xp.maximum.reduce(scores, axis=-1, keepdims=True)
+    if mask:
+        most[most == -xp.inf] = 0
+    scores -= most
+    xp.exp(scores, out=scores)
 
 
 def _turned(x: Any) -> Any:
