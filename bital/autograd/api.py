@@ -113,6 +113,22 @@ def _refuse_in_transforms() -> None:
         )
 
 
+def refuse_in_transforms(call: str) -> None:
+    """PyTorch's error for what functions being transformed must not call."""
+    trace = local.trace
+    if trace.tapes or trace.levels:
+        name, _, hint = call.partition(" ")
+        raise RuntimeError(
+            f"You are attempting to call Tensor.{name} {hint}{' ' if hint else ''}inside of a "
+            "function being transformed by a functorch transform. This is unsupported, please "
+            "attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or "
+            f"call {name} outside of a function being transformed instead."
+        )
+
+
+REQUIRES = "requires_grad_() (or perhaps using torch.autograd.functional.* APIs)"
+
+
 def backward(
     tensors: Tensors,
     grad_tensors: Any = None,
@@ -396,6 +412,7 @@ def retain_grad(self: Tensor) -> None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if isinstance(edge, AccumulateGrad) or _retains_grad(self):
         return
+    refuse_in_transforms("retain_grad()")
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
     node.more().retained[index] = _Retain(self, index)
 
@@ -414,6 +431,8 @@ Tensor.retains_grad = property(_retains_grad)  # type: ignore[attr-defined]
 @method
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Make this leaf (not) require gradients, in place."""
+    if requires_grad:
+        refuse_in_transforms(REQUIRES)
     if requires_grad and self._meta.dtype.category <= INT:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     self.requires_grad = requires_grad

@@ -35,6 +35,13 @@ def _as_tuple(given: Any, what: str, fn: str) -> tuple[bool, Tensors]:
     return several, given if several else (given,)
 
 
+def _entered(inputs: Any, fn: str, create_graph: bool) -> tuple[bool, Tensors]:
+    """Whether a tuple of arguments was given, and what the function gets."""
+    api.refuse_in_transforms(api.REQUIRES)
+    several, given = _as_tuple(inputs, "inputs", fn)
+    return several, _point(given, create_graph)
+
+
 def _point(inputs: Tensors, create_graph: bool, differentiable: bool = True) -> Tensors:
     """The arguments that the function gets: aliases, of which the history is kept or is not."""
     made = []
@@ -144,8 +151,7 @@ def vjp(
 ) -> tuple:
     """(func(*inputs), v^T J): v is like the results, by default 1 for a single number."""
     with enable_grad():
-        many, given = _as_tuple(inputs, "inputs", "vjp")
-        given = _point(given, create_graph)
+        many, given = _entered(inputs, "vjp", create_graph)
         several, outs = _as_tuple(func(*given), "outputs of the user-provided function", "vjp")
         _check_differentiable(outs, strict)
         owner = "the user-provided function returns"
@@ -160,8 +166,7 @@ def jvp(
 ) -> tuple:
     """(func(*inputs), J v): v is like the inputs, by default 1 for a single number."""
     with enable_grad():
-        many, given = _as_tuple(inputs, "inputs", "jvp")
-        given = _point(given, create_graph)
+        many, given = _entered(inputs, "jvp", create_graph)
         direction = _vector(
             v, given, many, "jvp", create_graph, "the input to the user-provided function is"
         )
@@ -252,8 +257,7 @@ def jacobian(
     if strategy == "forward-mode":
         return _forward(func, inputs, create_graph, strict, vectorize)
     with enable_grad():
-        many, given = _as_tuple(inputs, "inputs", "jacobian")
-        given = _point(given, create_graph)
+        many, given = _entered(inputs, "jacobian", create_graph)
         several, outs = _as_tuple(func(*given), "outputs of the user-provided function", "jacobian")
         _check_differentiable(outs, strict)
         if vectorize and strict:

@@ -213,6 +213,11 @@ REFUSALS = {
     "jacfwd_random": lambda t, d: t.func.jacfwd(lambda x: x * t.rand(4))(d.v),
     "linearize_shape": lambda t, d: t.func.linearize(t.sin, d.v)[1](d.v[:2]),
     "backward_in_grad": lambda t, d: t.func.grad(lambda x: (x * d.w).sum().backward())(d.v),
+    "requires_grad": lambda t, d: t.func.grad(lambda x: x.clone().requires_grad_().sum())(d.v),
+    "retain_grad": lambda t, d: t.func.grad(lambda x: (x * 2).retain_grad())(d.v),
+    "functional": lambda t, d: t.func.grad(lambda x: t.autograd.functional.vjp(t.sum, x)[1].sum())(
+        d.v
+    ),
     "ensemble_none": lambda t, d: t.func.stack_module_state([]),
     "ensemble_modes": lambda t, d: t.func.stack_module_state(
         [t.nn.Linear(1, 1), t.nn.Linear(1, 1).eval()]
