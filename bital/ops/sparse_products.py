@@ -94,6 +94,10 @@ def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
     _matrices(mat1, mat2)
     if reduce in (None, "sum"):
         return _product(mat1, mat2)
+    if not isinstance(mat1, SparseTensor):
+        raise NotImplementedError(
+            "sparse.mm: the first matrix of a reduction must be sparse (no tensor is under vmap)"
+        )
     rows, cols = mat1._index
     terms = linked(mat1).unsqueeze(1) * mat2[cols]
     out = terms.new_zeros((mat1._meta.shape[0], mat2._meta.shape[1]))
