@@ -6,17 +6,12 @@ Room: ops. Each answers as PyTorch does for a dense tensor on the CPU, or says w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from bital.base.errors import Unsupported
-from bital.base.stride import may_overlap_internally
-from bital.ops.api import NAMESPACES, method
-from bital.ops.data import tensor
+from bital.ops.api import method, public
 from bital.tensor.convert import shared_array
-from bital.tensor.tensor import Tensor, array_of, edge_of, strides_of
+from bital.tensor.tensor import Tensor
 
 
 def _refused(name: str, what: str) -> None:
@@ -79,10 +74,10 @@ def dense_dim(self: Tensor) -> int:
     return self._meta.ndim
 
 
-@method
-def dequantize(self: Tensor) -> Tensor:
+@public()
+def dequantize(input: Tensor) -> Tensor:
     """This tensor, which is not quantized."""
-    return self
+    return input
 
 
 @method
@@ -104,60 +99,15 @@ def reinforce(self: Tensor, reward: Any) -> None:
 
 
 @method
-def is_nonzero(self: Tensor) -> bool:
-    """Whether the only element is not zero."""
-    return bool(self)
-
-
-@method
 def const_data_ptr(self: Tensor) -> int:
     """The address of the first element, for reading."""
     return shared_array(self).ctypes.data
 
 
 @method
-def dim_order(self: Tensor, ambiguity_check: Any = False) -> tuple[int, ...]:
-    """The axes from the slowest in memory to the fastest."""
-    strides = strides_of(self)
-    return tuple(sorted(range(len(strides)), key=lambda k: -strides[k]))
-
-
-@method
 def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     """What a module keeps when it loads `other` in this tensor's place."""
     return other.detach() if assign else self.copy_(other).detach()
-
-
-def _mapped(name: str, t: Tensor, fn: Callable, others: tuple[Tensor, ...]) -> Tensor:
-    """Write fn(element, …) into every element of t."""
-    if edge_of(t) is not None:
-        raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use "
-            f"var.detach().{name}() instead."
-        )
-    if may_overlap_internally(t._meta.shape, strides_of(t)):
-        raise RuntimeError(f"{name}: more than one element refers to a single memory location")
-    arrays = [np.broadcast_to(array_of(each), t._meta.shape) for each in (t, *others)]
-    made = np.frompyfunc(fn, len(arrays), 1)(*[a.astype(object) for a in arrays])
-    return t.copy_(tensor(np.asarray(made).tolist(), dtype=t._meta.dtype))
-
-
-@method
-def apply_(self: Tensor, callable: Callable) -> Tensor:
-    """Put callable(x) in the place of every element x; slow, as it runs Python for each."""
-    return _mapped("apply_", self, callable, ())
-
-
-@method
-def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:
-    """Put callable(x, y) in the place of every element x, y being tensor's."""
-    return _mapped("map_", self, callable, (tensor,))
-
-
-@method
-def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
-    """The same for two other tensors."""
-    return _mapped("map2_", self, callable, (x, y))
 
 
 def _resized(self: Tensor, *sizes: Any) -> Tensor:
@@ -179,4 +129,3 @@ Tensor.resize_as = lambda self, other: _resized(self, other.shape)  # type: igno
 Tensor.volatile = property(lambda self: False)  # type: ignore[attr-defined]
 Tensor.__nonzero__ = Tensor.__bool__  # type: ignore[attr-defined]
 Tensor.__long__ = Tensor.__int__  # type: ignore[attr-defined]
-NAMESPACES["torch"]["dequantize"] = dequantize

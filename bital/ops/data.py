@@ -275,25 +275,26 @@ def frombuffer(
 @method
 def apply_(self: Tensor, callable: Any) -> Tensor:
     """Every element replaced by what a Python function makes of it, in place; for small tensors."""
-    return _each(self, callable)
+    return _each("apply_", self, callable)
 
 
 @method
 def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     """`apply_` of a function of two elements, the other one of a tensor that broadcasts."""
-    return _each(self, callable, tensor)
+    return _each("map_", self, callable, tensor)
 
 
 @method
 def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
     """`apply_` of a function of three elements."""
-    return _each(self, callable, x, y)
+    return _each("map2_", self, callable, x, y)
 
 
-def _each(t: Tensor, fn: Any, *others: Tensor) -> Tensor:
+def _each(name: str, t: Tensor, fn: Any, *others: Tensor) -> Tensor:
     if edge_of(t) is not None:
         raise RuntimeError(
-            "Can't call apply_() on Variable that requires grad. Use .detach() first."
+            f"Can't call {name}() on Variable that requires grad. Use "
+            f"var.detach().{name}() instead."
         )
     columns = [each.expand(t._meta.shape).flatten().tolist() for each in (t, *others)]
     values = tensor([fn(*row) for row in zip(*columns)], dtype=t._meta.dtype)

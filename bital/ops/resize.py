@@ -91,24 +91,3 @@ def set_(
     self._storage, self._meta = source._storage, meta
     self._view = View(offset, strides)
     return self
-
-
-@method
-def is_set_to(self: Tensor, tensor: Tensor) -> bool:
-    """Whether both look at the same elements in the same way."""
-    return (
-        self._storage is tensor._storage
-        and self._meta is tensor._meta
-        and self.storage_offset() == tensor.storage_offset()
-        and strides_of(self) == strides_of(tensor)
-    )
-
-
-@method
-def element_size(self: Tensor) -> int:
-    """How many bytes an element takes."""
-    return self._meta.dtype.itemsize
-
-
-Tensor.itemsize = property(element_size)  # type: ignore[attr-defined]
-Tensor.nbytes = property(lambda self: self._meta.nbytes)  # type: ignore[attr-defined]
