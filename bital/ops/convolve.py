@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 Ints = tuple[int, ...]
 
 #: so many windows are laid out at once that they fit into a core's own cache
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 21
 
 
 class Taps(NamedTuple):
