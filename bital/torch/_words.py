@@ -99,11 +99,6 @@ class Event:
         raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
-def get_device(input: Tensor) -> int:
-    """The number of the GPU the tensor is on; -1 on the CPU."""
-    return -1
-
-
 def get_device_module(where: Any = None) -> Any:
     """The module of a kind of device: `torch.cpu`, `torch.cuda`."""
     kind = "cpu" if where is None else device(where).type
@@ -125,16 +120,6 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable, operands: Any = ()) -
     return (true_fn if bool(pred) else false_fn)(*operands)
 
 
-def detach(input: Tensor) -> Tensor:
-    """The tensor without its history, on the same memory."""
-    return input.detach()
-
-
-def fill(input: Tensor, value: Any) -> Tensor:
-    """A tensor like `input` of one number."""
-    return NAMESPACES["torch"]["full_like"](input, value)
-
-
 def from_file(
     filename: str, shared: bool = False, size: int = 0, *, dtype: dtype | None = None,
     requires_grad: bool = False, **options: Any,
@@ -149,7 +134,7 @@ def from_file(
 __all__ = [
     "AcceleratorError", "Event", "OutOfMemoryError", "PyTorchFileReader", "Stream", "SymBool",
     "SymFloat", "SymInt",
-    "cond", "detach", "fill", "from_file", "get_device", "get_device_module",
+    "cond", "from_file", "get_device_module",
     "is_distributed", "is_vulkan_available", "sym_float", "sym_int", "sym_ite", "sym_max",
     "sym_min", "sym_not", "sym_sqrt", "sym_sum",
 ]  # fmt: skip
