@@ -15,7 +15,7 @@ import numpy as np
 
 from bital.autograd import engine
 from bital.base.dtype import INT
-from bital.tensor.node import AccumulateGrad, Node, Output, hooks
+from bital.tensor.node import Node, Output, hooks, is_leaf_edge
 from bital.tensor.tensor import Tensor, array_of
 
 _state = {"enabled": False, "check_nan": True}
@@ -125,7 +125,7 @@ def _bad_inputs(node: Node) -> list[tuple[Node, str]]:
     for edge, value in zip(node.edges, node.extra.inputs if node.extra else ()):
         if not np.isfinite(value).all():
             maker = edge.node if type(edge) is Output else edge
-            if maker is None or isinstance(maker, AccumulateGrad):
+            if is_leaf_edge(maker):
                 found.append((node, "given to"))
             else:
                 found.append((maker, "made by"))

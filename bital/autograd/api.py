@@ -17,8 +17,9 @@ from bital.ir.trace import local
 from bital.ops.api import method, public
 from bital.ops.lanes import Level, batch, unbatch
 from bital.tensor.handle import RemovableHandle
-from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.tensor import Tensor, detached, edge_of
+from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
+from bital.tensor.storage import Apart, View
+from bital.tensor.tensor import Tensor, data_of, detached, edge_of, requires
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -37,7 +38,7 @@ class GradientEdge(NamedTuple):
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of `tensor` is computed or, for a leaf, accumulated."""
     edge = edge_of(tensor)
-    if edge is None:
+    if edge is None or edge is NOWHERE:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not "
                            "require gradients")  # fmt: skip
     return GradientEdge(edge.node, edge.index) if type(edge) is Output else GradientEdge(edge, 0)
@@ -97,7 +98,7 @@ def _roots(outputs: tuple) -> list:
             raise AssertionError(f"Expected output to be a torch.Tensor, got {type(out).__name__}")
     edges = [_edge(out) for out in outputs]
     for k, edge in enumerate(edges):
-        if edge is None:
+        if edge is None or edge is NOWHERE:
             raise RuntimeError(
                 f"element {k} of tensors does not require grad and does not have a grad_fn"
             )
@@ -257,7 +258,7 @@ Tensor.backward = _tensor_backward  # type: ignore[attr-defined]
 
 
 def _get_grad(self: Tensor) -> Tensor | None:
-    if self._grad is None and not self.is_leaf and not _retains_grad(self):
+    if self._grad is None and not is_leaf_edge(self._edge) and not _retains_grad(self):
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want "
@@ -314,6 +315,8 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
     edge = edge_of(self)
     if edge is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if edge is NOWHERE:
+        return _never_called(hook)
     if type(edge) is AccumulateGrad:
         if edge.tensor_hooks is None:
             edge.tensor_hooks = OrderedDict()
@@ -334,11 +337,18 @@ def register_post_accumulate_grad_hook(
     edge = edge_of(self)
     if edge is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if edge is NOWHERE:
+        return _never_called(hook)
     if not isinstance(edge, AccumulateGrad):
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if edge.post_hooks is None:
         edge.post_hooks = OrderedDict()
     return RemovableHandle.to(edge.post_hooks, hook)
+
+
+def _never_called(hook: Callable) -> RemovableHandle:
+    """The handle of a hook on a gradient that goes nowhere."""
+    return RemovableHandle.to(OrderedDict(), hook)
 
 
 class _Together:
@@ -407,19 +417,19 @@ class _Retain:
 @method
 def retain_grad(self: Tensor) -> None:
     """Keep this tensor's gradient in `.grad` though it is not a leaf."""
-    edge = edge_of(self)
-    if edge is None:
+    if not requires(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if isinstance(edge, AccumulateGrad) or _retains_grad(self):
+    if is_leaf_edge(self._edge) or _retains_grad(self):
         return
     refuse_in_transforms("retain_grad()")
+    edge = edge_of(self)
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
     node.more().retained[index] = _Retain(self, index)
 
 
 def _retains_grad(self: Tensor) -> bool:
-    edge = edge_of(self)
-    if edge is None or isinstance(edge, AccumulateGrad):
+    edge = self._edge
+    if is_leaf_edge(edge):
         return False
     node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
     return node.extra is not None and index in node.extra.retained
@@ -460,13 +470,18 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def _get_data(self: Tensor) -> Tensor:
-    return detached(self, quiet=True)
+    return data_of(self)
 
 
 def _set_data(self: Tensor, new: Tensor) -> None:
     if not isinstance(new, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
-    self._storage, self._meta, self._view = new._storage, new._meta, new._view
+    view, version = new._view, self._storage.version
+    self._storage, self._meta = new._storage, new._meta
+    self._view = view and View(view.offset, view.strides)
+    if new._storage.apart:
+        self._storage = Apart(new._storage)
+        self._storage.version = version
 
 
 Tensor.data = property(_get_data, _set_data)

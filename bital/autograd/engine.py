@@ -22,7 +22,7 @@ from bital.ops.lanes import sum_lanes
 from bital.ops.sparse import SparseTensor
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import cast
-from bital.tensor.node import AccumulateGrad, Node, Output
+from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output
 from bital.tensor.node import hooks as nodes
 from bital.tensor.tensor import Tensor, edge_of, read, strides_of, wrap
 
@@ -43,6 +43,8 @@ class Run:
 
     def reaches(self, edge: Any) -> bool:
         """Whether this pass computes the gradient that goes to `edge`."""
+        if edge is NOWHERE:
+            return False
         if self.needed is not None:
             return _node_of(edge) in self.needed
         seen: set[Node] = set()
@@ -173,6 +175,12 @@ def accumulate(leaf: AccumulateGrad, g: Tensor, create_graph: bool) -> None:
     variable = leaf.variable
     if variable is None:
         return
+    if variable._edge is not leaf or variable._view is not None:
+        edge = edge_of(variable)
+        if edge is None:  # it no longer requires a gradient
+            return
+        if not isinstance(edge, AccumulateGrad):
+            raise RuntimeError("leaf variable has been moved into the graph interior")
     old = variable._grad
     if g.__class__ is SparseTensor or old.__class__ is SparseTensor:
         first, second = (g, old) if g.__class__ is not SparseTensor else (old, g)  # dense first
@@ -339,6 +347,8 @@ def _restrict(run: Run, roots: Sequence[Any], inputs: Sequence[Any]) -> None:
     run.captured = [None] * len(inputs)
     targets: set[Node] = set()
     for which, edge in enumerate(inputs):
+        if edge is NOWHERE:
+            continue
         node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
         run.captures.setdefault((node, index), []).append(which)
         targets.add(node)

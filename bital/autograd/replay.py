@@ -192,6 +192,8 @@ def _sign_leaf(leaf: Any, key: list, named: list, refs: dict, fresh: dict) -> bo
     t = leaf._variable()
     if t is None or leaf.tensor_hooks or leaf.post_hooks or t._view is not None:
         return False
+    if t._edge is not leaf:
+        return False
     key.append(t._meta)
     old = t._grad
     if old is None:

@@ -216,8 +216,7 @@ def turn_in_place(name: str, fn: Any) -> None:
         self._meta = made._meta
         self._storage.version += 1
         base = None if old is None else old.base
-        self._view = View(view.offset, view.strides, base, self._storage.version,
-                          None if old is None else old.quiet, view.made)  # fmt: skip
+        self._view = View(view.offset, view.strides, base, self._storage.version, view.made)
         if made._edge is not None:
             node = _IN_PLACE_NAMES.get(made._edge.name(), made._edge.name())
             self._edge = view_node(node, edge, before, made._edge.rule)

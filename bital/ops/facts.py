@@ -16,7 +16,6 @@ from bital.base.layout import layout, strided
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.ops.api import check_tensor, method, public
-from bital.tensor.mirror import memory_of
 from bital.tensor.storage import Storage, export
 from bital.tensor.tensor import Tensor, strides_of
 
@@ -136,13 +135,13 @@ class TypedStorage(UntypedStorage):
 @method
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The memory under this tensor, all of it, as bytes."""
-    return UntypedStorage(memory_of(self))
+    return UntypedStorage(self._storage.memory)
 
 
 @method
 def storage(self: Tensor) -> TypedStorage:
     """The memory under this tensor, all of it, as elements of its dtype."""
-    return TypedStorage(memory_of(self), self._meta.dtype)
+    return TypedStorage(self._storage.memory, self._meta.dtype)
 
 
 def _layout(self: Tensor) -> layout:
@@ -222,7 +221,7 @@ def share_memory_(self: Tensor) -> Tensor:
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both tensors are the same window on the same memory."""
     return (
-        self._storage is tensor._storage
+        self._storage.memory is tensor._storage.memory
         and self._meta is tensor._meta
         and strides_of(self) == strides_of(tensor)
         and self.storage_offset() == tensor.storage_offset()

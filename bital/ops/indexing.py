@@ -70,19 +70,18 @@ def row(x: Tensor, i: int) -> Tensor:
     if i < 0:
         i += n
     trace = local.trace
-    old, storage = x._view, x._storage
+    old, storage, grad = x._view, x._storage, trace.grad
     if old is None:
         strides, edge = meta.strides, x._edge
-        how = "default" if trace.grad else "no_grad"
-        view = View(i * strides[0], strides[1:], x, storage.version, None, how)
+        made = "default" if grad else "no_grad"
+        view = View(i * strides[0], strides[1:], x, storage.version, made)
     else:
-        strides, edge = old.strides, edge_of(x)
+        strides, edge = old.strides, edge_of(x) if grad else None
         base = x if old.base is None else old.base
-        offset = old.offset + i * strides[0]
-        how = old.made if trace.grad else "no_grad"
-        view = View(offset, strides[1:], base, storage.version, old.quiet, how)
+        made = old.made if grad else "no_grad"
+        view = View(old.offset + i * strides[0], strides[1:], base, storage.version, made)
     out = window(storage, row_meta, view)
-    if edge is not None and trace.grad:
+    if edge is not None and grad:
         plain = meta.strides
         out._edge = view_node(
             "SelectBackward0", edge, meta,
@@ -150,12 +149,7 @@ class Place:
         if self.name is None and self.indices:
             return x
         meta = meta_of(tuple(self.shape), x._meta.dtype, x._meta.device)
-        old = x._view
-        base = x if old is None or old.base is None else old.base
-        how = "no_grad" if not local.trace.grad else "default" if old is None else old.made
-        quiet = None if old is None else old.quiet
-        view = View(self.offset, tuple(self.strides), base, x._storage.version, quiet, how)
-        out = window(x._storage, meta, view)
+        out = bare_view(x, meta, tuple(self.strides), self.offset)
         shape, plain, start = x._meta.shape, tuple(self.plain), self.start
         return attach(
             out, x, self.name or "AliasBackward0", lambda g: spread(g, shape, plain, start)
@@ -432,6 +426,8 @@ def into(t: Tensor, src: Tensor) -> None:
         src = _without_leading_ones(src)
     if src._meta.shape != t._meta.shape:
         _check_expands(src._meta, t._meta)
+        if src._meta.ndim and src._storage.memory is t._storage.memory:
+            check_overlap(t, _without_leading_ones(src).expand(t._meta.shape))
     overwrite(t, src, "CopyBackwards" if src._meta.ndim else "FillBackward3")
 
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from bital.base.dtype import BOOL, FLOAT, LOW_PRECISION
 from bital.base.size import broadcast_shapes
+from bital.base.stride import reshape_strides
 from bital.ir.batch import Batch, Batching
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public
 from bital.ops.family import conj
-from bital.tensor.dispatch import apply, binary_with
-from bital.tensor.tensor import Tensor, edge_of
+from bital.tensor.dispatch import apply, as_it_is, binary_with
+from bital.tensor.tensor import Tensor, requires, strides_of
 
 Ints = tuple[int, ...]
 _PLAIN = (False, False)
@@ -507,9 +508,21 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     if m == 1:
         return _vector_by_batch(input, other)
-    if m == 2 and edge_of(input) is not None and input._meta.dtype.category >= FLOAT:
-        return _matrix_by_batch(input, other, _PLAIN)
+    if m == 2 and requires(input) and input._meta.dtype.category >= FLOAT:
+        return _matrix_by_batch(input, _folded(other), _PLAIN)
     return batch_product(input, other, _PLAIN)
+
+
+def _folded(t: Tensor) -> Tensor:
+    """The batch for a matrix to be multiplied by, which PyTorch turns and folds into one.
+
+    Where that takes a copy, it is the copy that backward keeps: the batch may be written to.
+    """
+    *batch, k, n = t._meta.shape
+    *steps, down, across = strides_of(t)
+    rows = (math.prod(batch) * n, k)
+    lies_so = reshape_strides((*batch, n, k), (*steps, across, down), rows) is not None
+    return t if lies_so else as_it_is(t)
 
 
 def _vector_by_batch(v: Tensor, other: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import warnings
 from bital.base.stride import check_no_internal_overlap
 from bital.ir.trace import local
 from bital.ops.window import CopySlices, many_node
-from bital.tensor.dispatch import cast_value, check_overlap, check_writable
+from bital.tensor.dispatch import cast_value, check_overlap, check_part, check_writable
 from bital.tensor.tensor import Tensor, edge_of, read, write
 
 
@@ -20,7 +20,7 @@ def overwrite(t: Tensor, src: Tensor, name: str) -> Tensor:
     meta = t._meta
     if trace.grad:
         check_writable(t)
-    if t._view is not None:
+    if t._view is not None and src is not t:
         check_no_internal_overlap(meta.shape, t._view.strides)
     if src._meta.shape == meta.shape:
         check_overlap(t, src)
@@ -36,12 +36,14 @@ def overwrite(t: Tensor, src: Tensor, name: str) -> Tensor:
     if trace.grad:
         old = edge_of(t)
         edge = edge_of(src) if meta.dtype.category > 1 else None
+        if edge is not None:
+            check_part(t)
     write(t, value, trace)
     if old is None and edge is None:
         return t
     view = t._view
     if view is not None and view.base is not None:
-        view.base._edge = CopySlices(view.base, t, edge, src._meta)
+        t._edge = view.base._edge = CopySlices(view.base, t, edge, src._meta)
         view.version = -1
     else:
         t._edge = many_node(name, (old, edge), (meta, src._meta), _Split(old is not None))

@@ -5,10 +5,14 @@ Room: ops. Nothing here is differentiable.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
+from bital.base.errors import Unsupported
 from bital.base.layout import preserve_format
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
@@ -33,27 +37,46 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     if shape == self._meta.shape and memory_format is None:
         return self
     meta = meta_of(shape, self._meta.dtype, self._meta.device)
-    offset, storage = self.storage_offset(), self._storage
+    offset, old = self.storage_offset(), self._view
     strides = format_strides(shape, memory_format) or meta.strides
-    have = storage.value.meta.nbytes // meta.dtype.itemsize
-    if offset + meta.numel > have:
-        storage = self._storage = _grown(self, offset + meta.numel)
-    self._meta = meta
-    old = self._view
-    base = None if old is None else old.base
-    self._view = View(offset, strides, base, storage.version, None if old is None else old.quiet)
+    if offset + meta.numel > self._storage.value.meta.nbytes // meta.dtype.itemsize:
+        _grow(self, offset + meta.numel)
+    self._storage.version += 1
+    self._meta, self._view = meta, View(offset, strides)
+    if old is not None:
+        self._view.base, self._view.version, self._view.made = old.base, old.version, old.made
     return self
 
 
-def _grown(t: Tensor, count: int) -> Storage:
-    """A larger storage that begins with the elements of t's; views of the old one keep that."""
-    d = t._meta.dtype
-    old = flat_buffer(t._storage).reshape(-1).view(d.np)
-    buf = np.zeros(count, d.np)
-    buf[: old.size] = old
-    grown = Storage(Value(meta_of((count,), d, t._meta.device), None, buf))
-    grown.version = t._storage.version
-    return grown
+def _grow(t: Tensor, count: int) -> None:
+    """Make t's memory hold `count` elements, the new ones zero, for all tensors that look at it.
+
+    Those without a View take what is in memory for theirs, so they are looked up and given one.
+    """
+    storage, meta = t._storage.memory, t._meta
+    old = flat_buffer(storage).reshape(-1).view(np.uint8)
+    if storage.value.shared and storage.value.buf.base is not None:
+        raise RuntimeError("Trying to resize storage that is not resizable")
+    buf = np.zeros(count, meta.np)
+    buf.view(np.uint8)[: old.size] = old
+    if t._storage is not storage or getrefcount(storage) > _OWN_REFERENCES:
+        for each in _tensors_on(storage):
+            each._view = each._view or View(0, each._meta.strides)
+    storage.value = Value(meta_of((count,), meta.dtype, meta.device), None, buf)
+
+
+_OWN_REFERENCES = 3  # the tensor's, the local variable's, the argument's
+
+
+def _tensors_on(storage: Storage) -> Iterator[Tensor]:
+    """The tensors whose elements lie in a cell, or are seen in it through other cells."""
+    if gc.get_freeze_count():
+        raise Unsupported("bital cannot resize memory that several tensors share after gc.freeze()")
+    for holder in gc.get_referrers(storage):
+        if isinstance(holder, Tensor):
+            yield holder
+        elif isinstance(holder, Storage):
+            yield from _tensors_on(holder)
 
 
 @public(name="resize_as_")

@@ -22,7 +22,7 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.tensor.dispatch import apply
-from bital.tensor.mirror import is_mirrored, mirrored
+from bital.tensor.mirror import mirrored
 from bital.tensor.tensor import Tensor
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -273,7 +273,7 @@ def conj_physical(input: Tensor) -> Tensor:
 @public()
 def is_conj(input: Tensor) -> bool:
     """Whether reading the tensor conjugates its memory."""
-    return is_mirrored(input)
+    return input._storage.mirrored
 
 
 @public()

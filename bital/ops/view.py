@@ -33,7 +33,6 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public, type_error
 from bital.ops.window import attach, bare_view, laid_out, packed
 from bital.tensor.dispatch import apply
-from bital.tensor.mirror import is_mirrored
 from bital.tensor.tensor import Tensor, make_view, strides_of
 from bital.tensor.tensor import contiguous as lies_plain
 
@@ -310,7 +309,7 @@ def real(input: Tensor) -> Tensor:
     """The real parts, as a view; a real tensor is its own."""
     if not input._meta.dtype.is_complex:
         return input
-    return _half(input.conj() if is_mirrored(input) else input, 0)
+    return _half(input.conj() if input._storage.mirrored else input, 0)
 
 
 @public()
@@ -342,7 +341,7 @@ def view_as_real(input: Tensor) -> Tensor:
     d = input._meta.dtype
     if not d.is_complex:
         raise RuntimeError("view_as_real is only supported for complex tensors")
-    if is_mirrored(input):
+    if input._storage.mirrored:
         raise RuntimeError(
             "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate "
             "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "

@@ -20,10 +20,9 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
-from bital.tensor.mirror import is_mirrored
 from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
 from bital.tensor.storage import View, strided, strided_each
-from bital.tensor.tensor import Tensor, edge_of, strides_of, view_node, window
+from bital.tensor.tensor import Tensor, attach, edge_of, strides_of, view_node, view_of, window
 
 Ints = tuple[int, ...]
 
@@ -194,25 +193,9 @@ def bare_view(
     t: Tensor, meta: Meta, strides: Ints, offset: int | None = None, made: str = "default"
 ) -> Tensor:
     """Another window on t's storage, knowing its base but not yet its gradient."""
-    old = t._view
-    if made == "default":  # a view of one of several views is one, too
-        made = "no_grad" if not local.trace.grad else made if old is None else old.made
-    if old is None:
-        view = View(offset or 0, strides, t, t._storage.version, None, made)
-    else:
-        view = View(
-            old.offset if offset is None else offset, strides,
-            t if old.base is None else old.base, t._storage.version, old.quiet, made,
-        )  # fmt: skip
-    return window(t._storage, meta, view)
-
-
-def attach(out: Tensor, t: Tensor, name: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
-    """Give a bare view of t its node, if gradients are recorded and t needs one."""
-    edge = t._edge if t._view is None else edge_of(t)
-    if edge is not None and local.trace.grad:
-        out._edge = view_node(name, edge, t._meta, rule)
-    return out
+    if offset is None:
+        offset = t.storage_offset()
+    return window(t._storage, meta, view_of(t, offset, strides, made))
 
 
 class ManyNode(Node):
@@ -248,8 +231,8 @@ def many_node(name: str, edges: tuple, metas: tuple, rule: Callable) -> ManyNode
 
 def give_outputs(outs: tuple[Tensor, ...], t: Tensor, name: str, rule: Callable) -> None:
     """One node for several views of t; rule turns the tuple of their gradients into t's."""
-    edge = t._edge if t._view is None else edge_of(t)
-    if edge is None or not local.trace.grad or not outs:
+    edge = edge_of(t) if local.trace.grad else None
+    if edge is None or not outs:
         return
     node = many_node(name, (edge,), (t._meta,), lambda g: [rule(g if type(g) is tuple else (g,))])
     node.more().outputs = len(outs)
@@ -332,7 +315,7 @@ def _between(base: Tensor, t: Tensor) -> tuple[Flat, Callable, Callable]:
     """
     halves = base._meta.dtype.is_complex and not t._meta.dtype.is_complex
     flat = Flat(Geometry.of(base, halves), Geometry.of(t))
-    if is_mirrored(base) != is_mirrored(t):
+    if base._storage.mirrored != t._storage.mirrored:
         if halves:
             return flat, _conjugate_parts, lambda g: g.view_as_complex().conj_physical()
         return flat, _conjugate, _conjugate

@@ -17,7 +17,6 @@ from bital.base.stride import extent
 from bital.ir.meta import meta_of
 from bital.ir.trace import Value
 from bital.tensor.format import tensor_text
-from bital.tensor.mirror import is_mirrored, memory_of
 from bital.tensor.storage import Storage, View, export, flat_buffer, strided
 from bital.tensor.tensor import (
     Tensor,
@@ -55,7 +54,7 @@ def tolist(self: Tensor) -> Any:
 def shared_array(t: Tensor) -> np.ndarray:
     """A NumPy window on the tensor's own memory, which may hold its conjugates."""
     meta = t._meta
-    flat = export(memory_of(t))
+    flat = export(t._storage.memory)
     return strided(np, flat, t.storage_offset(), meta.shape, strides_of(t), meta.np)
 
 
@@ -65,7 +64,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if is_mirrored(self):
+    if self._storage.mirrored:
         if not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that has conjugate bit set. Use "
@@ -130,7 +129,7 @@ def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
     """The tensor's memory as a DLPack capsule."""
     if edge_of(self) is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if is_mirrored(self):
+    if self._storage.mirrored:
         raise BufferError("Can't export tensors with the conjugate bit set")
     return shared_array(self).__dlpack__(**{k: v for k, v in kwargs.items() if k != "stream"})
 
@@ -197,8 +196,10 @@ def __len__(self: Tensor) -> int:
 
 
 def __copy__(self: Tensor) -> Tensor:
-    out = window(self._storage, self._meta, self._view, type(self))
-    out._edge = edge_of(self)
+    """A leaf on the same memory, without `.grad`, as PyTorch's is."""
+    view = self._view and View(self._view.offset, self._view.strides)
+    out = window(self._storage, self._meta, view, type(self))
+    out.requires_grad = needs_gradient(self)
     out.__dict__.update(self.__dict__)
     return out
 
@@ -215,7 +216,7 @@ def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
             "https://github.com/pytorch/pytorch/pull/103001"
         )
     view = self._view and View(self._view.offset, self._view.strides)
-    out = window(_copied_storage(self._storage, memo), self._meta, view, type(self))
+    out = window(_copied_storage(self._storage.shown, memo), self._meta, view, type(self))
     memo[id(self)] = out
     out.requires_grad = self.requires_grad
     if self._grad is not None:
@@ -279,14 +280,18 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
 
     Under vmap those of all examples, one level of which is shown for all.
     """
-    node = self.grad_fn
+    try:
+        node = self.grad_fn
+        name = None if node is None else node.name().rpartition("::")[2]
+    except RuntimeError:  # a view that may not be used any more
+        name = "Invalid"
     kind = type(self)
     text = tensor_text(
         values_of(self),
         dtype_name=self._meta.dtype.name,
         default_float_name=dtypes.default.dtype.name,
         requires_grad=self.requires_grad,
-        grad_fn_name=None if node is None else node.name().rpartition("::")[2],
+        grad_fn_name=name,
         class_name="tensor" if kind is Tensor or kind.__name__ == "Parameter" else kind.__name__,
     )
     lanes = self._meta.device.lanes

@@ -27,7 +27,7 @@ from bital.ir.trace import (
     record_many,
     record_scalar,
 )
-from bital.tensor.node import AccumulateGrad, Node, Output, node_class
+from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_class
 from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import Storage, View
 from bital.tensor.tensor import (
@@ -36,7 +36,8 @@ from bital.tensor.tensor import (
     check_lanes,
     edge_of,
     read,
-    refuse_part,
+    refuse_view,
+    requires,
     strides_of,
     window,
     wrap,
@@ -414,11 +415,11 @@ def inplace(t: Tensor, fn: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
     grad = trace.grad
     if grad:
         check_writable(t)
-        source = _before_writing(t)
+        source = as_it_is(t)
     else:
         source = t
     for other in args:
-        if isinstance(other, Tensor) and other._storage is t._storage:
+        if isinstance(other, Tensor):
             check_overlap(t, other)
     out = fn(source, *args, **kwargs)
     return assign(t, out, trace)
@@ -429,7 +430,7 @@ def check_overlap(t: Tensor, other: Tensor, whole: bool = False) -> None:
 
     As in PyTorch only tensors without gaps are compared; t itself may be read, unless `whole`.
     """
-    if t._storage is not other._storage:
+    if t._storage is not other._storage and t._storage.memory is not other._storage.memory:
         return
     if t is other:
         if whole:
@@ -461,8 +462,8 @@ _OVERLAP = (
 )
 
 
-def _before_writing(t: Tensor) -> Tensor:
-    """t as it is now, for the node of an in-place operation to keep."""
+def as_it_is(t: Tensor) -> Tensor:
+    """t as it is now: a copy that costs nothing, for a node to keep whatever is written to t."""
     value, view = t._storage.value, t._view
     if value.shared:  # memory that others see is written to at once, so its elements are copied
         value, view = Value(t._meta, None, array_of(t).copy(order="C")), None
@@ -481,12 +482,14 @@ def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
         _check_fits(out._meta, meta)
     if t._view is not None and may_overlap_internally(meta.shape, t._view.strides):
         raise RuntimeError(OVERLAPS_ITSELF)
+    edge = out._edge if trace.grad else None
+    if edge is not None:
+        check_part(t)
     value = read(out, trace)
     if out._meta.dtype is not meta.dtype:
         value = cast_value(trace, value, meta.dtype)
     write(t, value, trace)
-    edge = out._edge
-    if trace.grad and (edge is not None or (t._view is not None and edge_of(t) is not None)):
+    if edge is not None or (trace.grad and t._view is not None and requires(t)):
         rebase(t, edge)
     return t
 
@@ -512,7 +515,7 @@ def rebase(t: Tensor, edge: Any) -> None:
     base._edge = hooks.copy_slices(base, t, edge)
     if old is not None:
         _keep_retaining(base, old, base._edge)
-    view.version = -1  # so that edge_of finds the view's node anew
+    t._edge, view.version = base._edge, -1  # so that edge_of finds the view's node anew
 
 
 def _keep_retaining(t: Tensor, old: Any, new: Any) -> None:
@@ -533,35 +536,31 @@ def check_writable(t: Tensor) -> None:
     """PyTorch's errors for writing in place to a leaf, to a view of one, or where forbidden."""
     if local.trace.grad is FORWARD_ONLY:
         return
-    view = t._view
-    base_edge = None
+    edge, view = t._edge, t._view
     if view is not None and view.base is not None:
-        base_edge = edge_of(view.base)
-        if base_edge is not None and view.made != "default":
-            _refuse_view(view.made, t)
-    edge = edge_of(t)
-    if view is not None and view.base is not None:
-        if edge is not None and (base_edge is None or isinstance(base_edge, AccumulateGrad)):
+        base_edge = view.base._edge
+        if edge is None and base_edge is None:
+            return
+        check_part(t)
+        if is_leaf_edge(base_edge):
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
             )
+        if edge is None:  # the base got its history later, and nobody asked for the view's since
+            raise RuntimeError(_LEAF)
     if isinstance(edge, AccumulateGrad):
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation."
-        )
+        raise RuntimeError(_LEAF)
 
 
-def _refuse_view(made: str, t: Tensor) -> None:
-    if made == "no_grad":
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode "
-            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You "
-            "can clarify your code by moving both the view and the inplace either both inside the "
-            "no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
-            "want the inplace to be tracked)."
-        )
-    refuse_part(t, t._edge, "is being modified inplace")
+_LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
+
+
+def check_part(t: Tensor) -> None:
+    """Refuse to give a history to one of several views, or a view made in no_grad mode."""
+    view = t._view
+    if view is not None and view.made != "default" and view.base is not None:
+        refuse_view(t, "is being modified inplace")
 
 
 def _check_fits(got: Meta, wanted: Meta) -> None:

@@ -23,7 +23,7 @@ def _conjugated(value: Value) -> Value:
 
 
 class Mirror(Storage):
-    """The conjugates of what `source` holds."""
+    """The conjugates of what `source` shows."""
 
     __slots__ = ("source", "key", "made")
 
@@ -51,23 +51,24 @@ class Mirror(Storage):
             self.key, self.made = made, new
 
     @property
+    def apart(self) -> bool:
+        return self.source.apart
+
+    @property
+    def memory(self) -> Storage:
+        return self.source.memory
+
+    @property
+    def mirrored(self) -> bool:
+        return not self.source.mirrored
+
+    @property
     def version(self) -> int:
         return self.source.version
 
     @version.setter
     def version(self, new: int) -> None:
         self.source.version = new
-
-
-def memory_of(t: Tensor) -> Storage:
-    """The cell whose memory the tensor is a window on, conjugated or not."""
-    storage = t._storage
-    return storage.source if type(storage) is Mirror else storage
-
-
-def is_mirrored(t: Tensor) -> bool:
-    """Whether the tensor shows the conjugates of what is in memory."""
-    return type(t._storage) is Mirror
 
 
 def mirrored(t: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:

@@ -98,7 +98,11 @@ class Node:
     @property
     def next_functions(self) -> tuple:
         return tuple(
-            (None, 0) if e is None else (e.node, e.index) if type(e) is Output else (e, 0)
+            (None, 0)
+            if e is None or e is NOWHERE
+            else (e.node, e.index)
+            if type(e) is Output
+            else (e, 0)
             for e in self.edges
         )
 
@@ -149,6 +153,25 @@ class AccumulateGrad(Node):
     def variable(self) -> Any:
         """The leaf, or None when nobody holds it any more."""
         return self._variable()
+
+
+def is_leaf_edge(edge: Any) -> bool:
+    """Whether a tensor of that edge is a leaf: it has no history."""
+    return edge is None or isinstance(edge, AccumulateGrad)
+
+
+class _Nowhere(AccumulateGrad):
+    """What takes the gradient of a view that requires one only because its base does."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        Node.__init__(self, (), ())
+
+    variable = None
+
+    def apply(self, g: Any) -> list:
+        return []
 
 
 SECOND_TIME = (
@@ -325,7 +348,7 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
     if isinstance(kept, SavedOutput):
         origin = node
     which = ""
-    if origin is not None and not isinstance(origin, AccumulateGrad):
+    if not is_leaf_edge(origin):
         which = f", which is output {index} of {origin.name().partition('Backward')[0]},"
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
@@ -357,6 +380,9 @@ class _Hooks:
 
 
 hooks = _Hooks()
+
+
+NOWHERE = _Nowhere()
 
 
 def node_class(op: Op, wanted: int) -> Any:

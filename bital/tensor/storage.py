@@ -23,10 +23,27 @@ class Storage:
     """The cell: `value` now, and how often it was written (`version`)."""
 
     __slots__ = ("value", "version", "__weakref__")
+    #: whether writes are not to be noticed by what is recorded for backward, as those to `.data`
+    apart = False
 
     def __init__(self, value: Value) -> None:
         self.value = value
         self.version = 0
+
+    @property
+    def memory(self) -> Storage:
+        """The cell that holds what this one shows, conjugated or not."""
+        return self
+
+    @property
+    def shown(self) -> Storage:
+        """The cell that holds the very numbers that this one shows."""
+        return self
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the conjugates of what the memory holds are shown."""
+        return False
 
 
 class ModalStorage(Storage):
@@ -56,25 +73,47 @@ class ModalStorage(Storage):
         self.writes = new
 
 
-class Quiet:
-    """Counts the writes through a `.data` and the views of it, which the storage does not."""
+class Apart(Storage):
+    """The cell of a `.data`: shows what `source` does, and counts the writes made through it."""
 
-    __slots__ = ("version",)
+    __slots__ = ("source",)
+    apart = True
 
-    def __init__(self) -> None:
+    def __init__(self, source: Storage) -> None:
+        self.source = source.source if type(source) is Apart else source
         self.version = 0
+
+    @property
+    def value(self) -> Value:
+        return self.source.value
+
+    @value.setter
+    def value(self, new: Value) -> None:
+        self.source.value = new
+
+    @property
+    def memory(self) -> Storage:
+        return self.source.memory
+
+    @property
+    def shown(self) -> Storage:
+        return self.source.shown
+
+    @property
+    def mirrored(self) -> bool:
+        return self.source.mirrored
 
 
 class View:
     """A window that is not the whole of its storage, or that has a base to be kept in step with.
 
-    `offset` and `strides` count elements. `base` is the tensor this is a differentiable view of;
-    `version` is the storage's when the tensor's grad_fn was last right. `quiet` windows (`.data`)
-    write without raising the version. `made` says how: "default", "no_grad",
-    "multi" (one of several) or "function" (by the user's own Function).
+    `offset` and `strides` count elements. `base` is the tensor this is a differentiable view of,
+    itself a view of nothing; `version` is the storage's when the tensor's grad_fn was last right.
+    `made` says how: "default", in "no_grad" mode, with others ("multi"), or by the user's own
+    "function".
     """
 
-    __slots__ = ("offset", "strides", "base", "version", "quiet", "made", "key", "window")
+    __slots__ = ("offset", "strides", "base", "version", "made", "key", "window")
 
     def __init__(
         self,
@@ -82,11 +121,10 @@ class View:
         strides: tuple[int, ...],
         base: Any = None,
         version: int = 0,
-        quiet: Quiet | None = None,
         made: str = "default",
     ) -> None:
         self.offset, self.strides, self.base, self.version = offset, strides, base, version
-        self.quiet, self.made = quiet, made
+        self.made = made
         self.key: Value | None = None  # the storage's value that `window` was read from
         self.window: Value | None = None
 

@@ -19,8 +19,8 @@ from bital.base.stride import is_contiguous as strides_contiguous
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Trace, Value, local, ready
 from bital.tensor import node as nodes
-from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.storage import ModalStorage, Quiet, Storage, View, read_window, write_window
+from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
+from bital.tensor.storage import Apart, ModalStorage, Storage, View, read_window, write_window
 
 _new = object.__new__
 #: the cell of a new tensor; another class while some thread is in inference mode
@@ -124,31 +124,29 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        edge = edge_of(self)
-        return edge is None or isinstance(edge, AccumulateGrad)
+        return is_leaf_edge(edge_of(self))
 
     @property
     def grad_fn(self) -> Node | None:
         edge = edge_of(self)
-        if edge is None or isinstance(edge, AccumulateGrad):
+        if is_leaf_edge(edge):
             return None
         return edge.node if type(edge) is Output else edge
 
     @property
     def output_nr(self) -> int:
-        edge = edge_of(self)
+        edge = self._edge
         return edge.index if type(edge) is Output else 0
 
     @property
     def _version(self) -> int:
         if self.is_inference():
             raise RuntimeError("Inference tensors do not track version counter.")
-        view = self._view
-        return self._storage.version if view is None or not view.quiet else view.quiet.version
+        return self._storage.version
 
     def is_inference(self) -> bool:
         """Whether the tensor was made in inference mode."""
-        storage = self._storage
+        storage = self._storage.memory
         return type(storage) is ModalStorage and storage.inference
 
     @property
@@ -268,10 +266,7 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
     """Put `value` (of t's dtype, broadcastable) where the tensor looks; no autograd."""
     storage = t._storage
     view = t._view
-    if view is None or not view.quiet:
-        storage.version += 1
-    else:
-        view.quiet.version += 1
+    storage.version += 1
     whole = (
         view is None or (not view.offset and view.strides == t._meta.strides)
     ) and storage.value.meta is t._meta
@@ -282,7 +277,7 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
             check_lanes(t._meta, value.meta)
         offset = 0 if view is None else view.offset
         write_window(trace, storage, value, t._meta, offset, strides_of(t))
-    if not trace.grad or (view is not None and view.quiet):
+    if not trace.grad or storage.apart:
         _note_update(t, trace)
 
 
@@ -300,10 +295,10 @@ def check_lanes(written: Meta, value: Meta) -> None:
 
 def _note_update(t: Tensor, trace: Trace) -> None:
     """Remember that a leaf was updated: the iteration ends where the block does (cut rule 2)."""
-    quiet = t._view is not None and t._view.quiet
-    if quiet and trace.grad is True:
+    apart = t._storage.apart
+    if apart and trace.grad is True:
         trace.grad = UPDATED_DATA
-    elif quiet or t._edge is not None:
+    elif apart or t._edge is not None:
         trace.updated = True
 
 
@@ -319,8 +314,8 @@ UPDATED_DATA = _UpdatedData()
 
 def set_requires_grad(t: Tensor, wanted: bool) -> None:
     """Make a leaf (not) require gradients, with PyTorch's errors for what is no leaf."""
-    edge = edge_of(t)
-    if edge is not None and not isinstance(edge, AccumulateGrad):
+    edge = t._edge
+    if not is_leaf_edge(edge):
         if not wanted:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a "
@@ -344,51 +339,73 @@ def set_requires_grad(t: Tensor, wanted: bool) -> None:
 
 
 def edge_of(t: Tensor) -> Any:
-    """Where the gradient of `t` goes; for a view whose base was written to, found anew."""
+    """Where the gradient of `t` goes; for a view whose base was written to, found anew.
+
+    A view that was made before its base required gradients, or in no_grad mode, requires them
+    with it; but its gradient goes nowhere.
+    """
     view = t._view
     if view is None or view.base is None:
         return t._edge
-    version = view.quiet.version if view.quiet else t._storage.version
-    if view.version == version:
-        return t._edge
-    base_edge = edge_of(view.base)
-    if base_edge is not None and not isinstance(base_edge, AccumulateGrad):
-        if view.made in ("multi", "function"):
-            what = "its base or another view of its base has been modified inplace"
-            refuse_part(t, t._edge, what)
-        t._edge = hooks.strided_view(t, base_edge)
-    view.version = version
-    return t._edge
+    edge, base_edge, version = t._edge, view.base._edge, t._storage.version
+    if view.version != version and not (base_edge is None and is_leaf_edge(edge)):
+        if view.made != "default":
+            refuse_view(t, "its base or another view of its base has been modified inplace")
+        edge = t._edge = hooks.strided_view(t, base_edge)
+        view.version = version
+    return NOWHERE if edge is None and base_edge is not None else edge
+
+
+def requires(t: Tensor) -> bool:
+    """Whether t requires a gradient, for itself or as a view of what does."""
+    if t._edge is not None:
+        return True
+    view = t._view
+    return view is not None and view.base is not None and view.base._edge is not None
 
 
 def needs_gradient(t: Tensor) -> bool:
     """Whether t requires a gradient, where its history is not there for forward mode only."""
-    edge = edge_of(t)
-    return edge is not None and (not local.trace.forwards or hooks.leads_to_leaf(edge))
+    return requires(t) and (not local.trace.forwards or hooks.leads_to_leaf(edge_of(t)))
 
 
-def refuse_part(t: Tensor, edge: Any, what: str) -> None:
-    """PyTorch's error for writing to one of several views that a function gave together.
-
-    Or to what the user's own Function gave as a view of its input.
-    """
-    node = edge.node if type(edge) is Output else edge
-    name = "Unbind" if node is None else node.name().partition("Backward")[0]
-    index = edge.index if type(edge) is Output else 0
-    why = (
+_WHY_REFUSED = {
+    "multi": (
         "This view is the output of a function that returns multiple views. Such functions do not "
         "allow the output views to be modified inplace. You should replace the inplace operation "
         "by an out-of-place one."
-    )
-    if t._view is not None and t._view.made == "function":
-        name = "Function" if node is None else node.name().removesuffix("Backward")
-        why = (
-            "This view was created inside a custom Function (or because an input was returned "
-            "as-is) and the autograd logic to handle view+inplace would override the custom "
-            "backward associated with the custom Function, leading to incorrect gradients. This "
-            "behavior is forbidden. You can fix this by cloning the output of the custom Function."
-        )
-    raise RuntimeError(f"Output {index} of {name} is a view and {what}. {why}")
+    ),
+    "no_grad": (
+        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
+        "your code by moving both the view and the inplace either both inside the no_grad block "
+        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
+        "be tracked)."
+    ),
+    "function": (
+        "This view was created inside a custom Function (or because an input was returned as-is) "
+        "and the autograd logic to handle view+inplace would override the custom backward "
+        "associated with the custom Function, leading to incorrect gradients. This behavior is "
+        "forbidden. You can fix this by cloning the output of the custom Function."
+    ),
+}
+
+
+def refuse_view(t: Tensor, what: str) -> None:
+    """PyTorch's error for a view, not made in the ordinary way, that is written to.
+
+    `what` says whether it "is being modified inplace" or something that shares its memory was.
+    """
+    edge, made = t._edge, t._view.made  # type: ignore[union-attr]
+    text, modified = "A view was created in", f"no_grad mode and {what} with grad mode enabled."
+    if not is_leaf_edge(edge):
+        node, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
+        name = node.name().rstrip("0123456789").removesuffix("Backward")
+        text = f"Output {index} of {name} is a view"
+        if made == "no_grad":
+            text += " of a view which was created in"
+        else:
+            modified = f"and {what}."
+    raise RuntimeError(f"{text} {modified} {_WHY_REFUSED[made]}")
 
 
 class _Hooks:
@@ -439,36 +456,49 @@ def make_view(
     name: str,
     rule: Callable[[Tensor], Tensor],
     *,
-    new_dtype: dtype | None = None,
-    made: str | None = None,
     storage: Storage | None = None,
 ) -> Tensor:
     """A differentiable view of `t`: another window on its storage, or on `storage`, its mirror.
 
     `name` is the node's ("TransposeBackward0"); `rule` turns the view's gradient into t's.
     """
-    trace = local.trace
-    meta = meta_of(shape, new_dtype or t._meta.dtype, t._meta.device)
+    meta = meta_of(shape, t._meta.dtype, t._meta.device)
+    out = window(storage or t._storage, meta, view_of(t, offset, strides))
+    return attach(out, t, name, rule)
+
+
+def view_of(t: Tensor, offset: int, strides: tuple[int, ...], made: str = "default") -> View:
+    """The View of a differentiable view of t; its base is that of t where t is a view itself."""
     old = t._view
-    edge = t._edge if old is None else edge_of(t)
-    whole = old is None or old.base is None or isinstance(edge, AccumulateGrad)
-    base = t if whole else old.base  # type: ignore[union-attr]
-    version = t._storage.version
-    quiet = None if old is None else old.quiet
-    if made is None:  # a view of one of several views is one, too
-        made = "no_grad" if not trace.grad else "default" if old is None else old.made
-    view = View(offset, strides, base, version, quiet, made)
-    out = window(storage or t._storage, meta, view)
-    if edge is not None and trace.grad:
-        out._edge = view_node(name, edge, t._meta, rule)
+    base = t
+    if old is not None:
+        if old.base is not None:
+            base = old.base
+        if made == "default":  # a view of one of several views is one, too
+            made = old.made
+    if not local.trace.grad:
+        made = "no_grad"
+    return View(offset, strides, base, t._storage.version, made)
+
+
+def attach(out: Tensor, t: Tensor, name: str, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """Give a bare view of t its node, if gradients are recorded and t needs one."""
+    if local.trace.grad:
+        edge = t._edge if t._view is None else edge_of(t)
+        if edge is not None:
+            out._edge = view_node(name, edge, t._meta, rule)
     return out
 
 
-def detached(t: Tensor, quiet: bool = False) -> Tensor:
-    """A tensor on the same storage that needs no gradient; `quiet` for `.data`."""
+def detached(t: Tensor) -> Tensor:
+    """A tensor on the same storage that needs no gradient."""
     view = t._view
-    if quiet:
-        view = View(t.storage_offset(), strides_of(t), quiet=Quiet())
-    elif view is not None:
-        view = View(view.offset, view.strides, quiet=view.quiet)
-    return window(t._storage, t._meta, view)
+    return window(t._storage, t._meta, view and View(view.offset, view.strides))
+
+
+def data_of(t: Tensor) -> Tensor:
+    """The same, whose writes `t` does not count: its `.data`. Inference tensors never count."""
+    out = detached(t)
+    if not t.is_inference():
+        out._storage = Apart(t._storage)
+    return out

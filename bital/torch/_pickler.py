@@ -136,7 +136,7 @@ def _plain(t: Tensor) -> Tensor:
 
 def _reduce_plain(t: Tensor) -> tuple:
     d = t._meta.dtype
-    memory = _Memory(t._storage, None if d in _WORDLESS else d)
+    memory = _Memory(t._storage.shown, None if d in _WORDLESS else d)
     parts: tuple = (
         memory, t.storage_offset(), tuple(t._meta.shape), tuple(strides_of(t)), t.requires_grad,
         collections.OrderedDict(),

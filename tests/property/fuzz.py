@@ -1,9 +1,8 @@
 """Random programs for as long as one likes; the smallest program of every kind of disagreement.
 
-    python -m tests.property.fuzz [SECONDS] [SEED] [quirks]
+    python -m tests.property.fuzz [SECONDS] [SEED]
 
-Needs PyTorch. With `quirks`, programs go where PyTorch has ways of its own. Lines are taken away
-from a failing program for as long as it fails in the same way.
+Needs PyTorch. Lines are taken away from a failing program for as long as it fails in the same way.
 """
 
 import random
@@ -22,9 +21,9 @@ from tests.property.program import Program, Side
 class Dice(Program):
     """A program drawn by Python's own generator instead of hypothesis."""
 
-    def __init__(self, dice: random.Random, side: Side, quirks: bool) -> None:
-        super().__init__(None, side)
-        self.dice, self.quirks = dice, quirks
+    def __init__(self, dice: random.Random, side: Side) -> None:
+        super().__init__(None, side, numpy=dice.random() < 0.5)
+        self.dice = dice
 
     def pick(self, choices: list):
         return self.dice.choice(choices)
@@ -66,7 +65,7 @@ def shrink(lines: list[str], wanted: str) -> list[str]:
     return lines
 
 
-def main(seconds: float, seed: int, quirks: bool) -> int:
+def main(seconds: float, seed: int) -> int:
     """Play until the time is over; print what was found."""
     warnings.simplefilter("ignore")
     oracle.set_num_threads(1)
@@ -76,7 +75,7 @@ def main(seconds: float, seed: int, quirks: bool) -> int:
     games = 0
     while time.monotonic() < end:
         side = Side(oracle)
-        program = Dice(dice, side, quirks)
+        program = Dice(dice, side)
         for _ in range(dice.randint(3, 25)):
             side.run(program.line())
         games += 1
@@ -92,5 +91,5 @@ def main(seconds: float, seed: int, quirks: bool) -> int:
 
 
 if __name__ == "__main__":
-    seconds, seed, quirks = [*sys.argv[1:], *("30", "0", "")[len(sys.argv) - 1 :]]
-    sys.exit(main(float(seconds), int(seed), quirks == "quirks"))
+    seconds, seed = [*sys.argv[1:], *("30", "0")[len(sys.argv) - 1 :]]
+    sys.exit(main(float(seconds), int(seed)))

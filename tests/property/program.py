@@ -69,10 +69,7 @@ class Side:
         return {
             "dtype": str(t.dtype), "shape": tuple(t.shape), "stride": strides(t),
             "offset": t.storage_offset() if t.numel() else 0, "contiguous": t.is_contiguous(),
-            "version": t._version,
-            "requires_grad": t.requires_grad, "is_leaf": t.is_leaf,
-            "has grad_fn": t.grad_fn is not None,
-            "has grad": t.is_leaf and t.grad is not None,
+            "version": t._version, "requires_grad": t.requires_grad, **history(t),
         }  # fmt: skip
 
     def is_gradient(self, name: str) -> bool:
@@ -87,14 +84,24 @@ class Side:
     def values(self, name: str) -> list[np.ndarray]:
         """The numbers of a tensor and of its gradient, as lists of Python numbers read them."""
         t = self.names[name]
-        found = [t] if not (t.is_leaf and t.grad is not None) else [t, t.grad]
+        found = [t, t.grad] if history(t).get("has grad") else [t]
         return [np.array(v.detach().tolist()).reshape(tuple(v.shape)) for v in found]
+
+
+def history(t) -> dict[str, bool]:
+    """What a tensor says of its place in the graph, where it does not refuse to be asked."""
+    try:
+        leaf = t.is_leaf
+    except RuntimeError:
+        return {"refused": True}
+    return {"is_leaf": leaf, "has grad_fn": t.grad_fn is not None,
+            "has grad": leaf and t.grad is not None}  # fmt: skip
 
 
 def memory(t) -> int:
     """What two tensors on the same storage have in common."""
     own = getattr(t, "_storage", None)
-    return t.untyped_storage().data_ptr() if own is None else id(own)
+    return t.untyped_storage().data_ptr() if own is None else id(own.memory)
 
 
 def overlaps(t) -> bool:
@@ -117,12 +124,8 @@ def strides(t) -> tuple[int, ...]:
 class Program:
     """Draws lines; `side` is where sizes are read from.
 
-    `quirks` adds what PyTorch treats in a way of its own: writes into one of several views that
-    one function returned, writes without gradients into views that have them, and bases of views
-    that start to require gradients.
+    With `numpy` memory is shared with arrays, and without it memory that is shared may move.
     """
-
-    quirks = False
 
     def __init__(self, data: st.DataObject | None, side: Side, numpy: bool = True) -> None:
         self.data, self.side, self.numpy = data, side, numpy
@@ -199,9 +202,8 @@ class Program:
         count = int(np.prod(shape))
         start = self.pick([-3, 0, 2])
         dtype = self.pick(["float64", "float64", "float64", "float32", "int64"])
-        # a leaf that is a view itself loses the gradients of its own views once it is written to
         tracked = dtype != "int64" and self.pick([True, False])
-        end = ".clone().requires_grad_()" if tracked else ""
+        end = self.pick([".clone()", ""]) + ".requires_grad_()" if tracked else ""
         make = f"torch.arange({start}, {start + count}, dtype=torch.{dtype}).reshape({shape})"
         return f"{self.name()} = {make}{end}"
 
@@ -216,12 +218,12 @@ class Program:
                    f".narrow({d}, 0, {max(n - 1, 0)})", f".select({d}, {max(n - 1, 0)})",
                    f".reshape({count}, 1)", f".view(1, {count})", f".unfold({d}, 2, 1)",
                    ".diagonal()", ".detach()", ".t()", f".permute({backwards})",
-                   f".flip({d})", f".movedim({d}, {e})", ".data"]  # fmt: skip
+                   f".flip({d})", f".movedim({d}, {e})", ".data", f".chunk(2, {d})[0]",
+                   ".unbind()[-1]", f".split(1, {d})[0]"]  # fmt: skip
         if self.side.names[name].is_contiguous():  # else it may reach what the tensor has not
             choices.append(f".as_strided(({min(count, 2)},), (1,))")
-        if self.quirks:
-            choices += [f".chunk(2, {d})[0]", ".unbind()[0]"]
-        return f"{self.name()} = {name}{self.pick(choices)}"
+        line = f"{self.name()} = {name}{self.pick(choices)}"
+        return self.perhaps_without_grad(line)
 
     def compute(self) -> str:
         a, b = self.some(), self.some()
@@ -250,8 +252,7 @@ class Program:
         choices = [f"{a}.add_({b})", f"{a}.mul_({number})", f"{a}.copy_({b})", f"{a} += {number}",
                    f"{a}.fill_({number})", f"{a}.{self.pick(IN_PLACE)}", f"{a} *= {b}",
                    f"{a}.masked_fill_({a} > 0, {number})", f"{a}.sub_({b}, alpha=2)"]  # fmt: skip
-        line = self.pick(choices)
-        return self.perhaps_without_grad(a, line)
+        return self.perhaps_without_grad(self.pick(choices))
 
     def assign(self) -> str:
         a = self.target()
@@ -260,15 +261,11 @@ class Program:
         value = self.pick([*NUMBERS, b, f"{b}[0] * 1", f"{a}[{index}] * 2"])
         line = self.pick([f"{a}[{index}] = {value}", f"{a}[{index}] += {self.pick(NUMBERS)}",
                           f"{a}[{index}].mul_(2)"])  # fmt: skip
-        return self.perhaps_without_grad(a, line)
+        return self.perhaps_without_grad(line)
 
-    def perhaps_without_grad(self, target: str, line: str) -> str:
+    def perhaps_without_grad(self, line: str) -> str:
         """The line as it is, or under `no_grad`."""
-        t = self.side.names[target]
-        tracked_view = t._is_view() and t.requires_grad
-        if (self.quirks or not tracked_view) and self.pick([True, False, False]):
-            return f"with torch.no_grad(): {line}"
-        return line
+        return f"with torch.no_grad(): {line}" if self.pick([True, False, False, False]) else line
 
     def read(self) -> str:
         a = self.some()
@@ -295,11 +292,15 @@ class Program:
 
     def flags(self) -> str:
         a = self.some()
-        if self.quirks:
-            return self.pick([f"{a}.requires_grad_()", f"{a}.detach_()"])
-        return self.pick([f"{self.name()} = {a}.detach().clone().requires_grad_()",
-                          f"{a}.grad = None",
-                          f"{self.name()} = {a}.grad", f"{a}.retain_grad()"])  # fmt: skip
+        choices = [f"{self.name()} = {a}.detach().clone().requires_grad_()", f"{a}.grad = None",
+                   f"{self.name()} = {a}.grad", f"{a}.retain_grad()", f"{a}.requires_grad_()",
+                   f"{a}.requires_grad_(False)", f"{a}.detach_()", f"{a}.t_()",
+                   f"{a}.unsqueeze_(0)", f"{a}.squeeze_()",
+                   f"torch.autograd.grad({self.some()}.sum(), {a})"]  # fmt: skip
+        # PyTorch dies of arrays on memory that moved, and of windows on memory that was none
+        if not self.numpy and self.side.names[a].numel():
+            choices.append(f"{a}.resize_({self.pick([1, 2, 4, 9])}).fill_(2)")
+        return self.pick(choices)
 
     def forget(self) -> str:
         return f"del {self.pick([*self.side.tensors(), *self.side.arrays()])}"

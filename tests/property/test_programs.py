@@ -43,11 +43,11 @@ def test_torch_after_every_line(torch, oracle, data, count):
 
 @pytest.mark.parity
 @OPTIONS
-@given(data=st.data(), count=st.integers(4, 2 * LINES))
-def test_torch_at_the_end(torch, oracle, data, count):
+@given(data=st.data(), count=st.integers(4, 2 * LINES), numpy=st.booleans())
+def test_torch_at_the_end(torch, oracle, data, count, numpy):
     def run():
         ours, theirs = Side(torch), Side(oracle)
-        program = Program(data, theirs)
+        program = Program(data, theirs, numpy)
         for _ in range(count):
             step(program, program.line(), ours, theirs)
         metadata(program, ours, theirs)

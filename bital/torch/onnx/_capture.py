@@ -60,7 +60,8 @@ def tensors_in(x: Any) -> Iterator[Tensor]:
 
 def _place(t: Tensor) -> tuple:
     """What a tensor looks at: its storage and the window on it."""
-    return id(t._storage), t.storage_offset(), tuple(t._meta.shape), strides_of(t), t._meta.dtype
+    meta = t._meta
+    return id(t._storage.shown), t.storage_offset(), tuple(meta.shape), strides_of(t), meta.dtype
 
 
 class Arguments(types.SimpleNamespace):
@@ -87,9 +88,9 @@ class Recorder:
     def bind(self, t: Tensor, value: Any) -> None:
         """From now on the tensor stands for that value of the graph."""
         self.known[_place(t)] = value, t._storage.version
-        if id(t._storage) not in self.own:
-            self.storages.add(id(t._storage))
-        self.kept.append(t._storage)
+        if id(t._storage.shown) not in self.own:
+            self.storages.add(id(t._storage.shown))
+        self.kept.append(t._storage.shown)
 
     def is_known(self, t: Tensor) -> bool:
         """Whether the tensor came from the inputs by recorded ways."""
@@ -109,7 +110,7 @@ class Recorder:
         lost = self.lost.get(place)
         if lost is not None:
             raise UnsupportedOperatorError(_not_known(*lost))
-        if found is not None or id(t._storage) in self.storages:
+        if found is not None or id(t._storage.shown) in self.storages:
             raise UnsupportedOperatorError(
                 f"a tensor{_at(user_line())} shares memory with another in a way that ONNX cannot "
                 "say: write without operations in place, or clone() it"
@@ -241,7 +242,7 @@ class Recorder:
         In a composition also one that is a parameter, which so keeps its name in the graph.
         """
         return any(
-            id(t._storage) in self.storages
+            id(t._storage.shown) in self.storages
             or _place(t) in self.lost
             or (self.composing and (_place(t) in self.names or self.is_known(t)))
             for t in tensors_in([args, kwargs])

@@ -8,6 +8,7 @@ from tests.autograd.scenarios import (  # noqa: F401 (they register themselves)
     inplace,
     modes,
     refusals,
+    views,
 )
 from tests.autograd.scenarios.case import SCENARIOS
 
