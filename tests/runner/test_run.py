@@ -132,7 +132,7 @@ def test_a_traceback_ends_where_pytorchs_would(programs, monkeypatch):
     programs.write("program.py", FAILING_LAYER)
     shown = programs.bital("run", "program.py").stderr
     assert "return nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))(x)" in shown
-    assert "F.linear(input, self.weight, self.bias)" in shown
+    assert "return F.linear(" in shown
     assert "dispatch.py" not in shown
     assert shown.endswith("mat1 and mat2 shapes cannot be multiplied (2x4 and 5x2)\n")
     monkeypatch.setenv("BITAL_TRACEBACK", "full")
