@@ -11,9 +11,11 @@ import os
 import pkgutil
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
 from multiprocessing import forkserver, spawn
 from types import CodeType, ModuleType, TracebackType
+from typing import Any
 
 from bital import importer
 from bital.base import config
@@ -26,6 +28,40 @@ class _InstallInChild:
         return importer.install_as_torch, ()
 
 
+def _prepare_with_bital(module: ModuleType) -> None:
+    """Let what a module sends a child first say that `torch` means bital there."""
+    get_preparation_data = module.get_preparation_data
+
+    def with_bital(*args: Any, **kwargs: Any) -> dict[str, object]:
+        return {**get_preparation_data(*args, **kwargs), "bital": _InstallInChild()}
+
+    module.get_preparation_data = with_bital  # type: ignore[attr-defined]
+
+
+class _LokyFinder(MetaPathFinder):
+    """Finds the module by which loky, joblib's own multiprocessing, prepares its children."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        """That module's spec, with a loader that reaches the children; else None."""
+        if not fullname.endswith("loky.backend.spawn"):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                _prepare_with_bital(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
 def _reach_children() -> None:
     """Let `torch` mean bital in the processes that multiprocessing starts, too.
 
@@ -33,13 +69,9 @@ def _reach_children() -> None:
     module only after unpickling them: one more entry in them comes in time. A fork server would
     import the main module without them, so it is told not to; its children do it themselves.
     """
-    get_preparation_data = spawn.get_preparation_data
-
-    def with_bital(name: str) -> dict[str, object]:
-        return {**get_preparation_data(name), "bital": _InstallInChild()}
-
-    spawn.get_preparation_data = with_bital
+    _prepare_with_bital(spawn)
     forkserver.set_forkserver_preload([])
+    sys.meta_path.insert(0, _LokyFinder())
 
 
 def _own_frames(traceback: TracebackType | None) -> TracebackType | None:

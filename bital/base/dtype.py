@@ -87,12 +87,19 @@ ALL = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64,
     float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
+#: types that are names only, of which no tensor can be made
+WORDS = tuple(
+    dtype(name, getattr(ml_dtypes, name), FLOAT, name.title())
+    for name in (
+        "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
+    )
+)  # fmt: skip
 #: PyTorch's other names for the same types
 ALIASES = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
     "long": int64, "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
-_BY_NAME = {d.name: d for d in ALL}
+_BY_NAME = {d.name: d for d in (*ALL, *WORDS)}
 _BY_NUMPY = {d.np: d for d in ALL}
 _BAREBONES = (uint16, uint32, uint64)
 #: types whose arithmetic is done in float32 and rounded once, as PyTorch's CPU kernels do

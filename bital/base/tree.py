@@ -164,7 +164,8 @@ def is_namedtuple(tree: Any) -> bool:
     return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
 
 
-def _node_type(tree: Any) -> type:
+def node_type(tree: Any) -> type:
+    """The class in SUPPORTED_NODES by which something would be taken apart."""
     return namedtuple if type(tree) not in SUPPORTED_NODES and is_namedtuple(tree) else type(tree)
 
 
@@ -219,7 +220,7 @@ class TreeSpec:
         return found
 
     def _collect(self, tree: Any, found: list) -> None:
-        kind = _node_type(tree)
+        kind = node_type(tree)
         alike = kind is self.type or (kind in _DICTIONARIES and self.type in _DICTIONARIES)
         if not alike:
             raise ValueError(f"Node type mismatch; expected {self.type}, but got {kind}.")
@@ -289,7 +290,7 @@ _LEAF = LeafSpec()
 
 def tree_is_leaf(tree: Any, is_leaf: IsLeaf = None) -> bool:
     """Whether a tree is one leaf."""
-    return (is_leaf is not None and is_leaf(tree)) or _node_type(tree) not in SUPPORTED_NODES
+    return (is_leaf is not None and is_leaf(tree)) or node_type(tree) not in SUPPORTED_NODES
 
 
 def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list, TreeSpec]:
@@ -302,7 +303,7 @@ def _flatten(tree: Any, leaves: list, is_leaf: IsLeaf) -> TreeSpec:
     if tree_is_leaf(tree, is_leaf):
         leaves.append(tree)
         return _LEAF
-    kind = _node_type(tree)
+    kind = node_type(tree)
     children, context = SUPPORTED_NODES[kind].flatten_fn(tree)
     return TreeSpec(kind, context, [_flatten(child, leaves, is_leaf) for child in children])
 
@@ -395,7 +396,7 @@ def _paths(tree: Any, path: tuple, is_leaf: IsLeaf) -> Iterator[tuple[tuple, Any
     if tree_is_leaf(tree, is_leaf):
         yield path, tree
         return
-    with_keys = SUPPORTED_NODES[_node_type(tree)].flatten_with_keys_fn
+    with_keys = SUPPORTED_NODES[node_type(tree)].flatten_with_keys_fn
     if with_keys is None:
         raise ValueError(
             f"Did not find a flatten_with_keys_fn for type: {type(tree)}. Please pass a "
@@ -434,7 +435,7 @@ def broadcast_prefix(tree: Any, spec: TreeSpec, is_leaf: IsLeaf = None) -> list 
     """`tree`, a leaf of which may stand for a whole branch of `spec`, with one leaf per leaf."""
     if tree_is_leaf(tree, is_leaf):
         return [tree] * spec.num_leaves
-    if spec.is_leaf() or _node_type(tree) is not spec.type:
+    if spec.is_leaf() or node_type(tree) is not spec.type:
         return None
     children, context = SUPPORTED_NODES[spec.type].flatten_fn(tree)
     if len(children) != spec.num_children or context != spec.context:

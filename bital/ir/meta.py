@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.device import cpu, device
-from bital.base.dtype import dtype
+from bital.base.dtype import WORDS, dtype
+from bital.base.errors import Unsupported
 from bital.base.size import Size
 from bital.base.stride import contiguous_strides
 
@@ -44,12 +45,14 @@ _table: dict[tuple, Meta] = {}
 
 
 def meta_of(shape: tuple[int, ...], dtype: dtype, device: device = cpu) -> Meta:
-    """The one Meta of this shape, dtype and device."""
+    """The one Meta of this shape, dtype and device; Unsupported where bital has no such tensors."""
     key = (shape, dtype, device)
     found = _table.get(key)
     if found is None:
         if len(_table) >= _LIMIT:
             _table.clear()
+        if dtype in WORDS:
+            raise Unsupported(f"bital has no tensors of {dtype}: it knows the name only")
         found = Meta(Size(shape), dtype, device)
         found = _table.setdefault((found.shape, dtype, device), found)
     return found

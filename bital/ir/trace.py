@@ -256,7 +256,8 @@ def user_line() -> tuple[str, int, str]:
     """File, line and function of the innermost frame that is not bital's own."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith("bital."):
+        package = frame.f_globals.get("__package__") or ""
+        if package.partition(".")[0] != "bital":
             return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         frame = frame.f_back
     return "<unknown>", 0, "<unknown>"

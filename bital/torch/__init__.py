@@ -56,7 +56,7 @@ __version__ = f"2.13.0+bital.{_bital_version}"
 
 _engine.hooks.ones = _ones_of
 globals().update(_NAMESPACES["torch"])
-for _d in _dtypes.ALL:
+for _d in (*_dtypes.ALL, *_dtypes.WORDS):
     globals()[_d.name] = _d
 globals().update(_dtypes.ALIASES)
 

@@ -63,7 +63,7 @@ LACKING: list[tuple[str, str, str]] = [
      _INSIDE),
     ("torch", r"q(int|uint)\d\w*|quint\w+|qscheme|q_\w+|int_repr|quantize\w*|fake_quantize\w*|"
               r"fbgemm\w+|empty_quantized|choose_qparams\w*|fused_moving\w+", _QUANTIZED),
-    ("torch", r"u?int[1-7]|bits?\w*|float[48]_\w+|complex32|chalf", _NARROW),
+    ("torch", r"u?int[1-7]|bits?\w*|float4_\w+|complex32|chalf", _NARROW),
     ("torch", r"sparse_(bsc|bsr|compressed|csc|csr)_tensor|dsmm|hsmm|hspmm|s?smm|saddmm|spmm|"
               r"sspaddmm|resize_as_sparse_|smm", _SPARSE),
     ("torch", r"(cudnn|miopen|mkldnn)_\w+|has_\w+|\w+_autocast_(ipu|xla)\w*", _DEVICE),

@@ -1,4 +1,4 @@
-"""Names that libraries look for: futures work; parallel modules and tracing are refused."""
+"""Names that libraries look for: futures work; parallel modules and tracing are refused in use."""
 
 import threading
 
@@ -55,3 +55,45 @@ def test_marks_of_tracing_are_accepted_and_tracing_is_refused(torch):
     ):
         with pytest.raises(NotImplementedError, match="bital lacks"):
             call()
+
+
+def test_tensors_of_several_processes_can_be_asked_for_but_not_made(torch):
+    from bital.torch.distributed.device_mesh import DeviceMesh
+    from bital.torch.distributed.tensor import DTensor, distribute_tensor
+
+    x = torch.ones(2)
+    assert not isinstance(x, DTensor) and issubclass(DTensor, torch.Tensor)
+    assert torch.distributed.ReduceOp.SUM is not torch.distributed.ReduceOp.MAX
+    for call in (
+        lambda: DTensor(x),
+        lambda: DTensor.from_local(x),
+        lambda: distribute_tensor(x),
+        lambda: DeviceMesh("cpu", [0]),
+    ):
+        with pytest.raises(NotImplementedError, match="one process"):
+            call()
+
+
+def test_eight_bit_floats_are_names_only(torch):
+    narrow = torch.float8_e4m3fn
+    assert str(narrow) == "torch.float8_e4m3fn" and narrow.itemsize == 1
+    assert narrow.is_floating_point and narrow != torch.float8_e5m2
+    for call in (lambda: torch.empty(2, dtype=narrow), lambda: torch.ones(2).to(narrow)):
+        with pytest.raises(NotImplementedError, match="float8_e4m3fn"):
+            call()
+
+
+def test_jit_warns_once_for_each_function(torch, recwarn):
+    for _ in range(3):
+        torch.jit.optimize_for_inference(torch.nn.Linear(1, 1))
+    assert len([w for w in recwarn if "optimize_for_inference" in str(w.message)]) <= 1
+
+
+def test_trees_can_be_registered_by_the_parts_of_dict(torch):
+    from bital.torch.utils import _pytree
+
+    assert _pytree._get_node_type({"a": 1}) is dict
+    children, keys = _pytree._dict_flatten({"a": 1, "b": 2})
+    assert _pytree._dict_unflatten(children, keys) == {"a": 1, "b": 2}
+    paths, _ = _pytree._dict_flatten_with_keys({"a": 1})
+    assert [(str(path), child) for path, child in paths] == [("['a']", 1)]

@@ -21,7 +21,8 @@ assert torch.utils.data.DataLoader is DataLoader
 for name, module in list(sys.modules.items()):
     if name.startswith("bital.torch"):
         assert sys.modules[name.removeprefix("bital.")] is module, name
-        assert module.__name__ == module.__spec__.name == name, (name, module.__spec__)
+        assert module.__spec__.name == name, (name, module.__spec__)
+        assert module.__name__ == ("torch" if module is torch else name)
         assert module.__spec__.parent == module.__package__, name
 print("same")
 """
@@ -77,8 +78,9 @@ def test_a_missing_submodule_is_named(decoy, statement):
     path = decoy.write("program.py", f"def f():\n    {statement}\nf()\n")
     out = decoy.bital("run", "program.py")
     assert out.code == 1
+    error = "ImportError" if "from torch import" in statement else "ModuleNotFoundError"
     assert out.stderr.endswith(
-        "\nModuleNotFoundError: bital does not have 'torch.surely_missing' "
+        f"\n{error}: bital does not have 'torch.surely_missing' "
         "(PyTorch 2.13 API not yet covered)\n"
     )
     files = {line for line in out.stderr.splitlines() if line.startswith("  File ")}
@@ -121,3 +123,20 @@ def test_installing_twice_is_installing_once(programs):
     assert programs.python("program.py") == programs.python("plain.py")
     programs.write("later.py", "import bital.torch\n" + INSTALL + INSTALL + "import torch")
     assert programs.python("later.py").code == 0
+
+
+def test_libraries_find_torchs_name_and_version(decoy):
+    text = """
+from importlib import metadata
+import torch
+assert torch.__name__ == "torch" and torch.__spec__.name == "bital.torch"
+assert metadata.version("torch") == metadata.distribution("Torch").version == torch.__version__
+assert "torch" in metadata.packages_distributions()["torch"]
+assert metadata.files("torch") is None and metadata.requires("torch") is None
+try:
+    metadata.version("torch-surely-missing")
+except metadata.PackageNotFoundError:
+    print("found")
+"""
+    decoy.write("program.py", text)
+    assert decoy.bital("run", "program.py") == (0, "found\n", "")

@@ -195,7 +195,7 @@ def test_children_of_the_program_use_bital_too(programs, method, top_import):
     programs.write("program.py", top_import + CHILDREN)
     for how in (["program.py"], ["-m", "program"]):
         out = programs.bital("run", *how, method)
-        assert out == (0, "True 2 bital.torch 0\n", "")
+        assert out == (0, "True 2 torch 0\n", "")
 
 
 def test_a_pool_of_spawned_workers(programs):
@@ -208,7 +208,7 @@ def test_a_pool_of_spawned_workers(programs):
         "        print(pool.map(double, [1, 2]))\n",
     )
     out = programs.bital("run", "program.py")
-    assert out == (0, "[('bital.torch', 2), ('bital.torch', 4)]\n", "")
+    assert out == (0, "[('torch', 2), ('torch', 4)]\n", "")
 
 
 def test_version_and_help(programs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any, NoReturn
 
 from bital.base.errors import Unsupported, missing_attribute
@@ -29,6 +30,16 @@ def init_process_group(backend: Any = None, *args: Any, **kwargs: Any) -> NoRetu
     )
 
 
+class ReduceOp(enum.Enum):
+    """How the numbers of several processes would be joined."""
+
+    SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR, PREMUL_SUM = range(9)
+
+
+class ProcessGroup:
+    """There for `isinstance` and annotations; none is ever made."""
+
+
 def _not_initialized(*args: Any, **kwargs: Any) -> Any:
     """Raises PyTorch's error of processes that were not joined."""
     raise ValueError(
@@ -41,4 +52,4 @@ get_rank = get_world_size = get_backend = barrier = all_reduce = broadcast = _no
 all_gather = reduce = gather = scatter = send = recv = reduce_scatter = _not_initialized
 destroy_process_group = new_group = all_gather_object = broadcast_object_list = _not_initialized
 
-__getattr__ = missing_attribute("torch.distributed")
+__getattr__ = missing_attribute("torch.distributed", "device_mesh", "optim", "tensor")

@@ -9,7 +9,7 @@ import bital.torch as torch
 from bital.torch.distributions import constraints
 from bital.torch.distributions._transform import Transform
 from bital.torch.distributions.distribution import Distribution
-from bital.torch.distributions.utils import lazy_property, sum_rightmost
+from bital.torch.distributions.utils import _sum_rightmost, lazy_property
 
 
 class _Joined(Transform):
@@ -99,7 +99,7 @@ class CatTransform(_Joined):
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
         terms = [
-            sum_rightmost(term, self.event_dim - t.event_dim)
+            _sum_rightmost(term, self.event_dim - t.event_dim)
             for t, term in zip(self.transforms, self._jacobians(x, y))
         ]
         dim = (self.dim - x.dim() if self.dim >= 0 else self.dim) + self.event_dim

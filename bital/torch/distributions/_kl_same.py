@@ -42,7 +42,7 @@ from bital.torch.distributions.pareto import Pareto
 from bital.torch.distributions.poisson import Poisson
 from bital.torch.distributions.transformed_distribution import TransformedDistribution
 from bital.torch.distributions.uniform import Uniform
-from bital.torch.distributions.utils import euler_constant, sum_rightmost
+from bital.torch.distributions.utils import _sum_rightmost, euler_constant
 from bital.torch.nn.functional import softplus
 
 
@@ -118,7 +118,7 @@ def _exponential_family(p: Any, q: Any) -> Any:
     value, params, slopes = p._normalizer_and_slopes()
     result = q._log_normalizer(*q._natural_params) - value
     for mine, theirs, slope in zip(params, q._natural_params, slopes):
-        result = result - sum_rightmost((theirs - mine) * slope, len(q.event_shape))
+        result = result - _sum_rightmost((theirs - mine) * slope, len(q.event_shape))
     return result
 
 
@@ -197,7 +197,7 @@ def _independent(p: Any, q: Any) -> Any:
         raise NotImplementedError(
             "KL between Independents of different reinterpreted_batch_ndims is not implemented"
         )
-    return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+    return _sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
 
 
 def _check_events(p: Any, q: Any) -> None:

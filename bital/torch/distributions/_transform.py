@@ -8,7 +8,7 @@ from typing import Any
 
 import bital.torch as torch
 from bital.torch.distributions import constraints
-from bital.torch.distributions.utils import lazy_property, sum_rightmost
+from bital.torch.distributions.utils import _sum_rightmost, lazy_property
 
 #: PyTorch's words for a tensor with fewer axes than an event
 SHORT = "Too few dimensions on input"
@@ -227,7 +227,7 @@ class ComposeTransform(Transform):
         axes = self.domain.event_dim
         for part, before, after in zip(self.parts, between, between[1:]):
             term = part.log_abs_det_jacobian(before, after)
-            terms.append(sum_rightmost(term, axes - part.domain.event_dim))
+            terms.append(_sum_rightmost(term, axes - part.domain.event_dim))
             axes += part.codomain.event_dim - part.domain.event_dim
         return functools.reduce(operator.add, terms)
 
@@ -294,7 +294,7 @@ class IndependentTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
         result = self.base_transform.log_abs_det_jacobian(x, y)
-        return sum_rightmost(result, self.reinterpreted_batch_ndims)
+        return _sum_rightmost(result, self.reinterpreted_batch_ndims)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_transform!r}, {self.reinterpreted_batch_ndims})"

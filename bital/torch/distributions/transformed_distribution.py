@@ -9,7 +9,7 @@ from bital.torch.distributions import constraints
 from bital.torch.distributions.distribution import Distribution
 from bital.torch.distributions.independent import Independent
 from bital.torch.distributions.transforms import ComposeTransform, Transform
-from bital.torch.distributions.utils import sum_rightmost
+from bital.torch.distributions.utils import _sum_rightmost
 
 __all__ = ["TransformedDistribution"]
 
@@ -92,10 +92,10 @@ class TransformedDistribution(Distribution):
             x = t.inv(y)
             axes += t.domain.event_dim - t.codomain.event_dim
             jacobian = t.log_abs_det_jacobian(x, y)
-            total = total - sum_rightmost(jacobian, axes - t.domain.event_dim)
+            total = total - _sum_rightmost(jacobian, axes - t.domain.event_dim)
             y = x
         density = self.base_dist.log_prob(y)
-        return total + sum_rightmost(density, axes - len(self.base_dist.event_shape))
+        return total + _sum_rightmost(density, axes - len(self.base_dist.event_shape))
 
     def _turned(self, value: Any) -> Any:
         """Probabilities, of the other side where the transforms fall."""

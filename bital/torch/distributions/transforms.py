@@ -23,9 +23,9 @@ from bital.torch.distributions._transform import (
     widened,
 )
 from bital.torch.distributions.utils import (
+    _sum_rightmost,
     broadcast_all,
     lazy_property,
-    sum_rightmost,
     tril_matrix_to_vec,
     vec_to_tril_matrix,
 )
@@ -298,7 +298,7 @@ class AffineTransform(_Parametrized):
         else:
             result = torch.abs(self.scale).log()
         axes = self._event_dim
-        return sum_rightmost(result, axes).expand(x.shape[: x.dim() - axes])
+        return _sum_rightmost(result, axes).expand(x.shape[: x.dim() - axes])
 
 
 class CorrCholeskyTransform(Transform):

@@ -46,7 +46,7 @@ def uniform(shape: Any, like: Any) -> Any:
     return torch.rand(shape, dtype=like.dtype)
 
 
-def sum_rightmost(value: Any, count: int) -> Any:
+def _sum_rightmost(value: Any, count: int) -> Any:
     """The sum over the last `count` axes."""
     return value.reshape((*value.shape[: value.dim() - count], -1)).sum(-1) if count else value
 

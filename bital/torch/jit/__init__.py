@@ -6,6 +6,7 @@ TorchScript files are programs; bital neither writes nor runs them.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
@@ -16,12 +17,17 @@ from bital.base.errors import Unsupported, missing_attribute
 _T = TypeVar("_T")
 
 
-def _same(fn: str, obj: Any) -> Any:
+@functools.cache
+def _warn_once(fn: str) -> None:
     warnings.warn(
         f"torch.jit.{fn} gives back its argument: bital runs and plans Python as it is",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
+
+
+def _same(fn: str, obj: Any) -> Any:
+    _warn_once(fn)
     return obj
 
 
