@@ -48,7 +48,8 @@ class _AliasLoader(Loader):
 
 def _asked_by_from(asker: FrameType) -> bool:
     """Whether importlib looks for a name after `from torch import`, not for a module's parent."""
-    frames, frame = [], asker.f_back
+    frames: list[str] = []
+    frame = asker.f_back
     while frame is not None and len(frames) < 3:
         frames.append(frame.f_code.co_name)
         frame = frame.f_back

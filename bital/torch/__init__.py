@@ -176,7 +176,7 @@ globals().update(_STORAGE_TYPES)
 #: modules that are loaded when a program first asks for them
 _LATER = (
     "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "futures",
-    "fx", "hub", "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler",
+    "fx", "hub", "jit", "library", "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler",
     "quantization", "sparse", "types", "xpu",
 )  # fmt: skip
 __getattr__ = missing_attribute("torch", *_LATER)

@@ -44,10 +44,22 @@ class _Namespace:
         raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{name}'")
 
 
+class _UserNamespace:
+    """Operators of a program's own, by the names that `torch.library.custom_op` gave them."""
+
+
 class _Ops:
     """`torch.ops`."""
 
     aten = _Namespace()
+
+    def namespace(self, name: str) -> _UserNamespace:
+        """The namespace of that name for a program's operators, made when it is first needed."""
+        if name == "aten":
+            raise RuntimeError("the namespace 'aten' is PyTorch's own: name another")
+        if name not in vars(self):
+            setattr(self, name, _UserNamespace())
+        return vars(self)[name]
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"'_OpNamespace' object has no attribute '{name}': bital has aten")

@@ -37,6 +37,14 @@ class SymBool(metaclass=_Symbol):
     """Truth values are bools here."""
 
 
+class ScriptModule:
+    """The class of scripted modules: nothing is an instance of it."""
+
+
+class ScriptFunction:
+    """The class of scripted functions: nothing is an instance of it."""
+
+
 sym_int, sym_max, sym_min, sym_sqrt = int, max, min, math.sqrt
 sym_float = float
 
@@ -132,8 +140,8 @@ def from_file(
 
 
 __all__ = [
-    "AcceleratorError", "Event", "OutOfMemoryError", "PyTorchFileReader", "Stream", "SymBool",
-    "SymFloat", "SymInt",
+    "AcceleratorError", "Event", "OutOfMemoryError", "PyTorchFileReader", "ScriptFunction",
+    "ScriptModule", "Stream", "SymBool", "SymFloat", "SymInt",
     "cond", "from_file", "get_device_module",
     "is_distributed", "is_vulkan_available", "sym_float", "sym_int", "sym_ite", "sym_max",
     "sym_min", "sym_not", "sym_sqrt", "sym_sum",

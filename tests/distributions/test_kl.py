@@ -111,4 +111,4 @@ def test_what_is_not_registered(torch):
     with pytest.raises(NotImplementedError, match="No KL"):
         D.kl_divergence(D.Normal(0.0, 1.0), D.Cauchy(0.0, 1.0))
     with pytest.raises(TypeError, match="Distribution subclass"):
-        D.register_kl(int, D.Normal)
+        D.register_kl(1, D.Normal)

@@ -97,3 +97,31 @@ def test_trees_can_be_registered_by_the_parts_of_dict(torch):
     assert _pytree._dict_unflatten(children, keys) == {"a": 1, "b": 2}
     paths, _ = _pytree._dict_flatten_with_keys({"a": 1})
     assert [(str(path), child) for path, child in paths] == [("['a']", 1)]
+
+
+def test_what_libraries_make_in_passing_is_refused_only_in_use(torch):
+    from bital.torch.nn.attention.flex_attention import BlockMask, flex_attention
+    from bital.torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False, depth=2)
+    assert counter.get_total_flops() == 0 and counter.get_flop_counts() == {}
+    for call, name in (
+        (counter.__enter__, "FlopCounterMode"),
+        (lambda: flex_attention(torch.ones(1, 1, 2, 2)), "flex_attention"),
+        (BlockMask, "flex_attention"),
+    ):
+        with pytest.raises(NotImplementedError, match=name):
+            call()
+    assert not isinstance(torch.nn.Linear(1, 1), (torch.jit.ScriptModule, torch.ScriptModule))
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.cuda.graph(None)
+
+
+def test_arguments_of_to_are_read_as_modules_read_them(torch):
+    parse = torch._C._nn._parse_to
+    cpu = torch.device("cpu")
+    assert parse(torch.float64) == (None, torch.float64, False, None)
+    assert parse("cpu", non_blocking=True) == (cpu, None, True, None)
+    assert parse(torch.ones(1)) == (cpu, torch.float32, False, None)
+    with pytest.raises(TypeError, match="sideways"):
+        parse(sideways=1)

@@ -7,7 +7,14 @@ from typing import Any
 from bital.base.errors import missing_attribute
 from bital.torch._dynamo import config as config
 from bital.torch._dynamo.eval_frame import OptimizedModule
-from bital.torch.compiler import allow_in_graph, disable, is_compiling, list_backends, reset
+from bital.torch.compiler import (
+    allow_in_graph,
+    assume_constant_result,
+    disable,
+    is_compiling,
+    list_backends,
+    reset,
+)
 
 
 def mark_dynamic(t: Any, index: Any, **options: Any) -> None:
@@ -28,7 +35,8 @@ def optimize(*args: Any, **kwargs: Any) -> Any:
 
 
 __all__ = [
-    "OptimizedModule", "allow_in_graph", "config", "disable", "graph_break", "is_compiling",
-    "list_backends", "mark_dynamic", "mark_static", "optimize", "reset",
+    "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable",
+    "graph_break", "is_compiling", "list_backends", "mark_dynamic", "mark_static", "optimize",
+    "reset",
 ]  # fmt: skip
 __getattr__ = missing_attribute("torch._dynamo")

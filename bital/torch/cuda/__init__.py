@@ -127,6 +127,10 @@ class CUDAGraph(Stream):
     """Recorded work of a GPU; raises RuntimeError, as there is none."""
 
 
+class graph(Stream):
+    """A block that records a GPU's work; raises RuntimeError, as there is none."""
+
+
 class device:
     """A GPU for the length of a block, by number: without any, the block runs as it is."""
 

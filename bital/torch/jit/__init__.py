@@ -13,6 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from typing import Final as Final
 
 from bital.base.errors import Unsupported, missing_attribute
+from bital.torch._words import ScriptFunction, ScriptModule
 
 _T = TypeVar("_T")
 
@@ -140,14 +141,6 @@ def load(f: Any, *args: Any, **kwargs: Any) -> NoReturn:
         "torch.jit.load: bital runs no TorchScript, which is a program in a file. Load a "
         "state_dict with torch.load"
     )
-
-
-class ScriptModule:
-    """The class of scripted modules: nothing is an instance of it."""
-
-
-class ScriptFunction:
-    """The class of scripted functions: nothing is an instance of it."""
 
 
 class Attribute:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVar
 
 import bital.torch as torch
+from bital.torch._C._nn import _parse_to
 from bital.torch.nn.modules._hooks import (  # noqa: F401 (some are here for users to find)
     HookedModule,
     _forward_unimplemented,
@@ -439,7 +440,7 @@ class Module(HookedModule, StatefulModule):
         A dtype changes floating point (and complex) tensors only. Raises TypeError for an integer
         dtype.
         """
-        device, dtype, non_blocking, memory_format = _parse_to(args, kwargs)
+        device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)
         if dtype is not None:
             if not (dtype.is_floating_point or dtype.is_complex):
                 raise TypeError(
@@ -543,32 +544,3 @@ def _zero_grad(parameter: Any, set_to_none: bool) -> None:
     else:
         grad.requires_grad_(False)
     grad.zero_()
-
-
-def _parse_to(args: tuple, kwargs: dict) -> tuple[Any, Any, bool, Any]:
-    """device, dtype, non_blocking and memory format of the arguments of `Module.to`."""
-    device = kwargs.pop("device", None)
-    dtype = kwargs.pop("dtype", None)
-    non_blocking = kwargs.pop("non_blocking", False)
-    memory_format = kwargs.pop("memory_format", None)
-    other = kwargs.pop("tensor", None)
-    if kwargs:
-        raise TypeError(f"to() received an invalid keyword argument: {next(iter(kwargs))}")
-    rest = list(args)
-    if rest and isinstance(rest[0], torch.Tensor):
-        other = rest.pop(0)
-    elif rest and isinstance(rest[0], torch.dtype):
-        dtype = rest.pop(0)
-    elif rest:
-        device = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], torch.dtype)):
-            dtype = rest.pop(0)
-    if other is not None:
-        device, dtype = other.device, other.dtype
-    if rest:
-        non_blocking = bool(rest.pop(0))
-    if rest:
-        rest.pop(0)  # copy, of which modules take no notice
-    if device is not None:
-        device = torch.device(device)
-    return device, dtype, non_blocking, memory_format

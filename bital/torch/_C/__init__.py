@@ -14,9 +14,13 @@ def _log_api_usage_once(event: str) -> None:
     """Libraries report here which of their classes are used; nobody listens."""
 
 
+def _get_tracing_state() -> None:
+    """What TorchScript is tracing: nothing, ever."""
+
+
 __all__ = [
     "DisableTorchFunction", "DisableTorchFunctionSubclass", "Generator", "_LinAlgError",
     "_TensorMeta", "_disabled_torch_function_impl", "_log_api_usage_once",
 ]  # fmt: skip
 
-__getattr__ = missing_attribute("torch._C")
+__getattr__ = missing_attribute("torch._C", "_nn")
