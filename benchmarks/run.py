@@ -126,6 +126,19 @@ def recording(settings: Settings, tick: Callable) -> list[Result]:
     return results
 
 
+def by_hand(main: Result, settings: Settings, tick: Callable) -> Result:
+    """The main example's iteration in NumPy by hand: the floor of what calls NumPy."""
+    best = float("inf")
+    for number in range(settings.rounds):
+        tick(f"NumPy by hand: round {number + 1} of {settings.rounds}")
+        best = min(best, call(bital_command("numpy_by_hand.py"), settings)["best"])
+    assert main.torch_s is not None
+    return Result(
+        "- its products and sums in NumPy, by hand", "- 그 곱과 합을 NumPy로 직접 쓴 것",
+        best / main.torch_s, None, "x", best, main.torch_s,
+    )  # fmt: skip
+
+
 def importing(
     module: str, limit: float | None, settings: Settings, tick: Callable, python: str
 ) -> Result:
@@ -165,8 +178,11 @@ def all_results(settings: Settings, tick: Callable) -> list[Result]:
          "배치 정규화 잔차망, 3x32x32 배치 16, 단계당", 2.0),
     ]  # fmt: skip
     imports = [("bital", 0.25), ("bital.torch", None), ("torch", None)]
+    main, *others = (compare(*ratio, settings, tick) for ratio in ratios)
     return [
-        *(compare(*ratio, settings, tick) for ratio in ratios),
+        main,
+        by_hand(main, settings, tick),
+        *others,
         *recording(settings, tick),
         *(
             importing(

@@ -53,7 +53,17 @@ def test_readme_without_marks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "program", ["main_example.py", "tanh_network.py", "item.py", "char_lstm.py", "char_gpt.py"]
+    "program",
+    [
+        "main_example.py",
+        "numpy_by_hand.py",
+        "tanh_network.py",
+        "item.py",
+        "char_lstm.py",
+        "char_gpt.py",
+        "lenet.py",
+        "residual.py",
+    ],
 )
 def test_programs(program):
     figures = run.call(run.bital_command(program), quick())
