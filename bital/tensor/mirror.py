@@ -25,10 +25,10 @@ def _conjugated(value: Value) -> Value:
 class Mirror(Storage):
     """The conjugates of what `source` shows."""
 
-    __slots__ = ("source", "key", "made")
+    __slots__ = ("source", "key", "made", "apart")
 
     def __init__(self, source: Storage) -> None:
-        self.source = source
+        self.source, self.apart = source, source.apart
         self.key: Value | None = None  # the source's value that `made` is the conjugate of
         self.made: Value | None = None
 
@@ -49,10 +49,6 @@ class Mirror(Storage):
         else:
             self.source.value = made
             self.key, self.made = made, new
-
-    @property
-    def apart(self) -> bool:
-        return self.source.apart
 
     @property
     def memory(self) -> Storage:

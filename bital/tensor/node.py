@@ -343,7 +343,7 @@ def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
     """PyTorch's error for a saved tensor that an in-place operation has overwritten."""
     meta = kept._meta if hasattr(kept, "_meta") else kept.meta
     edge = getattr(kept, "_edge", None)
-    origin = edge.node if type(edge) is Output else edge
+    origin: Any = edge.node if type(edge) is Output else edge
     index = edge.index if type(edge) is Output else 0
     if isinstance(kept, SavedOutput):
         origin = node

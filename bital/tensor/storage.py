@@ -80,7 +80,7 @@ class Apart(Storage):
     apart = True
 
     def __init__(self, source: Storage) -> None:
-        self.source = source.source if type(source) is Apart else source
+        self.source: Storage = source.source if type(source) is Apart else source
         self.version = 0
 
     @property
