@@ -18,7 +18,7 @@ from bital.ops.api import method, public
 from bital.ops.lanes import Level, batch, unbatch
 from bital.tensor.handle import RemovableHandle
 from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
-from bital.tensor.storage import Apart, View
+from bital.tensor.storage import Apart
 from bital.tensor.tensor import Tensor, data_of, detached, edge_of, requires
 
 Tensors = Tensor | Sequence[Tensor]
@@ -478,7 +478,7 @@ def _set_data(self: Tensor, new: Tensor) -> None:
         raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
     view, version = new._view, self._storage.version
     self._storage, self._meta = new._storage, new._meta
-    self._view = view and View(view.offset, view.strides)
+    self._view = view and view.bare()
     if new._storage.apart:
         self._storage = Apart(new._storage)
         self._storage.version = version

@@ -10,11 +10,11 @@ import threading
 from typing import Any, NamedTuple
 
 from bital.autograd.mode import set_mode
-from bital.autograd.tape import PassedOn, Pushforward, alias_of, reaches_beyond
+from bital.autograd.tape import PassedOn, Pushforward, reaches_beyond
 from bital.autograd.transforms import check_tangent
 from bital.ir.trace import local
 from bital.tensor.node import Node
-from bital.tensor.tensor import Tensor, edge_of
+from bital.tensor.tensor import Tensor, detached, edge_of
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -83,7 +83,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
             "same level 0 is not supported."
         )
-    dual = alias_of(tensor)
+    dual = detached(tensor)
     entry = DualEntry(dual, edge_of(tensor))
     entry.tangent = tangent
     _open.entries.append(entry)
@@ -103,7 +103,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     )
     push = Pushforward([tensor], entries)
     (tangent,) = push([entry.tangent for entry in entries], create)
-    primal = alias_of(tensor)
+    primal = detached(tensor)
     if outside:
         primal._edge = edge_of(tensor)
     return UnpackedDualTensor(primal, tangent)

@@ -17,7 +17,7 @@ from bital.ir.trace import local
 from bital.ops.lanes import batch, is_batched, unbatch
 from bital.tensor.dispatch import check_writable
 from bital.tensor.node import SECOND_TIME, Node, Output, SavedOutput, hooks, raise_modified
-from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of, window
+from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of
 
 
 class FunctionCtx(Node):
@@ -441,6 +441,6 @@ class _Refuse(Node):
 
 
 def _refusing(t: Tensor) -> Tensor:
-    out = window(t._storage, t._meta, t._view)
+    out = detached(t)
     out._edge = _Refuse((), ())
     return out

@@ -12,7 +12,6 @@ from typing import Any
 
 from bital.autograd import api
 from bital.autograd.mode import enable_grad
-from bital.autograd.tape import alias_of
 from bital.autograd.transforms import jacfwd, standard_basis
 from bital.ops.api import NAMESPACES
 from bital.ops.create import constant
@@ -49,7 +48,7 @@ def _point(inputs: Tensors, create_graph: bool, differentiable: bool = True) -> 
         if create_graph and edge_of(t) is not None:
             made.append(t.view_as(t))
         else:
-            inner = alias_of(t)
+            inner = detached(t)
             inner.requires_grad = differentiable
             made.append(inner)
     return tuple(made)

@@ -22,8 +22,7 @@ from bital.ir.meta import Meta
 from bital.ir.trace import local
 from bital.ops.create import constant
 from bital.tensor.node import AccumulateGrad, Node, Output
-from bital.tensor.storage import View
-from bital.tensor.tensor import Tensor, detached, edge_of, window
+from bital.tensor.tensor import Tensor, detached, edge_of
 from bital.tensor.tensor import hooks as tensors
 
 
@@ -71,12 +70,6 @@ class PassedOn(Node):
         return [g]
 
 
-def alias_of(t: Tensor) -> Tensor:
-    """A tensor on the same memory, without history and a view of nothing."""
-    view = t._view
-    return window(t._storage, t._meta, view and View(view.offset, view.strides))
-
-
 class Tape:
     """One differentiation of a function; `with` it, the function runs and is recorded."""
 
@@ -106,7 +99,7 @@ class Tape:
         """The argument as the function gets it."""
         if t._meta.dtype.category <= INT:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        inner = alias_of(t)
+        inner = detached(t)
         entry = self.node(inner, edge_of(t) if self.mode else None)
         self.entries.append(entry)
         inner._edge = entry

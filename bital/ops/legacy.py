@@ -6,6 +6,7 @@ one makes a Tensor, and `isinstance` asks for the dtype.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from bital.base import dtype as dtypes
@@ -55,7 +56,7 @@ def make_subclass(
     cls: type[Tensor], data: Tensor, require_grad: bool = False, **kwargs: Any
 ) -> Tensor:
     """A tensor of class `cls` on data's storage, a leaf (`torch.Tensor._make_subclass`)."""
-    out = window(data._storage, data._meta, data._view, cls)
+    out = window(data._storage, data._meta, data._view and data._view.bare(), cls)
     if require_grad:
         out.requires_grad = True
     return out
@@ -64,7 +65,7 @@ def make_subclass(
 @method
 def as_subclass(self: Tensor, cls: type[Tensor]) -> Tensor:
     """This tensor as an instance of a subclass, its history kept."""
-    out = window(self._storage, self._meta, self._view, cls)
+    out = window(self._storage, self._meta, copy.copy(self._view), cls)
     out._edge = self._edge
     return out
 

@@ -197,7 +197,7 @@ def __len__(self: Tensor) -> int:
 
 def __copy__(self: Tensor) -> Tensor:
     """A leaf on the same memory, without `.grad`, as PyTorch's is."""
-    view = self._view and View(self._view.offset, self._view.strides)
+    view = self._view and self._view.bare()
     out = window(self._storage, self._meta, view, type(self))
     out.requires_grad = needs_gradient(self)
     out.__dict__.update(self.__dict__)
@@ -215,7 +215,7 @@ def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
             "because of a torch.nn.utils.weight_norm usage, see "
             "https://github.com/pytorch/pytorch/pull/103001"
         )
-    view = self._view and View(self._view.offset, self._view.strides)
+    view = self._view and self._view.bare()
     out = window(_copied_storage(self._storage.shown, memo), self._meta, view, type(self))
     memo[id(self)] = out
     out.requires_grad = self.requires_grad

@@ -467,11 +467,9 @@ def as_it_is(t: Tensor) -> Tensor:
     value, view = t._storage.value, t._view
     if value.shared:  # memory that others see is written to at once, so its elements are copied
         value, view = Value(t._meta, None, array_of(t).copy(order="C")), None
-    before = window(Storage(value), t._meta, view)
+    before = window(Storage(value), t._meta, view and view.bare())
     before._storage.version = t._storage.version
     before._edge = edge_of(t)
-    if view is not None:
-        before._view = View(view.offset, view.strides)
     return before
 
 

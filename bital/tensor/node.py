@@ -329,7 +329,8 @@ class SavedOutput:
     def __init__(self, tensor: Any, index: int) -> None:
         self.index = index
         self.storage, self.version = tensor._storage, tensor._storage.version
-        self.meta, self.view = tensor._meta, tensor._view
+        view = tensor._view
+        self.meta, self.view = tensor._meta, view and view.bare()
 
     def unpack(self, node: Node) -> Any:
         if self.storage.version != self.version:

@@ -128,6 +128,10 @@ class View:
         self.key: Value | None = None  # the storage's value that `window` was read from
         self.window: Value | None = None
 
+    def bare(self) -> View:
+        """The same window, as a view of nothing."""
+        return View(self.offset, self.strides)
+
 
 def _window_rule(base: Meta, shape: tuple, strides: tuple, d: dtype) -> tuple[Meta, dict]:
     return meta_of(shape, d, base.device), {"shape": shape, "strides": strides, "dtype": d.np}

@@ -493,7 +493,7 @@ def attach(out: Tensor, t: Tensor, name: str, rule: Callable[[Tensor], Tensor]) 
 def detached(t: Tensor) -> Tensor:
     """A tensor on the same storage that needs no gradient."""
     view = t._view
-    return window(t._storage, t._meta, view and View(view.offset, view.strides))
+    return window(t._storage, t._meta, view and view.bare())
 
 
 def data_of(t: Tensor) -> Tensor:

@@ -249,3 +249,28 @@ def data_that_is_given_away(torch):
     d.add_(1)
     p.sum().backward()
     return p._base is None, history(p), p, p.grad, q, q._version
+
+
+@scenario
+def written_and_differentiated_twice_before_anybody_asked(torch):
+    # The result that the write had kept shared its window with the view: backward brought that up
+    # to date, and the view kept the history of its base, of another shape.
+    x = torch.arange(4.0).reshape(2, 2).requires_grad_()
+    h = x * 1
+    view = h.t()
+    view.exp_()
+    (g,) = torch.autograd.grad(h.sum(), x, create_graph=True)
+    (later,) = torch.autograd.grad((view * torch.arange(4.0).reshape(2, 2)).sum(), x)
+    return g, later
+
+
+@scenario
+def views_of_another_class(torch):
+    # as_subclass shared the window itself: whichever was asked first knew of a write, and the
+    # other's gradient was that of what had been there before.
+    x = torch.ones(2, requires_grad=True)
+    h = x * 1
+    view = h[:1]
+    other = view.as_subclass(torch.nn.Parameter)
+    h.mul_(3)
+    return history(other), history(view), torch.autograd.grad(view.sum(), x)
