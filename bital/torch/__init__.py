@@ -177,6 +177,6 @@ globals().update(_STORAGE_TYPES)
 _LATER = (
     "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "futures",
     "fx", "hub", "jit", "library", "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler",
-    "quantization", "sparse", "types", "xpu",
+    "quantization", "quasirandom", "sparse", "types", "xpu",
 )  # fmt: skip
 __getattr__ = missing_attribute("torch", *_LATER)
