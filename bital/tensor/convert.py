@@ -15,7 +15,7 @@ from bital.base import dtype as dtypes
 from bital.base.dtype import dtype, from_numpy
 from bital.base.stride import extent
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import Value, local, ready
 from bital.tensor.format import tensor_text
 from bital.tensor.storage import Storage, View, export, flat_buffer, strided
 from bital.tensor.tensor import (
@@ -23,6 +23,7 @@ from bital.tensor.tensor import (
     array_of,
     edge_of,
     needs_gradient,
+    read,
     strides_of,
     values_of,
     window,
@@ -32,18 +33,17 @@ from bital.tensor.tensor import (
 
 def item(self: Tensor) -> Any:
     """The only element as a Python number."""
-    if self._meta.numel != 1:
-        raise RuntimeError(
-            f"a Tensor with {self._meta.numel} elements cannot be converted to Scalar"
-        )
-    if self._meta.device.lanes:
+    meta = self._meta
+    if meta.numel != 1:
+        raise RuntimeError(f"a Tensor with {meta.numel} elements cannot be converted to Scalar")
+    if meta.device.lanes:
         raise RuntimeError(
             "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over "
             "calling .item() on a Tensor, please try to rewrite what you're doing with other "
             "operations. If error is occurring somewhere inside PyTorch internals, please file a "
             "bug report."
         )
-    return array_of(self).item()
+    return ready(self._storage.value if self._view is None else read(self, local.trace)).item()
 
 
 def tolist(self: Tensor) -> Any:
