@@ -15,7 +15,7 @@ _UNARY = (
     "abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 "
     "neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc"
 )
-_BINARY = "add clamp_max clamp_min div lerp maximum minimum mul pow sub"
+_BINARY = "add clamp_max clamp_min div lerp mul pow sub"
 _TERNARY = "addcdiv addcmul"
 
 
@@ -124,6 +124,9 @@ for _name in f"{_UNARY} {_BINARY}".split():
     _declare(_name, _function(_name), _writing(_name))
 for _name in _TERNARY.split():
     _declare(_name, _by_product(_function(_name)), _by_product(_writing(_name)))
+# the larger and smaller of a tensor and another, or a number: bounds of what is clamped
+_declare("maximum", _function("clamp_min"), _writing("clamp_min"))
+_declare("minimum", _function("clamp_max"), _writing("clamp_max"))
 _declare("max", _function("max"), None)
 _declare("clone", _function("clone"), None)
 _declare("copy", None, _writing("copy"))

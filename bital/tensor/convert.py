@@ -59,8 +59,11 @@ def shared_array(t: Tensor) -> np.ndarray:
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
-    """A NumPy array on the same memory; `force` detaches and resolves first (`Tensor.numpy`)."""
-    if not force and needs_gradient(self):
+    """A NumPy array on the same memory; `force` detaches and resolves first (`Tensor.numpy`).
+
+    A tensor that requires gradients is refused, but not in no_grad mode.
+    """
+    if not force and local.trace.grad and needs_gradient(self):
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )

@@ -221,3 +221,13 @@ def test_linspace_has_the_bits_of_torch(torch, oracle):
             ours = torch.linspace(*ends, dtype=getattr(torch, dtype))
             theirs = oracle.linspace(*ends, dtype=getattr(oracle, dtype))
             assert ours.tolist() == theirs.tolist(), (dtype, ends)
+
+
+def test_in_no_grad_mode_a_parameter_is_an_array(torch):
+    p = torch.nn.Parameter(torch.ones(3))
+    with pytest.raises(RuntimeError, match="requires grad"):
+        p.numpy()
+    with torch.no_grad():
+        p.numpy()[0] = 5
+        assert p.view(-1).numpy().tolist() == [5, 1, 1]
+    assert p.tolist() == [5, 1, 1]

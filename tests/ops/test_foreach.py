@@ -30,6 +30,8 @@ CASES = {
     "max": lambda t, a, b: t._foreach_max(a),
     "clamp": lambda t, a, b: t._foreach_clamp_min(a, 0.4),
     "maximum": lambda t, a, b: t._foreach_maximum(a, b),
+    "minimum of a number": lambda t, a, b: t._foreach_minimum(a, 0.4),
+    "maximum in place": lambda t, a, b: [t._foreach_maximum_(a, b), a],
     "copy": lambda t, a, b: [t._foreach_copy_(a, b), a],
     "zero": lambda t, a, b: [t._foreach_zero_(a), a],
     "clone": lambda t, a, b: t._foreach_clone(a),
