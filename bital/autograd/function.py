@@ -394,7 +394,7 @@ def _own_output(ctx: FunctionCtx, out: Tensor, inputs: list, differentiable: boo
         )  # fmt: skip
         alias._edge = None
         return _marked(alias, differentiable)
-    if edge_of(out) is not None and differentiable:
+    if out._edge is not None and differentiable:  # not only as a view of what has a history
         return detached(out)
     return _marked(out, differentiable)
 

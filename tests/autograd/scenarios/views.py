@@ -274,3 +274,14 @@ def views_of_another_class(torch):
     other = view.as_subclass(torch.nn.Parameter)
     h.mul_(3)
     return history(other), history(view), torch.autograd.grad(view.sum(), x)
+
+
+@scenario
+def elements_in_one_place_take_one_number(torch):
+    # fill_ was refused where elements share a place, as other writes are.
+    t = torch.zeros(1).expand(3)
+    filled = t.fill_(2).tolist()
+    refusals = [
+        refused(t.__setitem__, ..., 3), refused(t.fill_, torch.tensor(3.0)), refused(t.add_, 1)
+    ]  # fmt: skip
+    return filled, refusals, t.zero_()
