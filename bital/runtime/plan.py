@@ -66,13 +66,12 @@ class Plan:
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
-        if hooks.watch is not None:
-            return self.interpret(arrays, params, hooks.watch)
-        if self.linked is None and self.runs >= LINK_AT:
-            self.linked = link(self)
-        if self.linked is not None:
-            return self.linked(arrays, params)
-        return self.interpret(arrays, params)
+        linked = self.linked
+        if linked is None and self.runs >= LINK_AT:
+            linked = self.linked = link(self)
+        if linked is not None and hooks.watch is None:
+            return linked(arrays, params)
+        return self.interpret(arrays, params, hooks.watch)
 
     def interpret(
         self, arrays: list[np.ndarray], params: list, watch: Callable[..., None] | None = None
@@ -228,6 +227,8 @@ def link(plan: Plan) -> Callable[[list, list], list]:
                 args.append(f"out=({', '.join(taken)},)")
             elif step.out_from is not None:
                 args.append(f"out={taken[0]}")
+            elif _ARRAYS_OF_NO_AXES and _gives_scalars(step):
+                args.append("out=...")
             lines.append(f"    {name} = f{step.number}({', '.join(args)})")
         gone = [r for r in step.dead if r not in step.taken()]
         if gone:
@@ -235,6 +236,25 @@ def link(plan: Plan) -> Callable[[list, list], list]:
     lines.append(f"    return [{', '.join(_name(n) for n in plan.held)}]")
     exec(compile("\n".join(lines), "<bital plan>", "exec"), names)
     return names["run"]
+
+
+def _takes_ellipsis() -> bool:
+    """Whether NumPy's functions give arrays, not scalars, by `out=...` (from 2.3 on)."""
+    try:
+        return isinstance(np.negative(np.zeros(()), out=...), np.ndarray)
+    except TypeError:
+        return False
+
+
+_ARRAYS_OF_NO_AXES = _takes_ellipsis()
+
+
+def _gives_scalars(step: Step) -> bool:
+    """Whether a step is a NumPy function whose result has no axes: an array costs it less."""
+    if not isinstance(step.fn, np.ufunc) or isinstance(step.spec, Pick):
+        return False
+    out = step.spec.out
+    return type(out) is Meta and not out.ndim
 
 
 def _name(r: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from bital.base import config
 from bital.ir import trace as ir
-from bital.runtime import executor
+from bital.runtime import executor, plan
 
 
 @pytest.fixture
@@ -247,3 +247,17 @@ def test_copying_from_shared_memory_takes_a_copy(torch):
     t.copy_(torch.from_numpy(source))
     source[0] = 9
     assert t.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+def test_numbers_are_the_same_bits_interpreted_and_linked(torch, monkeypatch, arrays):
+    if arrays and not plan._takes_ellipsis():
+        pytest.skip("NumPy before 2.3 gives scalars")
+    monkeypatch.setattr(plan, "_ARRAYS_OF_NO_AXES", arrays)
+    executor.cache.plans.clear()
+    x = torch.tensor(0.3)
+    seen = set()
+    for _ in range(4):  # the first run is interpreted, the others are linked
+        y = ((x * 2 + 1).exp().sin() / 3 - x).abs()
+        seen.add((y.item(), (y > 0).item(), y.numpy().shape))
+    assert len(seen) == 1
