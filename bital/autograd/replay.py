@@ -18,7 +18,7 @@ from bital.ir.trace import Trace, Value, local, user_line
 from bital.ir.trace import hooks as traces
 from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
-from bital.tensor.node import FRESH, AccumulateGrad, Node, OpNode, Output
+from bital.tensor.node import AccumulateGrad, Node, OpNode, Output, sign_tensor
 from bital.tensor.node import hooks as nodes
 from bital.tensor.tensor import Tensor, wrap
 
@@ -207,14 +207,8 @@ def _sign_leaf(leaf: Any, key: list, named: list, refs: dict, fresh: dict) -> bo
     if value is t._meta.zeros:
         key.append("zeros")
         return True
-    number = refs.get(value)
-    if number is None:
-        if value.buf is None:
-            return False
-        number = fresh.setdefault(value, FRESH - len(fresh))
     key.append("added")
-    named.append(number)
-    return True
+    return sign_tensor(old, key, named, refs, fresh)
 
 
 def _replay(recipe: Recipe, order: list, fresh: dict, trace: Trace) -> bool:
