@@ -6,7 +6,7 @@ from typing import Any
 
 from bital.torch.distributions import constraints, utils
 from bital.torch.distributions._odds import Binary
-from bital.torch.distributions.transformed_distribution import TransformedDistribution
+from bital.torch.distributions._relaxed import Relaxed
 from bital.torch.distributions.transforms import SigmoidTransform
 from bital.torch.distributions.utils import broadcast_all, clamp_probs
 
@@ -48,12 +48,11 @@ class LogitRelaxedBernoulli(Binary):
         return self.temperature.log() + apart - 2 * apart.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """Numbers of (0, 1), the nearer its ends the lower `temperature`; 1 with odds as `probs`."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval
-    has_rsample = True  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -68,15 +67,3 @@ class RelaxedBernoulli(TransformedDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         new = self._get_checked_instance(RelaxedBernoulli, _instance)
         return super().expand(batch_shape, _instance=new)
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Any:
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Any:
-        return self.base_dist.probs

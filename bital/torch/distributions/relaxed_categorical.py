@@ -7,8 +7,8 @@ from typing import Any
 import bital.torch as torch
 from bital.torch.distributions import constraints, utils
 from bital.torch.distributions._odds import OfCategories
+from bital.torch.distributions._relaxed import Relaxed
 from bital.torch.distributions.categorical import Categorical
-from bital.torch.distributions.transformed_distribution import TransformedDistribution
 from bital.torch.distributions.transforms import ExpTransform
 from bital.torch.distributions.utils import broadcast_all, clamp_probs
 
@@ -55,12 +55,11 @@ class ExpRelaxedCategorical(OfCategories):
         return (score - score.logsumexp(-1, keepdim=True)).sum(-1) + scale
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """Vectors of the simplex, the nearer to its corners the lower `temperature`."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex
-    has_rsample = True  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -75,15 +74,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         new = self._get_checked_instance(RelaxedOneHotCategorical, _instance)
         return super().expand(batch_shape, _instance=new)
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Any:
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Any:
-        return self.base_dist.probs
