@@ -1,0 +1,1 @@
+"""Codegen: kernels as LLVM IR text, and that as machine code."""

@@ -1,0 +1,453 @@
+"""Builder: the words in which scalar and vector code is written, as LLVM IR text.
+
+Room: codegen. A Reg is one SSA value: a scalar, or a vector of `lanes` elements; a word that meets
+both spreads the scalar over the lanes. A Builder writes one function; blocks, loops and phis are
+made by `loop` and `block`, so that writers of kernels never spell labels.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+#: kind of element -> its LLVM type; signedness is a matter of the words, not of the type
+LLVM_TYPES = {
+    "f32": "float", "f64": "double", "f16": "half", "bf16": "bfloat", "i1": "i1", "i8": "i8",
+    "u8": "i8", "i16": "i16", "u16": "i16", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64",
+    "ptr": "ptr",
+}  # fmt: skip
+BYTES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i1": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2,
+         "i32": 4, "u32": 4, "i64": 8, "u64": 8, "ptr": 8}  # fmt: skip
+FLOATS = frozenset(("f32", "f64", "f16", "bf16"))
+UNSIGNED = frozenset(("u8", "u16", "u32", "u64", "i1"))
+#: the integer as wide as a kind of float, for looking at its bits
+BITS = {"f32": "i32", "f64": "i64", "f16": "i16", "bf16": "i16"}
+
+
+class Reg(NamedTuple):
+    """An SSA value or a constant: its name in the text, kind of element, and number of lanes."""
+
+    name: str
+    kind: str
+    lanes: int = 1
+
+    @property
+    def type(self) -> str:
+        """Its LLVM type."""
+        return vector(self.kind, self.lanes)
+
+
+def vector(kind: str, lanes: int) -> str:
+    """The LLVM type of `lanes` elements; of one, the scalar type."""
+    scalar = LLVM_TYPES[kind]
+    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
+
+
+def literal(kind: str, value: float | int | bool) -> str:
+    """A number as LLVM spells it; floats by their bits, so that they are exact."""
+    if kind == "i1":
+        return "true" if value else "false"
+    if kind in ("f32", "f64"):
+        number = float(np.float32(value)) if kind == "f32" else float(value)
+        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+    if kind == "f16":
+        return f"0xH{np.float16(value).view(np.uint16):04X}"
+    if kind == "bf16":
+        bits = np.float32(value).view(np.uint32)
+        return f"0xR{(int(bits) + 0x7FFF + (int(bits) >> 16 & 1)) >> 16 & 0xFFFF:04X}"
+    return str(int(value))
+
+
+_NAMES = {"f32": "f32", "f64": "f64", "f16": "f16", "bf16": "bf16"}
+
+
+def mangled(kind: str, lanes: int) -> str:
+    """How an intrinsic's name spells a type: `v16f32`."""
+    scalar = _NAMES.get(kind) or LLVM_TYPES[kind]
+    return scalar if lanes == 1 else f"v{lanes}{scalar}"
+
+
+class Loop:
+    """An open loop: `index` counts from begin by step; `values` are what it carries along."""
+
+    def __init__(self, b: Builder, begin: Reg, end: Reg, step: int, carried: Sequence[Reg]) -> None:
+        self.b, self.step, self.last = b, step, end
+        self.number = b.count()
+        self.entry = b.label
+        self.begin, self.carried = begin, carried
+        b.line(f"br label %L{self.number}.head")
+        b.open_block(f"L{self.number}.head")
+        self.index = Reg(f"%i{self.number}", "i64")
+        self.values = [Reg(f"%c{self.number}.{k}", c.kind, c.lanes) for k, c in enumerate(carried)]
+        # the phis name values known only at the end: a place is kept for them
+        self.place = len(b.lines)
+        more = b.line_value("icmp slt i64 {}, {}", "i1", 1, self.index, end)
+        b.line(f"br i1 {more.name}, label %L{self.number}.body, label %L{self.number}.exit")
+        b.open_block(f"L{self.number}.body")
+
+    def end(self, *values: Reg) -> list[Reg]:
+        """Close the body, giving what the next turn carries; what the last turn left."""
+        b = self.b
+        following = b.line_value("add nsw i64 {}, " + str(self.step), "i64", 1, self.index)
+        back = b.label
+        b.line(f"br label %L{self.number}.head")
+        phis = [(self.index, self.begin, following), *zip(self.values, self.carried, values)]
+        b.lines[self.place : self.place] = [
+            f"  {reg.name} = phi {reg.type} "
+            f"[ {first.name}, %{self.entry} ], [ {after.name}, %{back} ]"
+            for reg, first, after in phis
+        ]
+        b.open_block(f"L{self.number}.exit")
+        return list(self.values)
+
+
+class Builder:
+    """Writes the body of one function `define internal void @name(ptr %args, i64 %chunk)`.
+
+    `masks` says that the target loads and stores under a mask at no cost (AVX-512).
+    """
+
+    def __init__(self, masks: bool = True) -> None:
+        self.lines: list[str] = []
+        self.entry: list[str] = []  # allocas
+        self.declared: set[str] = set()
+        self.number = 0
+        self.masks = masks
+        self.label = "entry"
+
+    def text(self, name: str, parameters: str = "ptr %args, i64 %chunk") -> str:
+        """The whole function; the declarations it needs are in `declared`."""
+        body = "\n".join(["entry:", *self.entry, *self.lines, "  ret void"])
+        return f"define internal void @{name}({parameters}) #0 {{\n{body}\n}}\n"
+
+    # writing
+
+    def count(self) -> int:
+        self.number += 1
+        return self.number
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def open_block(self, label: str) -> None:
+        self.lines.append(f"{label}:")
+        self.label = label
+
+    def line_value(self, text: str, kind: str, lanes: int, *operands: Reg) -> Reg:
+        """Write one instruction whose `{}` are the operands' names; its result."""
+        out = Reg(f"%v{self.count()}", kind, lanes)
+        self.lines.append(f"  {out.name} = {text.format(*[r.name for r in operands])}")
+        return out
+
+    def call(self, name: str, kind: str, lanes: int, *operands: Reg) -> Reg:
+        """Call an intrinsic or a function, declaring it."""
+        types = ", ".join(r.type for r in operands)
+        result = vector(kind, lanes)
+        self.declared.add(f"declare {result} @{name}({types})")
+        args = ", ".join(f"{r.type} {r.name}" for r in operands)
+        return self.line_value(f"call {result} @{name}({args})", kind, lanes)
+
+    def loop(self, begin: int | Reg, end: int | Reg, step: int = 1, *carried: Reg) -> Loop:
+        """Open a loop over begin, begin + step… below end; close it by its `end`."""
+        return Loop(self, self.index(begin), self.index(end), step, carried)
+
+    def alloca(self, kind: str, count: int, align: int = 64) -> Reg:
+        """`count` elements of scratch that live as long as the call."""
+        out = Reg(f"%v{self.count()}", "ptr")
+        self.entry.append(f"  {out.name} = alloca [{count} x {LLVM_TYPES[kind]}], align {align}")
+        return out
+
+    # constants, lanes, casts
+
+    def const(self, kind: str, value: float | int | bool, lanes: int = 1) -> Reg:
+        """A constant of a kind, the same in every lane."""
+        text = literal(kind, value)
+        if lanes > 1:
+            text = f"splat ({LLVM_TYPES[kind]} {text})"
+        return Reg(text, kind, lanes)
+
+    def index(self, value: int | Reg) -> Reg:
+        """An i64."""
+        return value if isinstance(value, Reg) else Reg(str(value), "i64")
+
+    def splat(self, x: Reg, lanes: int) -> Reg:
+        """A scalar in every lane."""
+        if x.lanes == lanes:
+            return x
+        kind = LLVM_TYPES[x.kind]
+        if x.name[0] != "%":
+            return Reg(f"splat ({kind} {x.name})", x.kind, lanes)
+        vec = vector(x.kind, lanes)
+        one = self.line_value(f"insertelement {vec} poison, {kind} {{}}, i32 0", x.kind, lanes, x)
+        return self.line_value(
+            f"shufflevector {vec} {{}}, {vec} poison, <{lanes} x i32> zeroinitializer",
+            x.kind, lanes, one,
+        )  # fmt: skip
+
+    def alike(self, *operands: Reg) -> tuple[Reg, ...]:
+        """The operands with as many lanes as the widest has."""
+        lanes = max(r.lanes for r in operands)
+        return tuple(self.splat(r, lanes) for r in operands)
+
+    def iota(self, kind: str, lanes: int) -> Reg:
+        """0, 1, 2… in the lanes."""
+        if lanes == 1:
+            return self.const(kind, 0)
+        scalar = LLVM_TYPES[kind]
+        return Reg("<" + ", ".join(f"{scalar} {k}" for k in range(lanes)) + ">", kind, lanes)
+
+    def bits(self, x: Reg, kind: str) -> Reg:
+        """The same bits as another kind of the same width."""
+        to = vector(kind, x.lanes)
+        return self.line_value(f"bitcast {x.type} {{}} to {to}", kind, x.lanes, x)
+
+    def cast(self, x: Reg, kind: str) -> Reg:
+        """The number as another kind, as C converts; to i1: whether it is not 0."""
+        if x.kind == kind:
+            return x
+        if kind == "i1":
+            return self.ne(x, self.const(x.kind, 0, x.lanes))
+        if x.kind in FLOATS and kind in FLOATS:
+            if {x.kind, kind} == {"f16", "bf16"}:
+                return self.cast(self.cast(x, "f32"), kind)
+            word = "fpext" if BYTES[kind] > BYTES[x.kind] else "fptrunc"
+        elif x.kind in FLOATS:
+            word = "fptoui" if kind == "u64" else "fptosi"
+        elif kind in FLOATS:
+            word = "uitofp" if x.kind in UNSIGNED else "sitofp"
+        elif LLVM_TYPES[x.kind] == LLVM_TYPES[kind]:
+            return Reg(x.name, kind, x.lanes)
+        elif x.kind != "i1" and BYTES[kind] < BYTES[x.kind]:
+            word = "trunc"
+        else:
+            word = "zext" if x.kind in UNSIGNED else "sext"
+        to = vector(kind, x.lanes)
+        return self.line_value(f"{word} {x.type} {{}} to {to}", kind, x.lanes, x)
+
+    # arithmetic
+
+    def _binary(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
+        x, y = self.alike(x, y)
+        word = float_word if x.kind in FLOATS else int_word
+        return self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
+
+    def add(self, x: Reg, y: Reg) -> Reg:
+        return self._binary("fadd", "add", x, y)
+
+    def sub(self, x: Reg, y: Reg) -> Reg:
+        return self._binary("fsub", "sub", x, y)
+
+    def mul(self, x: Reg, y: Reg) -> Reg:
+        return self._binary("fmul", "mul", x, y)
+
+    def div(self, x: Reg, y: Reg) -> Reg:
+        """x / y of floats."""
+        return self._binary("fdiv", "sdiv", x, y)
+
+    def fma(self, x: Reg, y: Reg, z: Reg) -> Reg:
+        """x * y + z, rounded once."""
+        x, y, z = self.alike(x, y, z)
+        return self.call(f"llvm.fma.{mangled(x.kind, x.lanes)}", x.kind, x.lanes, x, y, z)
+
+    def neg(self, x: Reg) -> Reg:
+        if x.kind in FLOATS:
+            return self.line_value(f"fneg {x.type} {{}}", x.kind, x.lanes, x)
+        return self.sub(self.const(x.kind, 0, x.lanes), x)
+
+    def _intrinsic(self, word: str, x: Reg, *more: Reg) -> Reg:
+        operands = self.alike(x, *more)
+        x = operands[0]
+        return self.call(f"llvm.{word}.{mangled(x.kind, x.lanes)}", x.kind, x.lanes, *operands)
+
+    def abs(self, x: Reg) -> Reg:
+        if x.kind in FLOATS:
+            return self._intrinsic("fabs", x)
+        if x.kind in UNSIGNED:
+            return x
+        return self.select(self.lt(x, self.const(x.kind, 0, x.lanes)), self.neg(x), x)
+
+    def sqrt(self, x: Reg) -> Reg:
+        return self._intrinsic("sqrt", x)
+
+    def floor(self, x: Reg) -> Reg:
+        return self._intrinsic("floor", x)
+
+    def ceil(self, x: Reg) -> Reg:
+        return self._intrinsic("ceil", x)
+
+    def trunc(self, x: Reg) -> Reg:
+        return self._intrinsic("trunc", x)
+
+    def rint(self, x: Reg) -> Reg:
+        """To the nearest integer, halves to the even one."""
+        return self._intrinsic("rint", x)
+
+    def copysign(self, x: Reg, y: Reg) -> Reg:
+        return self._intrinsic("copysign", x, y)
+
+    def maximum(self, x: Reg, y: Reg) -> Reg:
+        """The larger one; NaN where either is NaN."""
+        x, y = self.alike(x, y)
+        if x.kind in FLOATS:
+            # x > y, or x is NaN: x; else y, which may be NaN
+            return self.select(self.either(self.compare("ogt", x, y), self.isnan(x)), x, y)
+        return self.select(self.gt(x, y), x, y)
+
+    def minimum(self, x: Reg, y: Reg) -> Reg:
+        """The smaller one; NaN where either is NaN."""
+        x, y = self.alike(x, y)
+        if x.kind in FLOATS:
+            return self.select(self.either(self.compare("olt", x, y), self.isnan(x)), x, y)
+        return self.select(self.lt(x, y), x, y)
+
+    # comparisons and logic: results are i1
+
+    def compare(self, predicate: str, x: Reg, y: Reg) -> Reg:
+        """fcmp by LLVM's own predicate, "ogt", "uno"…"""
+        x, y = self.alike(x, y)
+        return self.line_value(f"fcmp {predicate} {x.type} {{}}, {{}}", "i1", x.lanes, x, y)
+
+    def _compare(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
+        x, y = self.alike(x, y)
+        if x.kind in FLOATS:
+            return self.compare(float_word, x, y)
+        if x.kind in UNSIGNED and int_word[0] == "s":
+            int_word = "u" + int_word[1:]
+        return self.line_value(f"icmp {int_word} {x.type} {{}}, {{}}", "i1", x.lanes, x, y)
+
+    def lt(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("olt", "slt", x, y)
+
+    def le(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("ole", "sle", x, y)
+
+    def gt(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("ogt", "sgt", x, y)
+
+    def ge(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("oge", "sge", x, y)
+
+    def eq(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("oeq", "eq", x, y)
+
+    def ne(self, x: Reg, y: Reg) -> Reg:
+        return self._compare("une", "ne", x, y)
+
+    def isnan(self, x: Reg) -> Reg:
+        return self.compare("uno", x, x)
+
+    def both(self, x: Reg, y: Reg) -> Reg:
+        """Bitwise and."""
+        return self._binary("and", "and", x, y)
+
+    def either(self, x: Reg, y: Reg) -> Reg:
+        """Bitwise or."""
+        return self._binary("or", "or", x, y)
+
+    def xor(self, x: Reg, y: Reg) -> Reg:
+        return self._binary("xor", "xor", x, y)
+
+    def invert(self, x: Reg) -> Reg:
+        """All bits turned over; of i1: not."""
+        return self.xor(x, self.const(x.kind, 1 if x.kind == "i1" else -1, x.lanes))
+
+    def shl(self, x: Reg, y: Reg) -> Reg:
+        return self._binary("shl", "shl", x, y)
+
+    def shr(self, x: Reg, y: Reg) -> Reg:
+        """Shift right; the sign is kept where the kind is signed."""
+        word = "lshr" if x.kind in UNSIGNED else "ashr"
+        return self._binary(word, word, x, y)
+
+    def select(self, condition: Reg, x: Reg, y: Reg) -> Reg:
+        """x where the condition holds, else y."""
+        condition, x, y = self.alike(condition, x, y)
+        return self.line_value(
+            f"select {condition.type} {{}}, {x.type} {{}}, {y.type} {{}}",
+            x.kind, x.lanes, condition, x, y,
+        )  # fmt: skip
+
+    # memory: addresses are a pointer and an i64 that counts elements of `kind`
+
+    def argument(self, k: int) -> Reg:
+        """Pointer `k` of `%args`."""
+        place = self.line_value(f"getelementptr ptr, ptr %args, i64 {k}", "ptr", 1)
+        return self.line_value("load ptr, ptr {}, align 8", "ptr", 1, place)
+
+    def at(self, pointer: Reg, kind: str, offset: int | Reg) -> Reg:
+        """The address `offset` elements on."""
+        if offset == 0:
+            return pointer
+        memory = "i8" if kind == "i1" else LLVM_TYPES[kind]
+        return self.line_value(
+            f"getelementptr {memory}, ptr {{}}, i64 {{}}", "ptr", 1, pointer, self.index(offset)
+        )
+
+    def load(
+        self, pointer: Reg, kind: str, offset: int | Reg = 0, lanes: int = 1,
+        mask: Reg | None = None,
+    ) -> Reg:  # fmt: skip
+        """Consecutive elements; those out of the mask are 0. Bools are bytes in memory."""
+        place = self.at(pointer, kind, offset)
+        stored = "i8" if kind == "i1" else kind
+        of = vector(stored, lanes)
+        if mask is None:
+            got = self.line_value(
+                f"load {of}, ptr {{}}, align {BYTES[stored]}", stored, lanes, place
+            )
+        else:
+            name = f"llvm.masked.load.{mangled(stored, lanes)}.p0"
+            self.declared.add(f"declare {of} @{name}(ptr, i32, <{lanes} x i1>, {of})")
+            got = self.line_value(
+                f"call {of} @{name}(ptr {{}}, i32 {BYTES[stored]}, <{lanes} x i1> {{}}, "
+                f"{of} zeroinitializer)",
+                stored, lanes, place, mask,
+            )  # fmt: skip
+        return self.cast(got, "i1") if kind == "i1" else got
+
+    def store(self, x: Reg, pointer: Reg, offset: int | Reg = 0, mask: Reg | None = None) -> None:
+        """Write consecutive elements, those of the mask only."""
+        place = self.at(pointer, x.kind, offset)
+        if x.kind == "i1":
+            x = self.cast(x, "u8")
+        if mask is None:
+            self.line(f"store {x.type} {x.name}, ptr {place.name}, align {BYTES[x.kind]}")
+            return
+        name = f"llvm.masked.store.{mangled(x.kind, x.lanes)}.p0"
+        self.declared.add(f"declare void @{name}({x.type}, ptr, i32, <{x.lanes} x i1>)")
+        self.line(
+            f"call void @{name}({x.type} {x.name}, ptr {place.name}, i32 {BYTES[x.kind]}, "
+            f"<{x.lanes} x i1> {mask.name})"
+        )
+
+    def mask_below(self, count: int | Reg, lanes: int) -> Reg:
+        """The mask of the first `count` lanes."""
+        bound = self.splat(self.index(count), lanes)
+        return self.lt(self.iota("i64", lanes), bound)
+
+    def lane(self, x: Reg, k: int) -> Reg:
+        """One lane as a scalar."""
+        if x.lanes == 1:
+            return x
+        return self.line_value(f"extractelement {x.type} {{}}, i32 {k}", x.kind, 1, x)
+
+    def across(self, word: str, x: Reg) -> Reg:
+        """A vector folded into a scalar by a word of two operands: halves, quarters…"""
+        while x.lanes > 1:
+            half = x.lanes // 2
+            low, high = (
+                self.line_value(
+                    f"shufflevector {x.type} {{}}, {x.type} poison, <{half} x i32> <"
+                    + ", ".join(f"i32 {k}" for k in range(first, first + half)) + ">",
+                    x.kind, half, x,
+                )
+                for first in (0, half)
+            )  # fmt: skip
+            # a vector of one lane is a scalar here
+            if half == 1:
+                low, high = self.lane(x, 0), self.lane(x, 1)
+            x = getattr(self, word)(low, high)
+        return x

@@ -1,0 +1,1 @@
+"""Plan: a recorded trace as a graph, and the graph as kernels."""
