@@ -1,0 +1,99 @@
+"""Jit: LLVM IR text to object code, object code to addresses.
+
+Room: codegen. The text is explicit vector code and goes to code generation as it is: no optimiser
+passes run. Code that was loaded stays as long as its `Library` lives; the holder sees to it that
+the library outlives every call.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, TypeVar
+
+from bital.codegen.target import Target, host, llvm
+
+T = TypeVar("T")
+
+# Level 0 aborts on AVX-512 masks; 1 to 3 of code generation are alike in time and speed.
+_LEVEL = 2
+
+
+@functools.cache
+def _machine(target: Target) -> Any:
+    """LLVM's machine for a target."""
+    found = llvm().Target.from_triple(target.triple)
+    return found.create_target_machine(
+        target.cpu, target.features, opt=_LEVEL, reloc="pic", codemodel="small"
+    )
+
+
+@functools.cache
+def _linker() -> Any:
+    """LLVM's linker of this process. It is never closed: threads may be running its code."""
+    return llvm().create_lljit_compiler(_machine(host()), use_jit_link=True, suppress_errors=True)
+
+
+def _emit(text: str, target: Target, emit: Callable[[Any], T]) -> T:
+    """What code generation makes of the text; ValueError where the text is not right."""
+    binding = llvm()
+    with binding.create_context() as context:
+        try:
+            # The module is closed before its context, also where the text is refused.
+            with binding.parse_assembly(text, context) as module:
+                module.triple = target.triple
+                module.data_layout = target.data_layout
+                module.verify()
+                return emit(module)
+        except RuntimeError as error:
+            raise ValueError(f"not valid LLVM IR: {error}") from None
+
+
+def compile_object(text: str, target: Target) -> bytes:
+    """The object code of LLVM IR text; ValueError where the text is not right."""
+    return _emit(text, target, _machine(target).emit_object)
+
+
+def assembly(text: str, target: Target) -> str:
+    """The assembly of LLVM IR text; ValueError where the text is not right."""
+    return _emit(text, target, _machine(target).emit_assembly)
+
+
+class Library:
+    """Loaded code: the addresses of its functions hold as long as it lives."""
+
+    def __init__(self, object_bytes: bytes) -> None:
+        binding, linker = llvm(), _linker()
+        builder = binding.JITLibraryBuilder().add_object_img(object_bytes).add_current_process()
+        self._linker, self._name = linker, f"bital{next(_numbers)}"
+        self._code = builder.link(linker, self._name)
+        self._found: dict[str, Any] = {}
+        self.from_cache = False
+        self.compiled_s = 0.0
+
+    def address(self, name: str) -> int:
+        """The address of a function; ValueError where there is none of that name."""
+        if name not in self._found:
+            try:
+                self._found[name] = self._linker.lookup(self._name, name)
+            except RuntimeError as error:
+                raise ValueError(f"no function {name!r} in the library: {error}") from None
+        return self._found[name][name]
+
+
+_numbers = itertools.count()
+
+
+def load(object_bytes: bytes) -> Library:
+    """Load object code of the host."""
+    return Library(object_bytes)
+
+
+def build(text: str) -> Library:
+    """Compile LLVM IR text for the host and load it."""
+    start = perf_counter()
+    library = load(compile_object(text, host()))
+    library.compiled_s = perf_counter() - start
+    return library

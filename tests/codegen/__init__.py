@@ -1,0 +1,1 @@
+"""Tests of bital/codegen: machine code, its cache and its threads."""

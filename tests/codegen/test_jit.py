@@ -1,0 +1,84 @@
+"""Targets and the jit: vectors of each processor, addresses, and text that is not right."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from bital.codegen import jit, target
+
+pytest.importorskip("llvmlite")
+
+SQUARES = """
+declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
+define void @squares(ptr %a) nounwind {
+  %x = load <16 x float>, ptr %a, align 4
+  %y = call <16 x float> @llvm.fma.v16f32(<16 x float> %x, <16 x float> %x, <16 x float> %x)
+  store <16 x float> %y, ptr %a, align 4
+  ret void
+}
+"""
+
+
+def call(address: int, *arguments: int) -> None:
+    """Call the native function at an address with pointers."""
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arguments))(address)(*arguments)
+
+
+def test_compiled_text_runs():
+    library = jit.build(SQUARES)
+    a = np.arange(16, dtype=np.float32)
+    call(library.address("squares"), a.ctypes.data)
+    assert np.array_equal(a, np.arange(16) * np.arange(16.0) + np.arange(16))
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_", "registers", "words"),
+    [
+        ("x86-64-v4", 64, 32, ["zmm0", "vfmadd"]),
+        ("x86-64-v3", 32, 16, ["ymm0", "ymm1", "vfmadd"]),
+        ("aarch64-neon", 16, 32, ["fmla\tv3.4s", "q3"]),
+        ("apple-m1", 16, 32, ["fmla.4s", "q3"]),
+    ],
+)
+def test_each_target_has_its_vectors(name, bytes_, registers, words):
+    found = target.named(name)
+    assert (found.vector_bytes, found.registers) == (bytes_, registers)
+    assert found.lanes(4) == bytes_ // 4
+    assert found.is_x86 == name.startswith("x86") != found.is_arm
+    text = jit.assembly(SQUARES, found)
+    assert all(word in text for word in words), text
+
+
+def test_the_host_is_known():
+    host = target.host()
+    assert host is target.host() and host.is_x86 | host.is_arm
+    assert host.vector_bytes in (16, 32, 64) and str(8 * host.vector_bytes) in host.name
+    assert jit.compile_object(SQUARES, host)
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(ValueError, match="unknown target 'z80'"):
+        target.named("z80")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "define void @f() {",
+        "define i32 @f() { ret void }",
+        # the use comes before the definition: parsed, but not verified
+        "define i32 @f() {\n %a = add i32 %b, 1\n %b = add i32 1, 1\n ret i32 %a\n}",
+    ],
+)
+def test_text_that_is_not_right_is_refused(text):
+    with pytest.raises(ValueError, match="not valid LLVM IR"):
+        jit.build(text)
+
+
+def test_missing_names_are_refused():
+    with pytest.raises(ValueError, match="no function 'cubes'"):
+        jit.build(SQUARES).address("cubes")
+    calls = "declare void @bital_nowhere()\ndefine void @f() {\n call void @bital_nowhere()\n"
+    with pytest.raises(ValueError, match="no function 'f'"):
+        jit.build(calls + " ret void\n}").address("f")
