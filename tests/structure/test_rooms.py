@@ -5,7 +5,18 @@ from pathlib import PurePath
 
 from tests.structure.source import ROOT, Import, python_files, read_imports
 
-ROOMS = ("base", "streams", "ir", "plan", "codegen", "runtime", "tensor", "ops", "autograd", "torch")
+ROOMS = (
+    "base",
+    "streams",
+    "ir",
+    "plan",
+    "codegen",
+    "runtime",
+    "tensor",
+    "ops",
+    "autograd",
+    "torch",
+)
 THIRD_PARTIES = {"ml_dtypes", "numpy"}
 # Loaded only by the operator that needs them, so they are imported inside functions and only there.
 LAZY = {"llvmlite", "onnx", "onnxruntime", "scipy", "tensorboardX"}
