@@ -129,6 +129,8 @@ class Op:
     fallible  impl may raise for the data it meets; the user's line is kept for the message
     empty_edges  edges that PyTorch's node has beside the inputs', where it takes a number for a
               tensor
+    native    what impl does, in array words only (see bital.plan.symbolic), where impl itself is
+              written for NumPy alone; compiled plans are made of it
     batch     how impl is applied to the arrays of many examples at once (see bital.ir.batch), by
               default as a whole for elementwise operators, in a loop for others; `AS_IT_IS` where
               rule and impl mean those arrays themselves
@@ -136,7 +138,7 @@ class Op:
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "batch", "memo", "node_class",
+        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "native", "batch", "memo", "node_class",
         "nodes",
     )  # fmt: skip
 
@@ -157,6 +159,7 @@ class Op:
         fallible: bool = False,
         positive_zero: bool = False,
         empty_edges: int = 0,
+        native: Callable | None = None,
         batch: Batching | None = None,
     ) -> None:
         self.name, self.rule, self.impl, self.inputs, self.params = name, rule, impl, inputs, params
@@ -164,6 +167,7 @@ class Op:
         self.alias, self.fresh, self.fallible = alias, fresh and not alias, fallible
         self.positive_zero = positive_zero
         self.empty_edges = empty_edges
+        self.native = native
         self.batch: Batching = batch or _default_batching(impl, elementwise)
         self.grad_fn = grad_fn or f"{name.title().replace('_', '')}Backward0"
         self.memo: dict[tuple, Spec] = {}

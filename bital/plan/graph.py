@@ -1,0 +1,278 @@
+"""Graph: what a trace computes, as nodes of a few words; equal nodes are one node.
+
+Room: plan. A Node is a scalar word applied elementwise (`map`), a reduction, another way to look at
+a node's elements, a product of matrices, a word with a kernel of its own, or an opaque instruction
+that NumPy runs. The methods of Graph build nodes and simplify while they do: what is known to be
+the same number for every input is not computed twice, and never in a way that changes its bits.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+Ints = tuple[int, ...]
+
+#: kinds of element by NumPy's dtype; others are left to NumPy
+KINDS = {
+    np.dtype(name): kind
+    for name, kind in (
+        ("float32", "f32"), ("float64", "f64"), ("bool", "i1"), ("int8", "i8"), ("uint8", "u8"),
+        ("int16", "i16"), ("int32", "i32"), ("int64", "i64"),
+    )
+}  # fmt: skip
+DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
+BYTES = {kind: dtype.itemsize for kind, dtype in DTYPES.items()}
+
+
+class Untraceable(Exception):
+    """What an instruction does cannot be said in the words of a graph; NumPy will run it."""
+
+
+class Node:
+    """One value of a graph: `word` applied to `inputs` with `attrs`; its shape and kind.
+
+    Words:
+    input       (k, strides)    the k-th input of the plan, of any strides (in elements)
+    param       (k)             the k-th run-time scalar, an f64, or an i64 for integers
+    constant    (value)         a number
+    map         (scalar word, more)   elementwise, inputs broadcast as NumPy does
+    reduce      (how, axes)     sum, max, min, prod, any, all over axes, which stay with size 1
+    axes        (mapping)       per axis the input's axis it shows, None for a new one (size 1) or
+                                a repeated one (the shape says how often)
+    reshape     ()              the same elements in order under another shape
+    window      (strides, offset)   a strided look at a contiguous node; perhaps a run-time offset
+    write       (strides, offset, shape)   a copy of the first input with a window replaced
+    concat      (axis)          inputs one after another
+    take        ()              rows of the first input by the second one's numbers
+    product     (turn_a, turn_b)    (..., M, K) by (..., K, N), flags for transposed storage
+    special     (name, attributes)  a word with a kernel writer of its own
+    opaque      (spec)          an instruction that NumPy runs
+    pick        (k)             one of the results of an opaque or special node
+    """
+
+    __slots__ = ("word", "inputs", "attrs", "shape", "kind")
+
+    def __init__(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> None:
+        self.word = word
+        self.inputs: tuple[Node, ...] = inputs
+        self.attrs = attrs
+        self.shape = shape
+        self.kind = kind
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * BYTES.get(self.kind, 0)
+
+    def __repr__(self) -> str:
+        name = f"{self.word} {self.attrs}" if self.attrs else self.word
+        return f"<{name} {self.kind}{list(self.shape)}>"
+
+
+class Graph:
+    """Makes nodes; those alike are one."""
+
+    def __init__(self) -> None:
+        self.table: dict[tuple, Node] = {}
+
+    def node(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> Node:
+        """The one node that is so described."""
+        key = (word, inputs, attrs, shape, kind)
+        found = self.table.get(key)
+        if found is None:
+            found = self.table[key] = Node(word, inputs, attrs, shape, kind)
+        return found
+
+    # leaves
+
+    def input(self, k: int, shape: Ints, kind: str, strides: Ints) -> Node:
+        """The k-th input; its strides, in elements, as it will come."""
+        return self.node("input", (), (k, strides), shape, kind)
+
+    def param(self, k: int, kind: str) -> Node:
+        """Run-time scalar k, as a float (f64) or an integer (i64)."""
+        return self.node("param", (), (k,), (), kind)
+
+    def constant(self, value: Any, kind: str) -> Node:
+        """A number; its sign and, for NaN, itself are part of the key."""
+        number = DTYPES[kind].type(value)
+        return self.node("constant", (), (number.tobytes(), number.item()), (), kind)
+
+    # elementwise
+
+    def map(self, word: str, *inputs: Node, kind: str | None = None, more: tuple = ()) -> Node:
+        """A scalar word on broadcast inputs; `kind` of the result, by default of the first."""
+        kind = kind or inputs[0].kind
+        shape = inputs[0].shape
+        for other in inputs[1:]:
+            if other.shape != shape:
+                shape = np.broadcast_shapes(*[i.shape for i in inputs])
+                break
+        respelled = self._behind_reshape(inputs, shape)
+        if respelled is not None:
+            return self.reshape(self.map(word, *respelled, kind=kind, more=more), shape)
+        return self.node("map", inputs, (word, *more), shape, kind)
+
+    def _behind_reshape(self, inputs: tuple[Node, ...], shape: Ints) -> tuple[Node, ...] | None:
+        """The inputs as they are spelled before a reshape, so that the map comes before it.
+
+        What computes the reshaped node can then compute the map too. All inputs must be
+        expressible: contiguous under another shape, or repeated along whole leading axes.
+        """
+        sources = [i.inputs[0].shape for i in inputs if i.word == "reshape" and i.shape == shape]
+        before = min(sources, key=lambda s: (len(s), s), default=shape)
+        if (len(before), before) >= (len(shape), shape):  # so that it comes to an end
+            return None
+        found = []
+        for i in inputs:
+            if i.word == "reshape" and i.inputs[0].shape == before:
+                found.append(i.inputs[0])
+            elif i.shape == shape:
+                found.append(self.reshape(i, before))
+            elif not i.shape or _repeats_leading(i.shape, shape, before):
+                found.append(i)
+            else:
+                return None
+        return tuple(found)
+
+    def cast(self, x: Node, kind: str) -> Node:
+        """The numbers as another kind."""
+        if x.kind == kind:
+            return x
+        if x.word == "constant":
+            with np.errstate(all="ignore"):
+                return self.constant(DTYPES[x.kind].type(x.attrs[1]), kind)
+        return self.map("cast", x, kind=kind, more=(kind,))
+
+    # reductions
+
+    def reduce(self, how: str, x: Node, axes: Ints) -> Node:
+        """A reduction over axes that stay with size 1."""
+        axes = tuple(sorted(a % len(x.shape) for a in axes)) if x.shape else ()
+        shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
+        if not axes or (shape == x.shape and how in ("sum", "prod", "max", "min")):
+            return x
+        return self.node("reduce", (x,), (how, axes), shape, x.kind)
+
+    # other ways to look at the same elements
+
+    def reshape(self, x: Node, shape: Ints) -> Node:
+        """The elements in order under another shape of as many elements."""
+        if x.word == "reshape":
+            x = x.inputs[0]
+        if x.shape == shape:
+            return x
+        mapping = _unit_axes_only(x.shape, shape)
+        if mapping is not None:
+            return self.axes(x, mapping, shape)
+        if x.word == "window" and x.attrs[0] == contiguous(x.shape):
+            return self.node("window", x.inputs, (contiguous(shape), x.attrs[1]), shape, x.kind)
+        return self.node("reshape", (self.in_order(x),), (), shape, x.kind)
+
+    def in_order(self, x: Node) -> Node:
+        """x, or a copy of it, such that its elements lie in memory in order, without gaps."""
+        if x.word in ("axes", "window", "constant", "param") or (
+            x.word == "input" and x.attrs[1] != contiguous(x.shape)
+        ):
+            return self.map("copy", x)
+        return x
+
+    def axes(self, x: Node, mapping: tuple, shape: Ints) -> Node:
+        """Axes permuted, added, dropped or repeated."""
+        if x.word == "axes":
+            inner = x.attrs[0]
+            mapping = tuple(None if m is None else inner[m] for m in mapping)
+            x = x.inputs[0]
+            mapping = tuple(
+                None if m is not None and x.shape[m] == 1 else m for m in mapping
+            )  # an axis of size 1 is as good as none
+            return self.axes(x, mapping, shape)
+        plain = tuple(range(len(x.shape)))
+        if shape == x.shape and all(
+            m == p or (m is None and n == 1) for m, p, n in zip(mapping, plain, shape)
+        ):
+            return x
+        return self.node("axes", (x,), (mapping,), shape, x.kind)
+
+    def permute(self, x: Node, order: Ints) -> Node:
+        return self.axes(x, order, tuple(x.shape[k] for k in order))
+
+    def broadcast(self, x: Node, shape: Ints) -> Node:
+        """Repeated as NumPy does."""
+        if x.shape == shape:
+            return x
+        gap = len(shape) - len(x.shape)
+        mapping = tuple(
+            None if k < gap or x.shape[k - gap] == 1 else k - gap for k in range(len(shape))
+        )
+        return self.axes(x, mapping, shape)
+
+    def window(
+        self, x: Node, shape: Ints, strides: Ints, offset: int = 0, moved: Node | None = None
+    ) -> Node:
+        """A strided look at x's elements in order, in units of elements."""
+        if x.word == "reshape":
+            x = x.inputs[0]
+        if moved is None and offset == 0 and strides == contiguous(shape):
+            if prod(shape) == x.numel:
+                return self.reshape(x, shape)
+        if x.word == "window" and moved is None and x.attrs[0] == contiguous(x.shape):
+            return self.node("window", x.inputs, (strides, x.attrs[1] + offset), shape, x.kind)
+        x = self.in_order(x)
+        inputs = (x,) if moved is None else (x, moved)
+        return self.node("window", inputs, (strides, offset), shape, x.kind)
+
+    # products
+
+    def product(self, a: Node, b: Node, turn_a: bool = False, turn_b: bool = False) -> Node:
+        """Matrix products over broadcast leading axes; turned factors are stored transposed."""
+        a, turn_a = _absorb_transpose(a, turn_a)
+        b, turn_b = _absorb_transpose(b, turn_b)
+        M = a.shape[-1] if turn_a else a.shape[-2]
+        N = b.shape[-2] if turn_b else b.shape[-1]
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        return self.node("product", (a, b), (turn_a, turn_b), (*batch, M, N), a.kind)
+
+
+def contiguous(shape: Ints) -> Ints:
+    """The strides, in elements, of a contiguous array."""
+    strides = []
+    step = 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def _absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:
+    """A factor without a permutation of its last two axes, which the product's flag says instead."""
+    n = len(x.shape)
+    if x.word == "axes" and x.attrs[0] == (*range(n - 2), n - 1, n - 2):
+        if len(x.inputs[0].shape) == n:
+            return x.inputs[0], not turned
+    return x, turned
+
+
+def _repeats_leading(small: Ints, shape: Ints, before: Ints) -> bool:
+    """Whether an array of shape `small` repeats over leading axes alone, under both spellings."""
+    trimmed = small
+    while trimmed and trimmed[0] == 1:
+        trimmed = trimmed[1:]
+    n = len(trimmed)
+    return len(small) <= len(before) and (
+        n == 0 or (shape[-n:] == trimmed and before[-n:] == trimmed)
+    )
+
+
+def _unit_axes_only(old: Ints, new: Ints) -> tuple | None:
+    """The mapping of axes where a reshape only adds or drops axes of size 1."""
+    if [n for n in old if n != 1] != [n for n in new if n != 1]:
+        return None
+    places = iter([k for k, n in enumerate(old) if n != 1])
+    return tuple(None if n == 1 else next(places) for n in new)

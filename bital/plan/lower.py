@@ -1,0 +1,132 @@
+"""Lowering: the graph of a trace, instruction by instruction.
+
+Room: plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.ir.batch import AS_IT_IS
+from bital.ir.meta import Meta
+from bital.ir.op import Spec
+from bital.ir.trace import PARAM, Pick
+from bital.plan.graph import KINDS, Graph, Ints, Node, Untraceable
+from bital.plan.symbolic import Array, Namespace
+
+#: categories of dtype from which a run-time scalar is an integer
+_INTEGERS = frozenset("iub")
+
+
+class Program:
+    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction."""
+
+    def __init__(self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple]) -> None:
+        self.graph = Graph()
+        self.xp = Namespace(self.graph)
+        self.layouts = layouts
+        self.code = code
+        self.inputs: dict[int, Node] = {}
+        #: node -> number of the instruction that first made it
+        self.numbers: dict[Node, int] = {}
+        self.opaque: list[tuple[int, str]] = []  # instructions left to NumPy, and why
+        self.values: list[Any] = []
+        known = 0
+        for number, (spec, *refs) in enumerate(code):
+            self.values.append(self._instruction(number, spec, refs))
+            nodes = list(self.graph.table.values())[known:]
+            known += len(nodes)
+            for node in nodes:
+                self.numbers[node] = number
+        self.results: list[Node] = [self.values[n] for n in held]
+
+    def _instruction(self, number: int, spec: Spec | Pick, refs: list[int]) -> Any:
+        if isinstance(spec, Pick):
+            whole = self.values[refs[0]]
+            if isinstance(whole, tuple):
+                return whole[spec.k]
+            meta = self.code[refs[0]][0].out[spec.k]
+            return self.graph.node("pick", (whole,), (spec.k,), tuple(meta.shape), kind_of(meta))
+        try:
+            return self._traced(spec, refs)
+        except Exception as error:  # whatever an implementation does that arrays here cannot
+            self.opaque.append((number, f"{type(error).__name__}: {error}"))
+            return self._opaque(spec, refs)
+
+    def _traced(self, spec: Spec, refs: list[int]) -> Any:
+        op = spec.op
+        if op.fallible and op.native is None:
+            raise Untraceable("it may fail for the data it meets")
+        if any(m.device.sizes for m in spec.metas) and op.batch is not AS_IT_IS:
+            raise Untraceable("a batch of vmap")
+        if any(m.np not in KINDS for m in spec.metas):
+            raise Untraceable("a dtype without a kind")
+        whole = all(m.np.kind in _INTEGERS for m in spec.metas)
+        args = [self._operand(r, spec, k, whole) for k, r in enumerate(refs)]
+        results = function_of(op, self.xp)(*args, **spec.attrs)
+        if isinstance(spec.out, tuple):
+            if len(results) != len(spec.out):
+                raise Untraceable("another number of results")
+            return tuple(self._checked(r, m) for r, m in zip(results, spec.out))
+        return self._checked(results, spec.out)
+
+    def _checked(self, result: Any, meta: Meta) -> Node:
+        node = self.xp.asarray(result).node
+        if node.shape != tuple(meta.shape) or node.kind != KINDS.get(meta.np):
+            raise Untraceable(f"a result {node!r} where {meta!r} was to be")
+        return node
+
+    def _operand(self, r: int, spec: Spec, k: int, whole: bool) -> Array:
+        if r >= PARAM:
+            return Array(self.xp, self.graph.param(r - PARAM, "i64" if whole else "f64"))
+        return Array(self.xp, self._value(r, spec.metas[k]))
+
+    def _value(self, r: int, meta: Meta) -> Node:
+        if r >= 0:
+            return self.values[r]
+        found = self.inputs.get(~r)
+        if found is None:
+            shape = tuple(meta.shape)
+            found = self.graph.input(~r, shape, kind_of(meta), self.layouts[~r])
+            self.inputs[~r] = found
+        return found
+
+    def _opaque(self, spec: Spec, refs: list[int]) -> Node:
+        inputs = tuple(
+            self.graph.node("scalar", (), (r - PARAM,), (), "object")
+            if r >= PARAM
+            else self._value(r, spec.metas[k])
+            for k, r in enumerate(refs)
+        )
+        if isinstance(spec.out, tuple):
+            return self.graph.node("opaque", inputs, (spec,), (), "many")
+        return self.graph.node("opaque", inputs, (spec,), tuple(spec.out.shape), kind_of(spec.out))
+
+
+def kind_of(meta: Meta) -> str:
+    """The kind of a value; of one that only NumPy knows, its dtype's name."""
+    return KINDS.get(meta.np) or meta.np.name
+
+
+def function_of(op: Any, xp: Namespace) -> Callable:
+    """What an instruction does, as a function of arrays of the namespace."""
+    if op.native is not None:
+        return lambda *args, **attrs: op.native(xp, *args, **attrs)
+    if op.impl is None:
+        raise Untraceable("it has no implementation")
+    if isinstance(op.impl, str):
+        return getattr(xp, op.impl)
+    return lambda *args, **attrs: op.impl(xp, *args, **attrs)
+
+
+def layout(array: np.ndarray) -> Ints:
+    """An array's strides in elements; those of axes of size 1 and 0 as in a contiguous one."""
+    strides = []
+    step = 1
+    for n, stride in zip(reversed(array.shape), reversed(array.strides)):
+        strides.append(step if n <= 1 else stride // array.itemsize)
+        step *= n
+    return tuple(reversed(strides))
