@@ -1,7 +1,8 @@
 """What `torch` keeps for the whole process: threads, determinism, precision; and names of things.
 
-bital runs NumPy: how many threads that uses is NumPy's own affair, so the numbers here are kept and
-given back, and change nothing. All of bital's operators are deterministic.
+The number of threads is that of compiled code; how many NumPy uses is its own affair. What runs
+side by side does so by Python's threads, so that number is kept and given back, and changes
+nothing. All of bital's operators are deterministic.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 from bital.autograd.anomaly import set_detect_anomaly
 from bital.base import dtype as dtypes
 from bital.base.errors import Unsupported
+from bital.codegen import threads
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.legacy import TensorType
 from bital.tensor.tensor import Tensor
 
 _kept: dict[str, Any] = {
-    "threads": os.cpu_count() or 1,
     "interop": os.cpu_count() or 1,
     "deterministic": False,
     "warn_only": False,
@@ -27,22 +28,22 @@ _kept: dict[str, Any] = {
 }
 
 
-def _keep_threads(key: str, fn: str, count: Any) -> None:
+def _check_threads(fn: str, count: Any) -> None:
     if isinstance(count, bool) or not isinstance(count, int):
         raise RuntimeError(f"{fn} expects an int, but got {type(count).__name__}")
     if count < 1:
         raise RuntimeError(f"{fn} expects a positive integer")
-    _kept[key] = count
 
 
 def get_num_threads() -> int:
-    """The number of threads that was set for one operation."""
-    return _kept["threads"]
+    """The number of threads for one operation."""
+    return threads.get_threads()
 
 
 def set_num_threads(int: Any) -> None:
-    """Keep the number of threads for one operation."""
-    _keep_threads("threads", "set_num_threads", int)
+    """Set the number of threads for one operation."""
+    _check_threads("set_num_threads", int)
+    threads.set_threads(int)
 
 
 def get_num_interop_threads() -> int:
@@ -52,7 +53,8 @@ def get_num_interop_threads() -> int:
 
 def set_num_interop_threads(int: Any) -> None:
     """Keep the number of threads for operations side by side."""
-    _keep_threads("interop", "set_num_interop_threads", int)
+    _check_threads("set_num_interop_threads", int)
+    _kept["interop"] = int
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
