@@ -112,7 +112,8 @@ class Builder:
 
     def __init__(self, masks: bool = True) -> None:
         self.lines: list[str] = []
-        self.entry: list[str] = []  # allocas
+        self.entry: list[str] = []  # allocas and arguments
+        self.arguments: set[int] = set()
         self.declared: set[str] = set()
         self.number = 0
         self.masks = masks
@@ -373,9 +374,13 @@ class Builder:
     # memory: addresses are a pointer and an i64 that counts elements of `kind`
 
     def argument(self, k: int) -> Reg:
-        """Pointer `k` of `%args`."""
-        place = self.line_value(f"getelementptr ptr, ptr %args, i64 {k}", "ptr", 1)
-        return self.line_value("load ptr, ptr {}, align 8", "ptr", 1, place)
+        """Pointer `k` of `%args`, loaded once, at the function's beginning."""
+        out = Reg(f"%arg{k}", "ptr")
+        if k not in self.arguments:
+            self.arguments.add(k)
+            self.entry.append(f"  %place{k} = getelementptr ptr, ptr %args, i64 {k}")
+            self.entry.append(f"  {out.name} = load ptr, ptr %place{k}, align 8")
+        return out
 
     def at(self, pointer: Reg, kind: str, offset: int | Reg) -> Reg:
         """The address `offset` elements on."""
@@ -421,6 +426,20 @@ class Builder:
         self.line(
             f"call void @{name}({x.type} {x.name}, ptr {place.name}, i32 {BYTES[x.kind]}, "
             f"<{x.lanes} x i1> {mask.name})"
+        )
+
+    def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
+        """Write each lane `offsets` (i64) elements from the pointer, those of the mask only."""
+        lanes, stored = x.lanes, LLVM_TYPES[x.kind]
+        places = self.line_value(
+            f"getelementptr {stored}, ptr {{}}, {offsets.type} {{}}", "ptr", lanes, pointer, offsets
+        )
+        mask = mask or self.const("i1", True, lanes)
+        name = f"llvm.masked.scatter.{mangled(x.kind, lanes)}.v{lanes}p0"
+        self.declared.add(f"declare void @{name}({x.type}, {places.type}, i32, {mask.type})")
+        self.line(
+            f"call void @{name}({x.type} {x.name}, {places.type} {places.name}, "
+            f"i32 {BYTES[x.kind]}, {mask.type} {mask.name})"
         )
 
     def mask_below(self, count: int | Reg, lanes: int) -> Reg:

@@ -1,0 +1,191 @@
+"""Products: against NumPy in float64, on every kind of vector that this machine runs."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from bital.codegen import jit, target
+from bital.codegen.gemm import Product, plain_store, product
+from bital.codegen.scalar import Builder, Reg
+
+ATTRIBUTES = "attributes #0 = { nounwind }\n"
+
+
+def targets():
+    """The host, and what else of its family it runs."""
+    host = target.host()
+    if host.is_x86 and host.vector_bytes == 64:
+        return [host, target.named("x86-64-v3")]
+    return [host]
+
+
+def text_of(b):
+    """A module with the kernel, and a function that runs one chunk of it."""
+    declared = "".join(line + "\n" for line in sorted(b.declared))
+    entry = (
+        "define void @run(ptr %args, i64 %chunk) {\n  call void @kernel(ptr %args, i64 %chunk)\n"
+    )
+    return declared + b.text("kernel") + entry + "  ret void\n}\n" + ATTRIBUTES
+
+
+def run(b, chunks, arrays, on=None):
+    """Run the chunks of a kernel, last first: their order is nobody's business."""
+    library = jit.load(jit.compile_object(text_of(b), on or target.host()))
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(library.address("run"))
+    table = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
+    for chunk in reversed(range(chunks)):
+        call(ctypes.addressof(table), chunk)
+
+
+def strides(a):
+    return tuple(s // a.itemsize for s in a.strides)
+
+
+def described(a, b):
+    """The product of two arrays whose batch axes are broadcast."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    left = strides(np.broadcast_to(a, batch + a.shape[-2:]))
+    right = strides(np.broadcast_to(b, batch + b.shape[-2:]))
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    return Product(batch, m, n, k, "f32" if a.itemsize == 4 else "f64", left, right)
+
+
+def multiply(a, b, on=None, layout="rows"):
+    """a @ b by our kernel."""
+    p = described(a, b)
+    out = matrix(np.random.default_rng(0), (*p.batch, p.M, p.N), a.dtype, layout)
+    body, chunks = product(p, on or target.host(), plain_store(p, strides(out)))
+    run(body, chunks, (a, b, out), on)
+    return out
+
+
+def check(a, b, on=None):
+    """The error of each element is within that of a sum of its terms in blocks of 256."""
+    got, exact = multiply(a, b, on), a.astype(np.float64) @ b.astype(np.float64)
+    size = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+    unit = np.finfo(a.dtype).eps / 2
+    bound = size * unit * 4 * np.sqrt(1 + min(a.shape[-1], 256)) + 1e-300
+    assert np.all(np.abs(got - exact) <= bound), described(a, b)
+
+
+def matrix(rng, shape, dtype, layout):
+    """A random matrix: in rows, in columns, or a part of a larger one with steps in both axes."""
+    *batch, m, n = shape
+    if layout == "columns":
+        return rng.standard_normal((*batch, n, m)).astype(dtype).swapaxes(-1, -2)
+    if layout == "steps":
+        return rng.standard_normal((*batch, 2 * m, 3 * n)).astype(dtype)[..., ::2, ::3]
+    return rng.standard_normal((*batch, m, n)).astype(dtype)
+
+
+LAYOUTS = ("rows", "columns", "steps")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("on", targets(), ids=lambda t: t.name)
+def test_random_shapes(on, dtype):
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        m, n, k = (int(size) for size in rng.choice([1, 2, 3, *range(0, 71)], 3))
+        batch = [(), (), (2,), (2, 3)][rng.integers(4)]
+        left, right = rng.choice(LAYOUTS, 2, p=[0.4, 0.4, 0.2])
+        a = matrix(rng, (*batch, m, k), dtype, left)
+        b = matrix(rng, (*batch[rng.integers(len(batch) + 1) :], k, n), dtype, right)
+        check(a, b, on)
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n", "left", "right"),
+    [
+        (32, 1000, 100, "rows", "rows"),
+        (200, 32, 100, "columns", "rows"),
+        (32, 100, 300, "rows", "columns"),
+        (1, 784, 256, "rows", "columns"),
+        (300, 600, 200, "rows", "columns"),
+        (130, 700, 10, "columns", "columns"),
+        (5, 300, 2, "rows", "rows"),
+        (1, 1000, 1, "rows", "rows"),
+        (100, 1, 100, "rows", "rows"),
+        (90, 600, 90, "steps", "steps"),
+    ],
+)
+def test_shapes_of_each_kind(m, k, n, left, right):
+    rng = np.random.default_rng(1)
+    for dtype in (np.float32, np.float64):
+        check(matrix(rng, (m, k), dtype, left), matrix(rng, (k, n), dtype, right))
+
+
+def test_bits_do_not_depend_on_rows():
+    rng = np.random.default_rng(2)
+    a, b = matrix(rng, (80, 700), np.float32, "rows"), matrix(rng, (700, 100), np.float32, "rows")
+    whole = multiply(a, b)
+    assert np.array_equal(whole[17:40], multiply(a[17:40], b))
+    assert np.array_equal(whole[:, 32:64], multiply(a, b[:, 32:64]))
+
+
+def test_nothing_gives_zeros_or_no_chunks():
+    assert np.array_equal(multiply(np.ones((3, 0)), np.ones((0, 5))), np.zeros((3, 5)))
+    for m, n, batch in ((0, 3, ()), (3, 0, ()), (3, 3, (0,))):
+        p = Product(batch, m, n, 2, "f32", (0,) * len(batch) + (2, 1), (0,) * len(batch) + (n, 1))
+        assert product(p, target.host(), plain_store(p, (0,) * len(batch) + (n, 1)))[1] == 0
+
+
+@pytest.mark.parametrize("on", targets(), ids=lambda t: t.name)
+def test_results_may_be_written_anywhere(on):
+    rng = np.random.default_rng(5)
+    a, b = matrix(rng, (9, 20), np.float32, "rows"), matrix(rng, (20, 37), np.float32, "rows")
+    for layout in LAYOUTS:
+        assert np.array_equal(multiply(a, b, on, layout), multiply(a, b, on))
+
+
+def test_special_values_stay_in_their_rows_and_columns():
+    rng = np.random.default_rng(3)
+    for left, right in (("rows", "rows"), ("rows", "columns"), ("columns", "rows")):
+        a, b = matrix(rng, (19, 21), np.float32, left), matrix(rng, (21, 37), np.float32, right)
+        a[3, 4], b[5, 36], b[7, 16] = np.nan, np.inf, -np.inf
+        a[2, 5] = a[1, 7] = 1
+        with np.errstate(invalid="ignore"):
+            got, plain = multiply(a, b), a @ b
+        assert np.array_equal(np.isnan(got), np.isnan(plain))
+        assert np.array_equal(got[np.isinf(plain)], plain[np.isinf(plain)])
+
+
+def test_denormals_are_kept():
+    a, b = np.full((2, 3), 1e-20, np.float32), np.full((3, 20), 1e-20, np.float32)
+    assert np.allclose(multiply(a, b), 3e-40, rtol=1e-4, atol=0)
+
+
+def test_a_long_epilogue_sees_each_element_once():
+    rng = np.random.default_rng(4)
+    a, b = matrix(rng, (21, 30), np.float32, "rows"), matrix(rng, (30, 53), np.float32, "columns")
+    p = described(a, b)
+    out = np.zeros((21, 53), np.float32)
+    store = plain_store(p, (53, 1))
+
+    def epilogue(
+        b: Builder, value: Reg, batch: tuple[Reg, ...], row: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        for _ in range(60):
+            value = b.add(value, b.cast(b.cast(row, "i32"), "f32"))
+        old = b.load(b.argument(2), "f32", b.add(b.mul(row, b.index(53)), col), value.lanes, mask)
+        store(b, b.add(value, old), batch, row, col, mask)
+
+    run(*product(p, target.host(), epilogue), (a, b, out))
+    assert np.allclose(out, a @ b + 60 * np.arange(21, dtype=np.float32)[:, None], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("x86-64-v4", "zmm"), ("x86-64-v3", "vfmadd"), ("aarch64-neon", "fmla"), ("apple-m1", "fmla")],
+)
+def test_each_target_multiplies_and_adds_vectors(name, word):
+    on = target.named(name)
+    for b_strides in ((40, 1), (1, 50)):
+        p = Product((), 30, 40, 50, "f32", (50, 1), b_strides)
+        body, _ = product(p, on, plain_store(p, (40, 1)))
+        lines = jit.assembly(text_of(body), on).splitlines()
+        assert any(word in line for line in lines)
+        assert not any("fmaf" in line for line in lines)
