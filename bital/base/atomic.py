@@ -12,13 +12,16 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 
-def write_file(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> None:
+def write_file(
+    path: str | os.PathLike, write: Callable[[BinaryIO], object], durable: bool = True
+) -> None:
     """Let `write(file)` write what `path` shall hold, and put it there in one step.
 
     The bytes go to a temporary file in the same folder, reach the disk, and take the name only
     then; permissions of a file that is replaced are kept, and a link goes on being one. What is
     no regular file (a device, a pipe) is written to directly. Where `write` raises, or the process
-    is killed, what was there before stays.
+    is killed, what was there before stays. What need not outlive a failure of power is not
+    `durable`: nobody waits for the disk.
     """
     target = os.path.realpath(path)
     try:
@@ -34,14 +37,16 @@ def write_file(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> 
     try:
         with os.fdopen(number, "wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, stat.S_IMODE(old.st_mode) if old is not None else 0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_folder(folder)
+    if durable:
+        _sync_folder(folder)
 
 
 def _umask() -> int:

@@ -75,6 +75,7 @@ def _one_of(*known: str) -> tuple[str, Callable[[str], str]]:
 
 
 _FLAG = ("0 or 1", _parse_flag)
+_FOLDER = ("a folder", str)
 _COUNT = ("a positive integer", _parse_count)
 
 log: frozenset[str] = _declare(
@@ -122,6 +123,24 @@ plan_cache: int = _declare(
     "512",
     "How many plans are kept; beyond it those not used for longest are forgotten.",
     "보관하는 플랜의 수입니다. 넘으면 가장 오래 쓰지 않은 것부터 잊습니다.",
+)
+cache: bool = _declare(
+    "BITAL_CACHE",
+    _FLAG,
+    "1",
+    "Keep compiled code on disk, for later runs and other processes.",
+    "컴파일한 코드를 디스크에 보관하여 다음 실행과 다른 프로세스가 쓰게 합니다.",
+)
+cache_dir: str = _declare(
+    "BITAL_CACHE_DIR",
+    _FOLDER,
+    "",
+    "Where compiled code is kept, 256 MiB at most. If empty, it is `bital` in the user's folder "
+    "for caches: `XDG_CACHE_HOME` or `~/.cache`, on macOS `~/Library/Caches`, on Windows "
+    "`LOCALAPPDATA`.",
+    "컴파일한 코드를 보관할 폴더로, 많아야 256 MiB를 씁니다. 비어 있으면 사용자의 캐시 폴더"
+    "(`XDG_CACHE_HOME` 또는 `~/.cache`, macOS에서는 `~/Library/Caches`, Windows에서는 "
+    "`LOCALAPPDATA`) 안의 `bital`입니다.",
 )
 
 
@@ -175,6 +194,7 @@ def document(language: str = "en") -> str:
 _KOREAN_KINDS = {
     "0 or 1": "0 또는 1",
     "a positive integer": "양의 정수",
+    "a folder": "폴더",
     "a comma list of trace, plan": "쉼표로 나눈 목록 (trace, plan)",
     "program or full": "program 또는 full",
 }

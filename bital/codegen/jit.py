@@ -13,21 +13,20 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TypeVar
 
+from bital.codegen import cache
 from bital.codegen.target import Target, host, llvm
 
 T = TypeVar("T")
 
-# Level 0 aborts on AVX-512 masks; 1 to 3 of code generation are alike in time and speed.
-_LEVEL = 2
+# Of code generation. Level 0 aborts on AVX-512 masks; 1 to 3 are alike in time and speed.
+_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 
 @functools.cache
 def _machine(target: Target) -> Any:
     """LLVM's machine for a target."""
     found = llvm().Target.from_triple(target.triple)
-    return found.create_target_machine(
-        target.cpu, target.features, opt=_LEVEL, reloc="pic", codemodel="small"
-    )
+    return found.create_target_machine(target.cpu, target.features, **_OPTIONS)
 
 
 @functools.cache
@@ -92,8 +91,14 @@ def load(object_bytes: bytes) -> Library:
 
 
 def build(text: str) -> Library:
-    """Compile LLVM IR text for the host and load it."""
+    """Load the code of LLVM IR text for the host, from the disk or compiled now."""
     start = perf_counter()
-    library = load(compile_object(text, host()))
-    library.compiled_s = perf_counter() - start
+    key = cache.key_of(text, host(), repr(_OPTIONS))
+    code = cache.get(key)
+    found = code is not None
+    if code is None:
+        code = compile_object(text, host())
+        cache.put(key, code)
+    library = load(code)
+    library.from_cache, library.compiled_s = found, perf_counter() - start
     return library

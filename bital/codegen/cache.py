@@ -1,0 +1,105 @@
+"""Cache: object code on disk, shared by processes.
+
+Room: codegen. An entry is a file under its key, written in one step and checked when read: what
+is damaged or incomplete counts as absent and is written anew. A folder that cannot be written
+to, or none, only means that nothing is kept. Of too many bytes the entries that were not used for
+longest leave; processes may do all of that at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from bital.base import config
+from bital.base.atomic import write_file
+from bital.codegen.target import Target, llvm
+
+#: bytes of all entries together
+MOST_BYTES = 256 << 20
+_MAGIC = b"bital o1"
+_HEADER = len(_MAGIC) + 2 * sha256().digest_size  # magic, key, checksum of the code
+_HOUR = 3600.0
+
+
+def key_of(text: str, target: Target, options: str) -> bytes:
+    """What the object code of LLVM IR text depends on, in 32 bytes."""
+    bital = sys.modules["bital"].__version__
+    version = ".".join(map(str, llvm().llvm_version_info))
+    words = (bital, version, target.triple, target.cpu, target.features, options, text)
+    return sha256("\0".join(words).encode()).digest()
+
+
+def folder() -> Path | None:
+    """Where entries are kept; None where they are not to be, or nobody knows where."""
+    if not config.cache:
+        return None
+    if config.cache_dir:
+        return Path(config.cache_dir)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache")
+    return Path(base, "bital") if os.path.isabs(base) else None
+
+
+def _path(root: Path, key: bytes) -> Path:
+    return root / key.hex()[:2] / f"{key.hex()}.o"
+
+
+def get(key: bytes) -> bytes | None:
+    """The object code under a key, or None."""
+    root = folder()
+    if root is None:
+        return None
+    path = _path(root, key)
+    try:
+        entry = path.read_bytes()
+        if path.stat().st_mtime < time.time() - _HOUR:
+            os.utime(path)  # used again
+    except OSError:
+        return None
+    code = entry[_HEADER:]
+    return code if entry[:_HEADER] == _MAGIC + key + sha256(code).digest() else None
+
+
+def put(key: bytes, code: bytes) -> None:
+    """Keep object code under a key, if that can be."""
+    root = folder()
+    if root is None:
+        return
+    entry = _MAGIC + key + sha256(code).digest() + code
+    path = _path(root, key)
+    with suppress(OSError):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, lambda file: file.write(entry), durable=False)
+        if key[0] % 32 == 0:  # now and then, and with nothing to remember
+            trim(root)
+
+
+def trim(root: Path, most_bytes: int = MOST_BYTES) -> None:
+    """If entries take more than so many bytes, delete the oldest until a quarter of it is free."""
+    found = []
+    for path in root.glob("??/*"):
+        with suppress(OSError):
+            about = path.stat()
+            if path.suffix == ".o":
+                found.append((about.st_mtime, about.st_size, path))
+            elif about.st_mtime < time.time() - _HOUR:
+                path.unlink()  # what a killed process was writing
+    total = sum(size for _, size, _ in found)
+    if total <= most_bytes:
+        return
+    for _, size, path in sorted(found):
+        if total <= most_bytes * 3 // 4:
+            return
+        total -= size
+        with suppress(OSError):  # another process deletes as well
+            path.unlink()
