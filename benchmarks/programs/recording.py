@@ -40,7 +40,7 @@ class Store:
         self.arrays: dict = {}
 
     def __call__(self, trace: ir.Trace, reason: str) -> None:
-        for value in trace.refs:
+        for value in trace.values:
             if value.buf is None:
                 meta = value.meta
                 if meta not in self.arrays:

@@ -213,8 +213,8 @@ def _adds_to_zeros(old: Tensor, g: Tensor) -> bool:
     if old._storage.value is not old._meta.zeros:
         return False
     trace = local.trace
-    number = trace.refs.get(g._storage.value, -1)
-    if number < 0 or g._meta.dtype in LOW_PRECISION:
+    number = trace.known(g._storage.value)
+    if number is None or number < 0 or g._meta.dtype in LOW_PRECISION:
         return False
     spec = trace.code[number][0]
     return spec.__class__ is Spec and spec.op.positive_zero

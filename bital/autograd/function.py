@@ -16,7 +16,7 @@ from bital.base.tree import broadcast_prefix, tree_flatten
 from bital.ir.trace import local
 from bital.ops.lanes import batch, is_batched, unbatch
 from bital.tensor.dispatch import check_writable
-from bital.tensor.node import SECOND_TIME, Node, Output, SavedOutput, hooks, raise_modified
+from bital.tensor.node import SECOND_TIME, Node, Output, hooks, raise_modified, saved_output
 from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of
 
 
@@ -97,7 +97,7 @@ class FunctionCtx(Node):
                 kept.append(hooks.pack(t))
             elif any(t is o for o in outputs):
                 at = next(k for k, o in enumerate(outputs) if o is t)
-                kept.append(SavedOutput(t, at))
+                kept.append(saved_output(t, at))
             else:
                 kept.append((t, t._storage.version))
         return kept

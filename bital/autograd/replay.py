@@ -22,7 +22,6 @@ from bital.tensor.node import AccumulateGrad, Node, OpNode, Output, sign_tensor
 from bital.tensor.node import hooks as nodes
 from bital.tensor.tensor import Tensor, wrap
 
-_new = object.__new__
 #: graphs of more nodes are walked as ever
 _MAX_NODES = 20_000
 #: a table that outgrows this many parts of keys, or keys met, starts afresh
@@ -64,13 +63,13 @@ def _fallible(spec: Any) -> bool:
 class Form:
     """A graph about to be walked: its key, its nodes, and where the trace stands."""
 
-    __slots__ = ("key", "named", "order", "fresh", "code", "base", "scalars", "inputs", "known",
-                 "room", "looks")  # fmt: skip
+    __slots__ = ("key", "named", "order", "fresh", "code", "base", "scalars", "inputs", "room",
+                 "looks")  # fmt: skip
 
     def __init__(self, key: tuple, named: list, order: list, fresh: dict, trace: Trace) -> None:
         self.key, self.named, self.order, self.fresh = key, named, order, fresh
         self.code, self.base, self.scalars = trace.code, len(trace.code), len(trace.params)
-        self.inputs, self.known, self.room = trace.inputs, len(trace.refs), trace.room
+        self.inputs, self.room = len(trace.inputs), trace.room
         self.looks = traces.looks
 
 
@@ -124,14 +123,13 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
         return False
     if g._view is not None or g._storage.value is not g._meta.ones:
         return False
-    refs = trace.refs
     fresh: dict[Value, int] = {}
     order: list[Node] = [root]
     key: list[Any] = []
     named: list[int] = []
-    if not _sign(order, key, named, refs, fresh):
+    if not _sign(order, key, named, trace, fresh):
         return False
-    key += (len(trace.code), trace.inputs, len(trace.params), keep_graph)
+    key += (len(trace.code), len(trace.inputs), len(trace.params), keep_graph)
     whole = (*key, *named)
     recipe = table.recipes.get(whole)
     if recipe is False:
@@ -143,7 +141,7 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     return Form(whole, named, order, fresh, trace)
 
 
-def _sign(order: list[Node], key: list, named: list, refs: dict, fresh: dict) -> bool:
+def _sign(order: list[Node], key: list, named: list, trace: Trace, fresh: dict) -> bool:
     """Write the graph that begins at order[0] down in `key`, and all its nodes in `order`. Hot."""
     places: dict[Node, int] = {order[0]: 0}
     first = order[0].number
@@ -152,10 +150,10 @@ def _sign(order: list[Node], key: list, named: list, refs: dict, fresh: dict) ->
         if extra is not None and not _plain(extra):
             return False
         if node.__class__ is AccumulateGrad:
-            if not _sign_leaf(node, key, named, refs, fresh):
+            if not _sign_leaf(node, key, named, trace, fresh):
                 return False
             continue
-        if not node.sign(key, named, refs, fresh):
+        if not node.sign(key, named, trace, fresh):
             return False
         key.append(first - node.number)  # the engine goes by the order of numbers
         for edge in node.edges:
@@ -187,7 +185,7 @@ def _plain(extra: Any) -> bool:
     )
 
 
-def _sign_leaf(leaf: Any, key: list, named: list, refs: dict, fresh: dict) -> bool:
+def _sign_leaf(leaf: Any, key: list, named: list, trace: Trace, fresh: dict) -> bool:
     """Write down how a leaf will take its gradient: as a new one, instead of zeros, or added."""
     t = leaf._variable()
     if t is None or leaf.tensor_hooks or leaf.post_hooks or t._view is not None:
@@ -208,7 +206,7 @@ def _sign_leaf(leaf: Any, key: list, named: list, refs: dict, fresh: dict) -> bo
         key.append("zeros")
         return True
     key.append("added")
-    return sign_tensor(old, key, named, refs, fresh)
+    return sign_tensor(old, key, named, trace, fresh)
 
 
 def _replay(recipe: Recipe, order: list, fresh: dict, trace: Trace) -> bool:
@@ -216,25 +214,27 @@ def _replay(recipe: Recipe, order: list, fresh: dict, trace: Trace) -> bool:
     room = trace.room - recipe.cost
     if room < 0:
         return False
-    refs = trace.refs
+    inputs = trace.inputs
     for value, number in recipe.constants:
-        if refs.get(value) != number:
+        if inputs.get(value) != number:
             return False
     if recipe.binds:
         values = list(fresh)
         for which in recipe.binds:
-            refs[values[which] if which.__class__ is int else which] = ~trace.inputs
-            trace.inputs += 1
+            inputs[values[which] if which.__class__ is int else which] = ~len(inputs)
     trace.code += recipe.code
+    for instruction in recipe.code:
+        trace.follow(instruction)
     trace.params += recipe.params
     trace.room = room
     for number in recipe.lines:
         trace.lines[number] = user_line()
     made = {}
     for number, meta in recipe.results:
-        made[number] = value = _new(Value)  # Value(meta, trace) without the call
+        made[number] = value = Value()
         value.meta, value.trace, value.buf, value.shared = meta, trace, None, False
-        refs[value] = number
+        value.number = number
+        trace.values.append(value)
     for place, number in recipe.leaves:
         t = order[place]._variable()
         old = t._grad
@@ -262,42 +262,40 @@ def learn(form: Form) -> None:
 def _recipe(form: Form, trace: Trace) -> Recipe | None:
     """What was recorded since `form`; None where it depends on what the key does not tell."""
     recipe = Recipe(form, trace)
-    values = list(trace.refs.items())
-    known, new = values[: form.known], values[form.known :]
-    if _bind(recipe, form, new) and _tell(recipe, form, known) and _give(recipe, form, dict(new)):
+    inputs = list(trace.inputs)
+    known, new = inputs[: form.inputs], inputs[form.inputs :]
+    if _bind(recipe, form, new) and _tell(recipe, form, known) and _give(recipe, form, trace):
         return recipe
     return None
 
 
-def _bind(recipe: Recipe, form: Form, new: list[tuple[Value, int]]) -> bool:
+def _bind(recipe: Recipe, form: Form, new: list[Value]) -> bool:
     """Find where the inputs that the pass began to use come from."""
     places = {value: k for k, value in enumerate(form.fresh)}
-    for value, number in new:
-        if number < 0:
-            which = places.get(value, value)
-            if which is value:
-                if not is_constant(value):
-                    return False
-                recipe.constants.append((value, None))
-            recipe.binds.append(which)
+    for value in new:
+        which = places.get(value, value)
+        if which is value:
+            if not is_constant(value):
+                return False
+            recipe.constants.append((value, None))
+        recipe.binds.append(which)
     return True
 
 
-def _tell(recipe: Recipe, form: Form, known: list[tuple[Value, int]]) -> bool:
+def _tell(recipe: Recipe, form: Form, known: list[Value]) -> bool:
     """Whether the key names all that the pass uses of what was recorded before it."""
     named = set(form.named)
-    inputs = {number: value for value, number in known if number < 0}
     for _, *operands in recipe.code:
         for n in operands:
             if n in named or (n >= form.base if n >= 0 else ~n >= form.inputs):
                 continue
-            if n >= 0 or not is_constant(inputs[n]):
+            if n >= 0 or not is_constant(known[~n]):
                 return False
-            recipe.constants.append((inputs[n], n))
+            recipe.constants.append((known[~n], n))
     return True
 
 
-def _give(recipe: Recipe, form: Form, numbers: dict[Value, int]) -> bool:
+def _give(recipe: Recipe, form: Form, trace: Trace) -> bool:
     """Find which instructions made the gradients of the leaves."""
     results = {}
     for place, node in enumerate(form.order):
@@ -307,8 +305,8 @@ def _give(recipe: Recipe, form: Form, numbers: dict[Value, int]) -> bool:
             if grad is None or grad._view is not None:
                 return False
             value = grad._storage.value
-            number = numbers.get(value, -1)
-            if number < 0:
+            number = trace.known(value)
+            if number is None or number < form.base:
                 return False
             results[number] = value.meta
             recipe.leaves.append((place, number))

@@ -18,7 +18,7 @@ from bital.autograd.vmap import vmap
 from bital.base.dtype import INT
 from bital.base.tree import TreeSpec, tree_flatten, tree_leaves, tree_map, treespec_pprint
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import Value, local
+from bital.ir.trace import given, local
 from bital.ops.create import constant
 from bital.tensor.tensor import Tensor, edge_of, wrap
 
@@ -312,7 +312,7 @@ def standard_basis(metas: Sequence[Meta]) -> list[Tensor]:
     for meta in metas:
         rows = np.eye(total, meta.numel, -start).astype(meta.np)
         whole = meta_of((total, *meta.shape), meta.dtype)
-        basis.append(wrap(Value(whole, None, rows.reshape(whole.shape)), whole))
+        basis.append(wrap(given(whole, rows.reshape(whole.shape)), whole))
         start += meta.numel
     return basis
 

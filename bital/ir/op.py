@@ -48,7 +48,7 @@ class Spec:
     None where they come as they are; `attrs` are the normalised attributes `fn` was bound to.
     """
 
-    __slots__ = ("op", "metas", "attrs", "out", "fn", "compute", "cost")
+    __slots__ = ("op", "metas", "attrs", "out", "fn", "compute", "cost", "asked", "nodes")
 
     def __init__(
         self,
@@ -63,6 +63,9 @@ class Spec:
         self.out: Any = out
         self.compute = compute
         outs = out if isinstance(out, tuple) else (out,)
+        self.asked: tuple = ()  # the attributes as the operator's rule got them
+        # made by the tensor room: per choice of inputs that need gradients how a node is made
+        self.nodes: dict[int, Any] = {}
         self.cost = INSTRUCTION_BYTES + sum(m.nbytes * prod(m.device.sizes) for m in outs)
 
     def __repr__(self) -> str:
@@ -196,6 +199,7 @@ class Op:
             fn = self.batch(Batch(metas, attrs, out, kwargs, fn, where.sizes, self.resolve))
             fn = into_contiguous(fn) if self.out == "first" else fn
         spec = Spec(self, metas, kwargs, out, fn, compute)
+        spec.asked = attrs
         if len(self.memo) >= _MEMO_LIMIT:
             self.memo.clear()
         return self.memo.setdefault((metas, attrs), spec)

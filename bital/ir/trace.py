@@ -3,11 +3,13 @@
 Room: ir. A trace is code: tuples (spec, operand, …) where an operand is the number of an earlier
 instruction, ~k for input k, or PARAM + k for run-time scalar k. Each thread has its own trace,
 found by `local.trace`; it also carries the thread's gradient mode, so that an operation looks up
-one thread-local only. Running a trace belongs to the runtime room, which sets `hooks.run`.
+one thread-local only. Running a trace belongs to the runtime room, which sets `hooks.run`. What
+operators of one or two tensors record is written out in `bital.tensor.dispatch`.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable
@@ -19,46 +21,58 @@ import numpy as np
 from bital.base import config
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
+from bital.ir.prefix import tree
 
 #: operand numbers from here on are run-time scalars
 PARAM = 1 << 30
-_new = object.__new__
+_next_epoch = itertools.count().__next__
 
 
 class Value:
     """The result of one instruction, never changed: ready (`buf`) or pending in a `trace`.
 
     `buf` is a NumPy array of meta's shape, any strides; `shared` says that somebody outside may
-    hold its memory, in which case operations on it run at once.
+    hold its memory, in which case operations on it run at once. While it is pending, `number` is
+    that of its instruction. Made by `given` and by recording: a call of `__init__` would cost
+    more than all the rest.
     """
 
-    __slots__ = ("meta", "buf", "trace", "shared")
+    __slots__ = ("meta", "buf", "trace", "shared", "number")
 
-    def __init__(self, meta: Meta, trace: Trace | None, buf: np.ndarray | None = None) -> None:
-        self.meta = meta
-        self.trace = trace
-        self.buf: Any = buf  # an array, or None while pending
-        self.shared = False
+    meta: Meta
+    buf: Any  # an array, or None while pending
+    trace: Trace | None
+    shared: bool
+    number: int
 
     def __repr__(self) -> str:
         return f"<Value {self.meta} {'pending' if self.buf is None else 'ready'}>"
 
 
+def given(meta: Meta, array: np.ndarray) -> Value:
+    """A value that is ready."""
+    value = Value()
+    value.meta, value.buf, value.trace, value.shared = meta, array, None, False
+    return value
+
+
 class Trace:
     """One thread's record since its last cut; cutting empties it, the object stays.
 
-    `code`, `refs` and `params` are replaced, never cleared, so that whoever runs them may keep
-    them. `lock` is held while they are run: another thread that needs a value of this trace runs
-    a copy of it meanwhile recorded (see runtime.executor). Recording itself takes no lock.
+    `code`, `values`, `inputs` and `params` are replaced, never cleared, so that whoever runs them
+    may keep them. `lock` is held while they are run: another thread that needs a value of this
+    trace runs a copy of it meanwhile recorded (see runtime.executor). Recording itself takes no
+    lock. `prefix` is where the code stands in the tree of known programs.
     """
 
-    __slots__ = ("code", "refs", "inputs", "params", "lines", "room", "period", "lock", "grad",
-                 "inference", "updated", "depth", "levels", "tapes",
-                 "forwards")  # fmt: skip
+    __slots__ = ("code", "values", "inputs", "params", "prefix", "learning", "epoch", "lines",
+                 "room", "period", "lock", "grad", "inference", "updated", "depth", "levels",
+                 "tapes", "forwards")  # fmt: skip
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.period = 0  # the room that fits whole repeats of a loop without a natural cut
+        self.learning = False  # whether the tree is to take in what is recorded
         self.grad: Any = True
         self.inference = False
         self.updated = False  # a leaf was written in place under no_grad
@@ -71,22 +85,49 @@ class Trace:
     def empty(self) -> None:
         """Begin afresh after a cut."""
         self.code: list[tuple] = []
-        self.refs: dict[Value, int] = {}  # every value of this trace: instruction number or ~input
-        self.inputs = 0
+        self.values: list[Value] = []  # the results that somebody may hold, in order
+        self.inputs: dict[Value, int] = {}  # the values from outside, and ~k for the k-th
         self.params: list[Any] = []
+        self.prefix = tree.root
+        self.epoch = _next_epoch()  # differs from that of every other trace
         self.lines: dict[int, tuple] = {}  # instruction number -> the user's line, where kept
         self.room = -1 if config.eager else config.trace_max_bytes
 
-    def bind(self, value: Value) -> int:
-        """Number a value from outside this trace as its next input."""
+    def number(self, value: Value) -> int:
+        """The number of a value as an operand; one from outside becomes the next input."""
+        if value.trace is self:
+            return value.number
+        number = self.inputs.get(value)
+        return self._bind(value) if number is None else number
+
+    def known(self, value: Value) -> int | None:
+        """The number of a value that this trace has one for."""
+        return value.number if value.trace is self else self.inputs.get(value)
+
+    def _bind(self, value: Value) -> int:
         if value.buf is None:
             ready(value)
         if value.shared:
             hooks.touch(self, value)
-        number = ~self.inputs
-        self.inputs += 1
-        self.refs[value] = number
+        number = self.inputs[value] = ~len(self.inputs)
         return number
+
+    def follow(self, instruction: tuple) -> None:
+        """Go on to where the code stands with one more instruction."""
+        self.prefix = self.prefix.then(instruction, self.learning)
+
+    def add(self, spec: Spec, instruction: tuple) -> Value:
+        """Record an instruction with one result."""
+        self.prefix = self.prefix.then(instruction, self.learning)
+        value = Value()
+        value.meta, value.trace, value.buf, value.shared = spec.out, self, None, False
+        value.number = len(self.code)
+        self.code.append(instruction)
+        self.values.append(value)
+        room = self.room = self.room - spec.cost
+        if room < 0 or hooks.keep_lines or spec.op.fallible:
+            after(self, spec)
+        return value
 
 
 class _ForwardOnly:
@@ -123,79 +164,41 @@ hooks = _Hooks()
 
 def record(trace: Trace, spec: Spec, a: Value, b: Value | None = None) -> Value:
     """Record one instruction with one or two operands and one result."""
-    refs = trace.refs
-    i = refs.get(a)
-    if i is None:
-        i = trace.bind(a)
-    code = trace.code
     if b is None:
-        instruction: tuple = (spec, i)
-    else:
-        j = refs.get(b)
-        if j is None:
-            j = trace.bind(b)
-        instruction = (spec, i, j)
-    out = _new(Value)  # Value(spec.out, trace) without the call
-    out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
-    refs[out] = len(code)
-    code.append(instruction)
-    room = trace.room = trace.room - spec.cost
-    if room < 0 or hooks.keep_lines:
-        _after(trace, spec)
-    return out
-
-
-def record_scalar(trace: Trace, spec: Spec, a: Value, scalar: Any) -> Value:
-    """Record one instruction on a value and a run-time scalar."""
-    i = trace.refs.get(a)
-    if i is None:
-        i = trace.bind(a)
-    params = trace.params
-    params.append(scalar)
-    code = trace.code
-    out = _new(Value)  # Value(spec.out, trace) without the call
-    out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
-    trace.refs[out] = len(code)
-    code.append((spec, i, PARAM + len(params) - 1))
-    room = trace.room = trace.room - spec.cost
-    if room < 0 or hooks.keep_lines:
-        _after(trace, spec)
-    return out
+        return trace.add(spec, (spec, trace.number(a)))
+    return trace.add(spec, (spec, trace.number(a), trace.number(b)))
 
 
 def record_many(
     trace: Trace, spec: Spec, values: list[Value], params: tuple = ()
 ) -> Value | tuple[Value, ...]:
     """Record one instruction with any number of operands, scalars and results."""
-    refs = trace.refs
-    instruction: list = [spec]
-    for value in values:
-        i = refs.get(value)
-        instruction.append(trace.bind(value) if i is None else i)
-    for scalar in params:
-        trace.params.append(scalar)
-        instruction.append(PARAM + len(trace.params) - 1)
+    operands = [trace.number(value) for value in values]
+    if params:
+        first = PARAM + len(trace.params)
+        operands += range(first, first + len(params))
+        trace.params += params
+    instruction = (spec, *operands)
+    if type(spec.out) is not tuple:
+        return trace.add(spec, instruction)
     code = trace.code
-    if type(spec.out) is tuple:
-        number = len(code)
-        code.append(tuple(instruction))
-        outs = []
-        for k, meta in enumerate(spec.out):
-            out = Value(meta, trace)
-            refs[out] = len(code)
-            code.append((_pick(k), number))
-            outs.append(out)
-        result: Value | tuple[Value, ...] = tuple(outs)
-    else:
-        out = _new(Value)  # Value(spec.out, trace) without the call
-        out.meta, out.trace, out.buf, out.shared = spec.out, trace, None, False
-        result = out
-        refs[result] = len(code)
-        code.append(tuple(instruction))
+    number = len(code)
+    trace.follow(instruction)
+    code.append(instruction)
+    outs = []
+    for k, meta in enumerate(spec.out):
+        out = Value()
+        out.meta, out.trace, out.buf, out.shared = meta, trace, None, False
+        out.number = len(code)
+        pick = (_pick(k), number)
+        trace.follow(pick)
+        code.append(pick)
+        trace.values.append(out)
+        outs.append(out)
     room = trace.room = trace.room - spec.cost
     if room < 0 or hooks.keep_lines or spec.op.fallible:
-        _after(trace, spec)
-    return result
+        after(trace, spec)
+    return tuple(outs)
 
 
 class Pick:
@@ -219,7 +222,7 @@ def _pick(k: int) -> Pick:
     return _PICKS[k]
 
 
-def _after(trace: Trace, spec: Spec) -> None:
+def after(trace: Trace, spec: Spec) -> None:
     """Off the hot path: keep the user's line where asked for, cut where the trace is full."""
     if hooks.keep_lines or spec.op.fallible:
         trace.lines[len(trace.code) - 1] = user_line()

@@ -17,13 +17,13 @@ from bital.base.dtype import default, dtype, of_python
 from bital.base.errors import Unsupported
 from bital.base.stride import preserved_strides
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import Value, local
+from bital.ir.trace import Value, given, local
 from bital.ops.api import method, public, type_error
 from bital.ops.overwrite import overwrite
 from bital.ops.view import format_strides, sizes
 from bital.streams.arithmetic import fma64
 from bital.tensor.node import hooks as nodes
-from bital.tensor.storage import Storage, View
+from bital.tensor.storage import View, new_cell
 from bital.tensor.tensor import (
     Tensor,
     from_array,
@@ -54,7 +54,7 @@ def constant_value(meta: Meta, number: Any) -> Value:
 def _repeated(meta: Meta, number: Any) -> Value:
     shape = (*meta.device.sizes, *meta.shape)
     array = np.broadcast_to(np.asarray(number).astype(meta.np), shape)
-    return Value(meta, None, array)
+    return given(meta, array)
 
 
 def zeros_value(meta: Meta) -> Value:
@@ -223,7 +223,7 @@ def in_format(made: Tensor, memory_format: Any) -> Tensor:
     strides = format_strides(made._meta.shape, memory_format)
     if strides is None or tuple(strides) == made._meta.strides:
         return made
-    return window(Storage(made._storage.value), made._meta, View(0, tuple(strides)))
+    return window(new_cell(made._storage.value), made._meta, View(0, tuple(strides)))
 
 
 def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
@@ -236,7 +236,7 @@ def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
     strides = preserved_strides(t._meta.shape, strides_of(t))
     if tuple(strides) == made._meta.strides:
         return made
-    return window(Storage(made._storage.value), made._meta, View(0, tuple(strides)))
+    return window(new_cell(made._storage.value), made._meta, View(0, tuple(strides)))
 
 
 def _like(fn: str, number: Any) -> Any:
@@ -321,7 +321,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
         )
     last = sum((n - 1) * s for n, s in zip(shape, strides)) + 1 if 0 not in shape else 0
     out = window(
-        Storage(constant_value(meta_of((last,), d, where), 0)),
+        new_cell(constant_value(meta_of((last,), d, where), 0)),
         meta_of(shape, d, where),
         View(0, strides),
     )

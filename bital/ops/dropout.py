@@ -14,7 +14,7 @@ from typing import Any
 
 from bital.base.dtype import INT, default
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.api import check_tensor, public
 from bital.ops.create import constant, in_layout_of
 from bital.ops.lanes import noise_meta, per_example
@@ -43,7 +43,7 @@ def _noise_meta(input: Tensor, features: bool) -> Meta:
 
 def _tensor(array: Any, meta: Meta, input: Tensor) -> Tensor:
     noise = noise_meta(meta)
-    made = per_example(wrap(Value(noise, None, array), noise))
+    made = per_example(wrap(given(noise, array), noise))
     return in_layout_of(input, made, None) if meta is input._meta else made
 
 

@@ -14,9 +14,9 @@ from bital.base.device import cpu, device
 from bital.base.dtype import dtype, uint8
 from bital.base.layout import layout, strided
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.api import check_tensor, method, public
-from bital.tensor.storage import Storage, export
+from bital.tensor.storage import Storage, export, new_cell
 from bital.tensor.tensor import Tensor, strides_of
 
 
@@ -90,9 +90,9 @@ class UntypedStorage:
 
 def _outside(memory: np.ndarray) -> Storage:
     """A storage on bytes that others may hold."""
-    value = Value(meta_of(memory.shape, uint8), None, memory)
+    value = given(meta_of(memory.shape, uint8), memory)
     value.shared = True
-    return Storage(value)
+    return new_cell(value)
 
 
 class TypedStorage(UntypedStorage):

@@ -16,7 +16,7 @@ from bital.base import dtype as dtypes
 from bital.base.dtype import dtype
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ir.trace import Value, local
+from bital.ir.trace import given, local
 from bital.ops.api import method, public
 from bital.ops.create import checked_sizes, empty_like, options
 from bital.ops.family import zeros_for
@@ -127,7 +127,7 @@ def stream_of(generator: Generator | None) -> Stream:
 
 
 def _made(array: np.ndarray, meta: Meta, requires_grad: bool) -> Tensor:
-    out = per_example(wrap(Value(meta, None, array.reshape(meta.shape)), meta))
+    out = per_example(wrap(given(meta, array.reshape(meta.shape)), meta))
     if requires_grad:
         out.requires_grad = True
     return out
@@ -312,7 +312,7 @@ def fill_with(t: Tensor, array: np.ndarray) -> Tensor:
         order += [lead + k for k in sorted(range(meta.ndim), key=lambda k: -strides[k])]
         array = array.reshape([noise.shape[k] for k in order])
         array = array.transpose([order.index(k) for k in range(noise.ndim)])
-    drawn = per_example(wrap(Value(noise, None, array), noise))
+    drawn = per_example(wrap(given(noise, array), noise))
     if noise is not meta and not set(drawn._meta.device.lanes) <= set(meta.device.lanes):
         raise RuntimeError(
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will "

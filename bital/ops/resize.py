@@ -15,11 +15,11 @@ import numpy as np
 from bital.base.errors import Unsupported
 from bital.base.layout import preserve_format
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.api import check_tensor, method, public
 from bital.ops.part import check_in_storage
 from bital.ops.view import Ints, format_strides, ints
-from bital.tensor.storage import Storage, View, flat_buffer
+from bital.tensor.storage import Storage, View, flat_buffer, new_cell
 from bital.tensor.tensor import Tensor, edge_of, strides_of
 
 
@@ -62,7 +62,7 @@ def _grow(t: Tensor, count: int) -> None:
     if t._storage is not storage or getrefcount(storage) > _OWN_REFERENCES:
         for each in _tensors_on(storage):
             each._view = each._view or View(0, each._meta.strides)
-    storage.value = Value(meta_of((count,), meta.dtype, meta.device), None, buf)
+    storage.value = given(meta_of((count,), meta.dtype, meta.device), buf)
 
 
 _OWN_REFERENCES = 3  # the tensor's, the local variable's, the argument's
@@ -95,7 +95,7 @@ def set_(
     """Look at the memory of `source`, as `source` does or through the window that is given."""
     if source is None:
         meta = meta_of((0,), self._meta.dtype, self._meta.device)
-        self._storage = Storage(Value(meta, None, np.empty(0, meta.np)))
+        self._storage = new_cell(given(meta, np.empty(0, meta.np)))
         self._meta, self._view = meta, None
         return self
     check_tensor(source, "set_", "source")

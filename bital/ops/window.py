@@ -17,7 +17,7 @@ from bital.base.stride import extent, is_contiguous, is_dense_nonoverlapping
 from bital.ir.batch import Batch, leading, looped
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ir.trace import local
+from bital.ir.trace import Trace, local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
 from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
@@ -210,7 +210,7 @@ class ManyNode(Node):
     def apply(self, g: Any) -> list:
         return self.rule(g)
 
-    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+    def sign(self, key: list, named: list, trace: Trace, fresh: dict) -> bool:
         form = rule_form(self.rule)
         key += (form, self.metas, len(self.edges), self.outputs)
         return form is not None

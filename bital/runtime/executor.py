@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
 import os
 import threading
+from collections.abc import Iterable
 from sys import getrefcount
 
 import numpy as np
@@ -19,40 +20,65 @@ from bital.base import config
 from bital.base.dtype import float32
 from bital.ir import trace as ir
 from bital.ir.meta import meta_of
-from bital.ir.trace import Trace, Value
+from bital.ir.prefix import UNKNOWN, Prefix, tree
+from bital.ir.trace import Trace, Value, given
 from bital.runtime import log
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan
 
 
-def _holders(refs: dict[Value, int]) -> list[int]:
+def _holders(values: Iterable[Value]) -> list[int]:
     """For every value of a trace, how many references there are to it."""
-    return [getrefcount(value) for value in refs]
+    return list(map(getrefcount, values))
 
 
-def _owners(buf: np.ndarray) -> int:
-    """How many references there are to a buffer that the caller holds by one name."""
+def _owners(arrays: list[np.ndarray], k: int) -> int:
+    """How many references there are to a buffer in a list."""
+    buf = arrays[k]
     return getrefcount(buf)
 
 
 def _alone() -> tuple[int, int]:
     """What the two count for a value that only its trace knows."""
-    refs = {Value(meta_of((), float32), None, np.zeros(())): 0}
-    holders = _holders(refs)[0]
-    (value,) = refs
-    buf = value.buf
-    return holders, _owners(buf)
+    values = [given(meta_of((), float32), np.zeros(()))]
+    return _holders(values)[0], _owners([values[0].buf], 0)
 
 
 _UNHELD, _UNSHARED = _alone()
 
 
-def _writable(buf: np.ndarray) -> bool:
-    """Whether a value's buffer (known to the value, the caller and us) is whole and its own."""
-    if getrefcount(buf) != _UNSHARED + 1 or buf.base is not None:
+def _writable(arrays: list[np.ndarray], k: int) -> bool:
+    """Whether array k, which a value and the list hold, is whole and its value's own."""
+    buf = arrays[k]
+    if getrefcount(buf) != _UNSHARED or buf.base is not None:
         return False
     flags = buf.flags
     return flags.c_contiguous or flags.f_contiguous
+
+
+class Ending:
+    """How a trace was run that ended at a place in the tree of programs, to be run so again.
+
+    `holders` and `givers` count the references to its results and its inputs, on which depends
+    which results are wanted (`picks`) and which inputs may be overwritten.
+    """
+
+    __slots__ = ("plan", "holders", "givers", "picks", "unheld", "donated")
+
+    def __init__(
+        self, plan: Plan, holders: list[int], givers: list[int], picks: list[int],
+        donated: tuple[bool, ...],
+    ) -> None:  # fmt: skip
+        self.plan, self.holders, self.givers, self.picks = plan, holders, givers, picks
+        # the inputs that nobody else holds, and whether their memory may be overwritten
+        self.unheld = [k for k, count in enumerate(givers) if count == _UNHELD]
+        self.donated = [donated[k] for k in self.unheld]
+
+    def fits(self, holders: list[int], givers: list[int], arrays: list) -> bool:
+        """Whether a trace that ended at the same place is to be run in the same way."""
+        if holders != self.holders or givers != self.givers:
+            return False
+        return [_writable(arrays, k) for k in self.unheld] == self.donated
 
 
 class PlanCache:
@@ -72,6 +98,7 @@ class PlanCache:
                 by_use = sorted(self.plans.items(), key=lambda entry: entry[1].used)
                 for old, _ in by_use[: len(by_use) // 2 + 1]:
                     del self.plans[old]
+                tree.clear()  # which holds plans, too
             plan.used = self.hits
             self.plans[key] = plan
 
@@ -94,10 +121,11 @@ def run(trace: Trace, reason: str) -> None:
         if trace is not ir.local.trace:
             _run_foreign(trace, reason)
             return
-        code, refs, params, lines = trace.code, trace.refs, trace.params, trace.lines
+        code, values, inputs, prefix = trace.code, trace.values, trace.inputs, trace.prefix
+        params, lines = trace.params, trace.lines
         trace.empty()
         if code:
-            _execute(code, refs, params, lines, reason, own=True)
+            trace.learning = _execute(code, values, inputs, params, lines, reason, prefix)
 
 
 def _run_foreign(trace: Trace, reason: str) -> None:
@@ -107,39 +135,54 @@ def _run_foreign(trace: Trace, reason: str) -> None:
     then keep what they have.
     """
     code = list(trace.code)
-    refs = {v: n for v, n in list(trace.refs.items()) if n < len(code)}
+    values = [v for v in list(trace.values) if v.buf is None and v.number < len(code)]
     if code:
-        lines = dict(trace.lines)
-        _execute(code, refs, list(trace.params), lines, f"{reason} by another thread", own=False)
+        inputs, params = dict(trace.inputs), list(trace.params)
+        _execute(code, values, inputs, params, dict(trace.lines), f"{reason} by another thread")
 
 
 def _execute(
-    code: list, refs: dict[Value, int], params: list, lines: dict, reason: str, own: bool
-) -> None:
-    held = []
-    values = []
-    arrays = []
-    donated = []
-    for value, number, count in zip(refs, refs.values(), _holders(refs)):
-        if number < 0:
-            buf = value.buf
-            arrays.append(buf)
-            # nobody but this trace knows the value, and nobody but the value its memory
-            donated.append(own and count == _UNHELD and _writable(buf) and not value.shared)
-        elif count > _UNHELD or not own:
-            held.append(number)
-            values.append(value)
-    key = (tuple(code), tuple(held), tuple(donated))
-    plan = cache.plans.get(key)
-    known = plan is not None
-    if plan is None:
-        plan = Plan(code, key[1], key[2])
-        cache.add(key, plan)
+    code: list,
+    values: list[Value],
+    inputs: dict[Value, int],
+    params: list,
+    lines: dict,
+    reason: str,
+    prefix: Prefix | None = None,
+) -> bool:
+    """Run a trace that stands at `prefix` in the tree of programs, or a copy of one (None).
+
+    True where the program was known.
+    """
+    holders, givers = _holders(values), _holders(inputs)
+    ending = prefix.ending if prefix is not None else None
+    arrays = [value.buf for value in inputs]
+    if ending is not None and ending.fits(holders, givers, arrays):
+        plan, known = ending.plan, True
+        values = [values[k] for k in ending.picks]
     else:
+        own = prefix is not None
+        # nobody but this trace knows the value, and nobody but the value its memory
+        donated = tuple([
+            own and count == _UNHELD and not value.shared and _writable(arrays, k)
+            for k, (value, count) in enumerate(zip(inputs, givers))
+        ])  # fmt: skip
+        picks = [k for k, count in enumerate(holders) if count > _UNHELD or not own]
+        values = [values[k] for k in picks]
+        held = tuple([v.number for v in values])
+        key = (tuple(code), held, donated)
+        plan = cache.plans.get(key)
+        known = plan is not None
+        if plan is None:
+            plan = Plan(code, held, donated)
+            cache.add(key, plan)
+        elif prefix is not None and prefix is not UNKNOWN:
+            prefix.ending = Ending(plan, holders, givers, picks, donated)
+    if known:
         cache.hits = plan.used = cache.hits + 1
     if log.enabled:
-        log.cut(code, refs, held, lines, reason, known)
-    refs.clear()
+        log.cut(code, inputs, plan.held, lines, reason, known)
+    inputs.clear()
     try:
         results = _run_quietly(plan, arrays, params)
     except Exception as error:
@@ -152,6 +195,7 @@ def _execute(
         if value.buf is None:
             value.buf = result if type(result) is np.ndarray else np.asarray(result, value.meta.np)
             value.trace = None
+    return known
 
 
 def _run_quietly(plan: Plan, arrays: list, params: list) -> list:

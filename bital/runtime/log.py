@@ -18,7 +18,7 @@ if enabled:
     ir.hooks.keep_lines = True
 
 
-def cut(code: list, refs: dict, held: list, lines: dict, reason: str, known: bool) -> None:
+def cut(code: list, inputs: dict, held: list, lines: dict, reason: str, known: bool) -> None:
     """Print one cut: the instructions if traces are asked for, one line if plans are."""
     where = ir.user_line()
     place = f"{where[0]}:{where[1]}"
@@ -28,7 +28,7 @@ def cut(code: list, refs: dict, held: list, lines: dict, reason: str, known: boo
             _print(_instruction(number, spec, operands, number in alive, lines.get(number)))
     _print(
         f"cut: {reason} at {place}; {len(code)} instructions, "
-        f"{sum(1 for n in refs.values() if n < 0)} inputs, {len(held)} results kept; "
+        f"{len(inputs)} inputs, {len(held)} results kept; "
         f"plan {'known' if known else 'new'}"
     )
 

@@ -15,9 +15,9 @@ from bital.base import dtype as dtypes
 from bital.base.dtype import dtype, from_numpy
 from bital.base.stride import extent
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value, local, ready
+from bital.ir.trace import given, local, ready
 from bital.tensor.format import tensor_text
-from bital.tensor.storage import Storage, View, export, flat_buffer, strided
+from bital.tensor.storage import Storage, View, export, flat_buffer, new_cell, strided
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -118,14 +118,14 @@ def from_numpy_array(array: np.ndarray) -> Tensor:
     strides = tuple([s // d.itemsize for s in array.strides])
     meta = meta_of(array.shape, d)
     if array.flags.c_contiguous and array.flags.writeable:
-        value = Value(meta, None, array[...])
+        value = given(meta, array[...])
         value.shared = True
         return wrap(value, meta)
     last = extent(array.shape, strides)[1] if array.size else -1
     flat = np.lib.stride_tricks.as_strided(array, (last + 1,), (d.itemsize,))
-    value = Value(meta_of(flat.shape, d), None, flat)
+    value = given(meta_of(flat.shape, d), flat)
     value.shared = True
-    return window(Storage(value), meta, View(0, strides))
+    return window(new_cell(value), meta, View(0, strides))
 
 
 def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
@@ -235,8 +235,8 @@ def _copied_storage(storage: Storage, memo: dict) -> Storage:
     if found is None:
         value = storage.value
         if value.shared:
-            value = Value(value.meta, None, value.buf.copy())
-        found = memo[id(storage)] = Storage(value)
+            value = given(value.meta, value.buf.copy())
+        found = memo[id(storage)] = new_cell(value)
         memo.setdefault(id(memo), []).append(storage)  # keeps the id from being used again
     return found
 
@@ -267,11 +267,11 @@ def rebuild(
     """The tensor that was pickled; like PyTorch's, a leaf without `.grad`."""
     meta = meta_of(shape, d)
     if strides == meta.strides:
-        value = Value(meta, None, flat.reshape(shape))
-        out = window(Storage(value), meta, None, kind or Tensor)
+        value = given(meta, flat.reshape(shape))
+        out = window(new_cell(value), meta, None, kind or Tensor)
     else:
-        value = Value(meta_of(flat.shape, d), None, flat)
-        out = window(Storage(value), meta, View(0, strides), kind or Tensor)
+        value = given(meta_of(flat.shape, d), flat)
+        out = window(new_cell(value), meta, View(0, strides), kind or Tensor)
     out.requires_grad = requires_grad
     if state:
         out.__dict__.update(state)

@@ -1,7 +1,7 @@
 """Dispatch: from an operator and tensors to a recorded instruction, a result and its node.
 
-Room: tensor. `apply` is what every operator goes through; `unary` and `binary` are the same for
-one and two operands, unrolled, because this is where recording spends its time.
+Room: tensor. `apply` is what every operator goes through; `unary`, `binary` and their like do the
+same for a family of operators each, written out: here recording spends its time.
 """
 
 from __future__ import annotations
@@ -17,24 +17,30 @@ from bital.base.stride import (
 )
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, Spec
+from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import (
     FORWARD_ONLY,
+    PARAM,
     Trace,
     Value,
+    after,
     end_iteration,
+    given,
     local,
     record,
     record_many,
-    record_scalar,
 )
-from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_class
+from bital.ir.trace import hooks as traces
+from bital.tensor import tensor as tensor_module
+from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_maker
 from bital.tensor.node import hooks as nodes
-from bital.tensor.storage import Storage, View
+from bital.tensor.storage import View, new_cell
 from bital.tensor.tensor import (
     Tensor,
     array_of,
     check_lanes,
     edge_of,
+    new_tensor,
     read,
     refuse_view,
     requires,
@@ -124,11 +130,12 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
     if type(spec.out) is tuple:
         many = record_many(trace, spec, values, params)
         out: Any = tuple([wrap(v, v.meta) for v in many])  # type: ignore[union-attr]
-    elif len(values) < 3 and values and not params and not op.fallible:
-        out = wrap(record(trace, spec, *values), spec.out)
     else:
         out = wrap(record_many(trace, spec, values, params), spec.out)  # type: ignore[arg-type]
-    return differentiable(trace, spec, tensors, out, params) if trace.grad else out
+    if not trace.grad:
+        return out
+    prefix = trace.prefix if trace.code else UNKNOWN
+    return differentiable(trace, spec, tensors, out, params, prefix)
 
 
 #: (spec, operands' strides) -> the result's strides, or None where they are the plain ones
@@ -171,7 +178,7 @@ def _in_memory_order(
     if inner.compute is not None:
         values = [cast_value(trace, v, inner.compute) for v in values]
     value = record_many(trace, inner, values, params)
-    result = window(Storage(value), out, View(0, strides))  # type: ignore[arg-type]
+    result = window(new_cell(value), out, View(0, strides))  # type: ignore[arg-type]
     if trace.grad:
         return differentiable(trace, spec, tensors, result, params)
     return result
@@ -185,7 +192,14 @@ def _strides_of_result(spec: Spec, tensors: tuple) -> tuple[int, ...] | None:
     return None if strides == spec.out.strides else strides
 
 
-def differentiable(trace: Trace, spec: Spec, tensors: tuple, out: Any, params: tuple = ()) -> Any:
+def differentiable(
+    trace: Trace,
+    spec: Spec,
+    tensors: tuple,
+    out: Any,
+    params: tuple = (),
+    prefix: Prefix = UNKNOWN,
+) -> Any:
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
     if not spec.op.vjp:
         return out
@@ -198,7 +212,9 @@ def differentiable(trace: Trace, spec: Spec, tensors: tuple, out: Any, params: t
         if edge is not None:
             wanted |= bit
         bit <<= 1
-    return attach(trace, spec, tuple(edges), wanted, tensors, out, params) if wanted else out
+    if not wanted:
+        return out
+    return attach(trace, spec, tuple(edges), wanted, tensors, out, params, prefix)
 
 
 def attach(
@@ -209,27 +225,30 @@ def attach(
     tensors: tuple,
     out: Any,
     params: tuple = (),
+    prefix: Prefix = UNKNOWN,
 ) -> Any:
-    """Give `out` the node of `spec`; the bits of `wanted` say which inputs need gradients. Hot."""
-    op = spec.op
-    if not op.vjp:
-        return out
+    """Give `out` the node of `spec`; the bits of `wanted` say which inputs need gradients.
+
+    `prefix` is where the trace stood after recording `out`, where one instruction did that.
+    """
     if trace.grad is not True:
         _cut_after_data_update(trace)
-    cls = op.nodes.get(wanted)
-    if cls is None:
-        cls = node_class(op, wanted)
-    if not cls:
+        prefix = UNKNOWN
+    make = spec.nodes.get(wanted)
+    if make is None:
+        make = node_maker(spec, wanted)
+    if not make:
         return out
-    node = cls(edges, spec, tensors, params)
+    if out.__class__ is not tuple:
+        node = make(edges, tensors, params, out, prefix, trace.epoch)
+        if nodes.active:
+            node.keep_by_hooks(tensors)
+            node.keep_output(0, out)
+        out._edge = node
+        return out
+    node = make(edges, tensors, params, None, UNKNOWN, trace.epoch)
     if nodes.active:
         node.keep_by_hooks(tensors)
-    if out.__class__ is not tuple:
-        if out._meta.dtype.category > INT:
-            out._edge = node
-            if cls.vjp.outputs:
-                node.keep_output(0, out)
-        return out
     node.more().outputs = len(out)
     for k, each in enumerate(out):
         if each._meta.dtype.category > INT:
@@ -266,147 +285,131 @@ def _cut_after_data_update(trace: Trace) -> None:
     end_iteration("a leaf updated through .data is used again")
 
 
-def unary(op: Op) -> Callable[[Tensor], Tensor]:
-    """`apply` for an elementwise operator of one tensor and no attributes."""
+#: what a family of operators does, with the parts that tell families apart
+_FAMILY = """
+def family(op):
     memo = op.memo
-
-    def call(x: Tensor) -> Tensor:
-        if x._view is not None:
-            return apply(op, (x,))
-        key = ((x._meta,), ())
-        spec = memo.get(key)
-        if spec is None:
-            spec = op.resolve(*key)
+    def call({arguments}):
+        {begin}
         trace = local.trace
-        value = x._storage.value
-        if spec.compute is not None:
-            value = cast_value(trace, value, spec.compute)
-        out = wrap(record(trace, spec, value), spec.out)
-        if trace.grad and x._edge is not None:
-            return attach(trace, spec, (x._edge,), 1, (x,), out)
-        return out
-
-    return call
-
-
-def binary(op: Op) -> Callable[[Tensor, Tensor], Tensor]:
-    """`apply` for an operator of two tensors and no attributes."""
-    memo = op.memo
-
-    def call(a: Tensor, b: Tensor) -> Tensor:
-        if a._view is not None or b._view is not None:
-            return apply(op, (a, b))
-        key = ((a._meta, b._meta), ())
-        spec = memo.get(key)
-        if spec is None:
-            spec = op.resolve(*key)
-        trace = local.trace
-        x, y = a._storage.value, b._storage.value
-        if spec.compute is not None:
-            x, y = cast_value(trace, x, spec.compute), cast_value(trace, y, spec.compute)
-        out = wrap(record(trace, spec, x, y), spec.out)
+        {operands}
+        step = trace.prefix.likely
+        if step.op is op and {same}:
+            spec, instruction, trace.prefix = step.spec, step.instruction, step
+        else:
+            key = (({metas},), {attrs})
+            spec = memo.get(key)
+            if spec is None:
+                spec = op.resolve(*key)
+            if spec.compute is not None:
+                return apply(op, ({tensors},), {attrs}, {params})
+            instruction = (spec, {numbers})
+            step = trace.prefix = trace.prefix.then(instruction, trace.learning)
+        {scalar}
+        code = trace.code
+        value = Value()
+        value.meta = meta = spec.out
+        value.trace = trace
+        value.buf = None
+        value.shared = False
+        value.number = len(code)
+        code.append(instruction)
+        trace.values.append(value)
+        trace.room = room = trace.room - spec.cost
+        if room < 0 or traces.keep_lines:
+            after(trace, spec)
+            step = UNKNOWN
+        out = new_tensor()
+        out._storage = cell = tensors.cell()
+        cell.value = value
+        cell.version = 0
+        out._meta = meta
+        out._view = out._edge = out._grad = None
         if trace.grad:
-            first, second = a._edge, b._edge
-            wanted = (first is not None) + 2 * (second is not None)
+            {edges}
             if wanted:
-                return attach(trace, spec, (first, second), wanted, (a, b), out)
+                if trace.grad is not True or nodes.active:
+                    return attach(trace, spec, ({given},), wanted, ({tensors},), out, {params})
+                make = spec.nodes.get(wanted)
+                if make is None:
+                    make = node_maker(spec, wanted)
+                if make:
+                    out._edge = make(({given},), ({tensors},), {params}, out, step, trace.epoch)
         return out
-
     return call
+"""
+#: which of two tensors need gradients, as bits
+_WANTED = """
+            if first is None:
+                wanted = 0 if second is None else 2
+            else:
+                wanted = 1 if second is None else 3"""
 
 
-def unary_with(op: Op) -> Callable[[Tensor, tuple], Tensor]:
-    """`apply` for an operator of one tensor and attributes that is not elementwise."""
-    memo = op.memo
+def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
+    """The maker of recorders of operators of `tensors` (a or a, b), from the text above.
 
-    def call(x: Tensor, attrs: tuple) -> Tensor:
-        key = ((x._meta,), attrs)
-        spec = memo.get(key)
-        if spec is None:
-            spec = op.resolve(*key)
-        trace = local.trace
-        value = x._storage.value if x._view is None else read(x, trace)
-        if spec.compute is not None:
-            value = cast_value(trace, value, spec.compute)
-        out = wrap(record(trace, spec, value), spec.out)
-        if not trace.grad:
-            return out
-        edge = x._edge if x._view is None else edge_of(x)
-        return out if edge is None else attach(trace, spec, (edge,), 1, (x,), out)
-
-    return call
-
-
-def binary_with(op: Op) -> Callable[[Tensor, Tensor, tuple], Tensor]:
-    """`apply` for an operator of two tensors and attributes that is not elementwise."""
-    memo = op.memo
-
-    def call(a: Tensor, b: Tensor, attrs: tuple) -> Tensor:
-        key = ((a._meta, b._meta), attrs)
-        spec = memo.get(key)
-        if spec is None:
-            spec = op.resolve(*key)
-        trace = local.trace
-        x = a._storage.value if a._view is None else read(a, trace)
-        y = b._storage.value if b._view is None else read(b, trace)
-        out = wrap(record(trace, spec, x, y), spec.out)
-        if not trace.grad:
-            return out
-        first = a._edge if a._view is None else edge_of(a)
-        second = b._edge if b._view is None else edge_of(b)
-        wanted = (first is not None) + 2 * (second is not None)
-        return attach(trace, spec, (first, second), wanted, (a, b), out) if wanted else out
-
-    return call
-
-
-def with_scalar(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    """`apply` for an operator of a tensor and a run-time scalar.
-
-    The rule gets the scalar's Python type, which decides dtypes; the value is no part of programs.
+    What is read through a window is left to `apply`, which lays the results of elementwise
+    operators out as their operands are, or else read here, with `windows`.
     """
-    memo = op.memo
+    names = tensors.split(", ")
+    scalar = params != "()"
+    begin = [] if windows else [
+        f"if {' or '.join(f'{t}._view is not None' for t in names)}:",
+        f"    return apply(op, ({tensors},), {attrs}, {params})",
+    ]  # fmt: skip
+    operands, same, edges = [], [], []
+    for t, number, edge, meta in zip(names, "ij", ("first", "second"), ("first", "second")):
+        plain, other = f"{t}._storage.value", f"read({t}, trace)"
+        value = f"{plain} if {t}._view is None else {other}" if windows else plain
+        operands += [f"x = {value}",
+                     f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
+        same += [f"step.{number} == {number}", f"step.{meta} is {t}._meta"]
+        edges.append(
+            f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows
+        )
+    if "kind" in attrs:
+        begin.insert(0, "kind = scalar.__class__")
+        same.append("step.attrs[0] is kind")
+    elif attrs != "()":
+        same.append("step.attrs == attrs")
+    wanted = _WANTED if len(names) == 2 else "wanted = 0 if first is None else 1"
+    text = _FAMILY.format(
+        arguments=", ".join([tensors] + ["scalar"] * scalar + ["attrs"] * (attrs == "attrs")),
+        begin="\n        ".join(begin) or "pass",
+        operands="\n        ".join(operands),
+        same=" and ".join(same),
+        metas=", ".join(f"{t}._meta" for t in names),
+        numbers=", ".join(["i", "j"][: len(names)] + ["PARAM + len(trace.params)"] * scalar),
+        scalar="trace.params.append(scalar)" if scalar else "pass",
+        edges="\n            ".join([*edges, wanted]),
+        given=", ".join(["first", "second"][: len(names)]),
+        tensors=tensors, attrs=attrs, params=params,
+    )  # fmt: skip
+    space = {"__name__": __name__, "__package__": __package__, **_NAMES}
+    exec(compile(text, "<bital recorder>", "exec"), space)
+    return space["family"]
 
-    def call(x: Tensor, scalar: Any) -> Tensor:
-        kind = scalar.__class__
-        if x._view is not None:
-            return apply(op, (x,), (kind,), (scalar,))
-        key = ((x._meta,), (kind,))
-        spec = memo.get(key)
-        if spec is None:
-            spec = op.resolve(*key)
-        trace = local.trace
-        value = x._storage.value
-        if spec.compute is not None:
-            value = cast_value(trace, value, spec.compute)
-        out = wrap(record_scalar(trace, spec, value, scalar), spec.out)
-        if trace.grad and x._edge is not None:
-            return attach(trace, spec, (x._edge,), 1, (x,), out, (scalar,))
-        return out
 
-    return call
+_NAMES = {
+    "PARAM": PARAM, "Value": Value, "after": after, "apply": apply, "attach": attach,
+    "edge_of": edge_of, "local": local, "new_tensor": new_tensor, "node_maker": node_maker,
+    "nodes": nodes, "read": read, "tensors": tensor_module, "traces": traces, "UNKNOWN": UNKNOWN,
+}  # fmt: skip
 
-
-def binary_with_scalar(op: Op) -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """`apply` for an elementwise operator of two tensors and a run-time scalar."""
-    memo = op.memo
-
-    def call(a: Tensor, b: Tensor, scalar: Any) -> Tensor:
-        key = ((a._meta, b._meta), ())
-        spec = memo.get(key)
-        if a._view is not None or b._view is not None or spec is None or spec.compute is not None:
-            return apply(op, (a, b), (), (scalar,))
-        trace = local.trace
-        values = [a._storage.value, b._storage.value]
-        out = wrap(record_many(trace, spec, values, (scalar,)), spec.out)  # type: ignore[arg-type]
-        if trace.grad:
-            first, second = a._edge, b._edge
-            wanted = (first is not None) + 2 * (second is not None)
-            if wanted:
-                return attach(trace, spec, (first, second), wanted, (a, b), out, (scalar,))
-        return out
-
-    return call
+#: `apply` for an elementwise operator of one tensor and no attributes: op -> (x) -> tensor
+unary: Callable[[Op], Callable[..., Tensor]] = _family("a")
+#: of two tensors
+binary: Callable[[Op], Callable[..., Tensor]] = _family("a, b")
+#: for an operator of one tensor and attributes that is not elementwise
+unary_with: Callable[[Op], Callable[..., Tensor]] = _family("a", "attrs", windows=True)
+#: of two tensors and attributes
+binary_with: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "attrs", windows=True)
+#: for an elementwise operator of a tensor and a run-time scalar; the rule gets the scalar's Python
+#: type, which decides dtypes, the value is no part of programs
+with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a", "(kind,)", "(scalar,)")
+#: of two tensors and a run-time scalar
+binary_with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "()", "(scalar,)")
 
 
 def inplace(t: Tensor, fn: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
@@ -466,8 +469,8 @@ def as_it_is(t: Tensor) -> Tensor:
     """t as it is now: a copy that costs nothing, for a node to keep whatever is written to t."""
     value, view = t._storage.value, t._view
     if value.shared:  # memory that others see is written to at once, so its elements are copied
-        value, view = Value(t._meta, None, array_of(t).copy(order="C")), None
-    before = window(Storage(value), t._meta, view and view.bare())
+        value, view = given(t._meta, array_of(t).copy(order="C")), None
+    before = window(new_cell(value), t._meta, view and view.bare())
     before._storage.version = t._storage.version
     before._edge = edge_of(t)
     return before

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from types import FunctionType, NoneType
 from typing import Any
 
-from bital.base.dtype import dtype
+from bital.base.dtype import INT, dtype
 from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
-from bital.ir.trace import FORWARD_ONLY, local, user_line
+from bital.ir.prefix import Prefix
+from bital.ir.trace import FORWARD_ONLY, Trace, local, user_line
 from bital.tensor.handle import RemovableHandle
 
 _next_number = itertools.count().__next__
@@ -83,10 +84,10 @@ class Node:
     def release(self) -> None:
         """Forget what was kept for backward."""
 
-    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+    def sign(self, key: list, named: list, trace: Trace, fresh: dict) -> bool:
         """Append to `key` and `named` what decides which instructions `apply` records.
 
-        `named` gets the values that it uses: their numbers in `refs`, or places in `fresh`, to
+        `named` gets the values that it uses: their numbers in the trace, or places in `fresh`, to
         which those without a number are added (see autograd.replay). False where it cannot be
         told, or `apply` is to raise an error.
         """
@@ -185,17 +186,20 @@ SECOND_TIME = (
 class OpNode(Node):
     """The node of a declared operator: its Spec, what its gradient rule needs, and the rule.
 
-    Each choice of inputs that need gradients has a subclass, `node_class`, whose `__init__` and
-    `apply` are written out as Python, since forward and backward spend their time there. `saved`
-    alternates tensors and their versions; what is not a plain tensor has the version None.
+    Each choice of inputs that need gradients has a subclass, `node_class`, whose `apply`, and what
+    makes its nodes, are written out as Python, since forward and backward spend their time there.
+    `saved` alternates tensors and their versions; what is not a plain tensor has the version None.
     """
 
-    __slots__ = ("spec", "saved", "params")
+    __slots__ = ("spec", "saved", "params", "prefix", "epoch")
     op: Op
     vjp: Vjp
     spec: Spec
     params: tuple
     saved: Any
+
+    prefix: Prefix  # where the trace stood when the node was made, and which trace that was
+    epoch: int
 
     def keep_by_hooks(self, tensors: tuple) -> None:
         """Off the hot path: pack hooks are on, lines are wanted, or a mode must be noted."""
@@ -219,7 +223,7 @@ class OpNode(Node):
         if place is None:
             return
         if hooks.pack is None:
-            self.saved[2 * place] = SavedOutput(tensor, k)
+            self.saved[2 * place] = saved_output(tensor, k)
         else:
             self.saved[2 * place] = packed = hooks.pack(tensor.detach())
             packed.output = k
@@ -265,18 +269,18 @@ class OpNode(Node):
 FRESH = -(1 << 40)
 
 
-def sign_tensor(t: Any, key: list, named: list, refs: dict, fresh: dict) -> bool:
+def sign_tensor(t: Any, key: list, named: list, trace: Trace, fresh: dict) -> bool:
     """Append how the elements of `t` are laid out to `key`, their value's number to `named`."""
     if t._view is None:
         value = t._storage.value
     else:
-        value = hooks.read(t, local.trace)
+        value = hooks.read(t, trace)
         key.append(t._view.strides)
-        base = refs.get(t._storage.value, -1)
-        if base >= 0:  # still pending, so that a rule may read another window of it
+        base = trace.known(t._storage.value)
+        if base is not None and base >= 0:  # pending: a rule may read another window of it
             key.append(t._view.offset)
             named.append(base)
-    number = refs.get(value)
+    number = trace.known(value)
     if number is None:
         if value.buf is None or value.shared:
             return False
@@ -326,11 +330,11 @@ class SavedOutput:
 
     __slots__ = ("storage", "version", "meta", "view", "index")
 
-    def __init__(self, tensor: Any, index: int) -> None:
-        self.index = index
-        self.storage, self.version = tensor._storage, tensor._storage.version
-        view = tensor._view
-        self.meta, self.view = tensor._meta, view and view.bare()
+    storage: Any
+    version: int
+    meta: Meta
+    view: Any
+    index: int
 
     def unpack(self, node: Node) -> Any:
         if self.storage.version != self.version:
@@ -338,6 +342,15 @@ class SavedOutput:
         tensor = hooks.rebuild(self.storage, self.meta, self.view)
         tensor._edge = node if node.outputs == 1 else Output(node, self.index)
         return tensor
+
+
+def saved_output(tensor: Any, index: int) -> SavedOutput:
+    """Result `index` of a node, to be kept for its rule."""
+    kept = SavedOutput()
+    kept.index, kept.storage, kept.version = index, tensor._storage, tensor._storage.version
+    view = tensor._view
+    kept.meta, kept.view = tensor._meta, view and view.bare()
+    return kept
 
 
 def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
@@ -386,6 +399,20 @@ hooks = _Hooks()
 NOWHERE = _Nowhere()
 
 
+def node_maker(spec: Spec, wanted: int) -> Any:
+    """What makes the nodes of `spec` where the inputs whose bits are set need gradients.
+
+    False where no rule gives any of them one, or the result cannot have one.
+    """
+    op = spec.op
+    cls = op.nodes.get(wanted)
+    if cls is None:
+        cls = node_class(op, wanted)
+    exact = type(spec.out) is Meta and spec.out.dtype.category <= INT
+    make = spec.nodes[wanted] = bool(cls) and not exact and cls.maker(spec)
+    return make
+
+
 def node_class(op: Op, wanted: int) -> Any:
     """The class of op's nodes where the inputs whose bits are set need gradients.
 
@@ -394,33 +421,51 @@ def node_class(op: Op, wanted: int) -> Any:
     if op.node_class is None:
         named = {"__slots__": (), "op": op, "__module__": "torch.autograd"}
         op.node_class = type(op.grad_fn, (OpNode,), named)
-    vjp = op.vjp_for(wanted)
+    vjp = op.vjp_for(wanted) if op.vjp else None
     made: Any = False
-    if vjp.parts:
-        members = {"__slots__": (), "__module__": "torch.autograd", "vjp": vjp, **_written_out(vjp)}
+    if vjp is not None and vjp.parts:
+        # made without __init__, a call of which would cost more than all the rest
+        members = {"__slots__": (), "__module__": "torch.autograd", "vjp": vjp,
+                   "__init__": object.__init__}  # fmt: skip
         made = type(op.grad_fn, (op.node_class,), members)
+        for name, part in _written_out(vjp, made).items():
+            setattr(made, name, part)
     op.nodes[wanted] = made
     return made
 
 
-def _written_out(vjp: Vjp) -> dict[str, Callable]:
-    """`__init__` and `apply` of the nodes of one gradient rule."""
+def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
+    """`maker`, `apply` and `sign` of the nodes of one gradient rule."""
     names: dict[str, Any] = {
         "__name__": "bital.vjp",  # no user's line
+        "cls": cls,
         "number": _next_number,
         "sign_tensor": sign_tensor,
         "told_apart": told_apart,
+        "saved_output": saved_output,
         "SavedOutput": SavedOutput,
     }
     kept = [
-        f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT else "None, None"
+        f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT
+        else f"{'saved_output(out, 0)' if i == 0 else None} if out is not None else None, None"
         for kind, i in vjp.saves
-    ]
+    ]  # fmt: skip
     lines = [
-        "def __init__(node, edges, spec, tensors, params):",
-        "    node.edges, node.metas, node.spec, node.params = edges, spec.metas, spec, params",
-        "    node.number, node.extra = number(), None",
-        f"    node.saved = [{', '.join(kept)}]",
+        "def maker(spec):",
+        "    metas = spec.metas",
+        "    def make(edges, tensors, params, out, prefix, epoch):",
+        "        node = cls()",
+        "        node.edges = edges",
+        "        node.metas = metas",
+        "        node.spec = spec",
+        "        node.params = params",
+        "        node.number = number()",
+        "        node.extra = None",
+        "        node.prefix = prefix",
+        "        node.epoch = epoch",
+        f"        node.saved = [{', '.join(kept)}]",
+        "        return node",
+        "    return make",
         "def apply(node, g):",
         "    grads = [None] * len(node.edges)",
         "    saved = node.saved" if vjp.once else "",
@@ -440,13 +485,13 @@ def _written_out(vjp: Vjp) -> dict[str, Callable]:
     lines.append("    return grads")
     lines += _signing(vjp)
     exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
-    return {name: names[name] for name in ("__init__", "apply", "sign")}
+    return {"maker": staticmethod(names["maker"]), "apply": names["apply"], "sign": names["sign"]}
 
 
 def _signing(vjp: Vjp) -> list[str]:
     """The source of `sign` of the nodes of one gradient rule."""
     lines = [
-        "def sign(node, key, named, refs, fresh):",
+        "def sign(node, key, named, trace, fresh):",
         "    key.append(node.spec)",
         "    if node.params:",
         "        form = told_apart(node.params)",
@@ -466,9 +511,9 @@ def _signing(vjp: Vjp) -> list[str]:
             lines.append("    if t.__class__ is not SavedOutput or t.storage.version != t.version:")
             lines.append("        return False")
         lines += [
-            f"    number = refs.get({cell}.value) if {view} is None else None",
+            f"    number = trace.known({cell}.value) if {view} is None else None",
             "    if number is not None: named.append(number)",
-            f"    elif not sign_tensor({kept}, key, named, refs, fresh): return False",
+            f"    elif not sign_tensor({kept}, key, named, trace, fresh): return False",
         ]
         if kind == OUTPUT:  # which a write in place may have made another
             lines.append("    key.append(t.meta)")

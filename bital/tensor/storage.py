@@ -16,7 +16,7 @@ from bital.base.dtype import dtype
 from bital.ir.batch import Batch
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ir.trace import Trace, Value, flush, local, ready, record_many
+from bital.ir.trace import Trace, Value, flush, given, local, ready, record_many
 
 
 class Storage:
@@ -26,9 +26,8 @@ class Storage:
     #: whether writes are not to be noticed by what is recorded for backward, as those to `.data`
     apart = False
 
-    def __init__(self, value: Value) -> None:
-        self.value = value
-        self.version = 0
+    value: Value
+    version: int
 
     @property
     def memory(self) -> Storage:
@@ -44,6 +43,13 @@ class Storage:
     def mirrored(self) -> bool:
         """Whether the conjugates of what the memory holds are shown."""
         return False
+
+
+def new_cell(value: Value) -> Storage:
+    """A cell of its own; without `__init__`, a call of which would cost more than all the rest."""
+    cell = Storage()
+    cell.value, cell.version = value, 0
+    return cell
 
 
 class ModalStorage(Storage):
@@ -228,7 +234,7 @@ def read_window(
     it is one strided read, its offset a run-time scalar.
     """
     if value.buf is not None:
-        window = Value(meta, None, _window_of(value, meta, offset, strides))
+        window = given(meta, _window_of(value, meta, offset, strides))
         window.shared = value.shared
         return window
     attrs = (meta.shape, strides, meta.dtype)
@@ -286,7 +292,7 @@ def export(storage: Storage) -> np.ndarray:
         flat_buffer(storage)
         if not _exclusive(storage):
             value = storage.value
-            storage.value = Value(value.meta, None, np.array(value.buf, order="C"))
+            storage.value = given(value.meta, np.array(value.buf, order="C"))
         storage.value.shared = True
     return storage.value.buf
 

@@ -7,6 +7,7 @@ to it as methods (see `bital.ops.api`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +18,20 @@ from bital.base.dtype import dtype, from_numpy
 from bital.base.size import Size, normalize_dim
 from bital.base.stride import is_contiguous as strides_contiguous
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import Trace, Value, local, ready
+from bital.ir.trace import Trace, Value, given, local, ready
 from bital.tensor import node as nodes
 from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
 from bital.tensor.storage import Apart, ModalStorage, Storage, View, read_window, write_window
 
 _new = object.__new__
-#: the cell of a new tensor; another class while some thread is in inference mode
-_cell: type[Storage] = Storage
+#: makes the cell of a new tensor; another class while some thread is in inference mode
+cell: type[Storage] = Storage
 
 
 def make_cells(cls: type[Storage]) -> None:
     """Make the cells of new tensors of that class."""
-    global _cell
-    _cell = cls
+    global cell
+    cell = cls
 
 
 class Tensor:
@@ -185,23 +186,25 @@ def _no_axis(dim: int) -> int:
     raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
 
 
+#: a tensor whose parts are yet to be set
+new_tensor: Callable[[], Tensor] = functools.partial(object.__new__, Tensor)
+
+
 def wrap(value: Value, meta: Meta) -> Tensor:
     """A new tensor that is the whole of a new storage. Hot."""
-    t = _new(Tensor)
-    t._storage = storage = _new(_cell)
+    t = new_tensor()
+    t._storage = storage = cell()
     storage.value = value
     storage.version = 0
     t._meta = meta
-    t._view = None
-    t._edge = None
-    t._grad = None
+    t._view = t._edge = t._grad = None
     return t
 
 
 def from_array(array: np.ndarray, d: dtype | None = None) -> Tensor:
     """A tensor on an array that is ours alone: contiguous, of a NumPy type that we know."""
     meta = meta_of(array.shape, d or from_numpy(array.dtype))
-    return wrap(Value(meta, None, array), meta)
+    return wrap(given(meta, array), meta)
 
 
 def window(storage: Storage, meta: Meta, view: View | None, cls: type[Tensor] = Tensor) -> Tensor:
@@ -431,7 +434,7 @@ class ViewNode(Node):
     def apply(self, g: Any) -> list:
         return [self.rule(g)]
 
-    def sign(self, key: list, named: list, refs: dict, fresh: dict) -> bool:
+    def sign(self, key: list, named: list, trace: Trace, fresh: dict) -> bool:
         form = nodes.rule_form(self.rule)
         key += (form, self.metas)
         return form is not None

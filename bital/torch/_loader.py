@@ -14,9 +14,9 @@ from bital.base.device import device
 from bital.base.dtype import dtype
 from bital.base.unpickler import Unpickler, refuse
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.facts import TypedStorage, UntypedStorage
-from bital.tensor.storage import Storage
+from bital.tensor.storage import new_cell
 from bital.torch import _rebuild as rebuild
 from bital.torch.storage import StorageType
 
@@ -154,7 +154,7 @@ class Loader:
         storage = self.storages.get(key)
         if storage is None:
             array = self.read(key, d, count)
-            made = UntypedStorage(Storage(Value(meta_of(array.shape, d), None, array)))
+            made = UntypedStorage(new_cell(given(meta_of(array.shape, d), array)))
             storage = self.storages[key] = self._placed(made, location)
         if storage.nbytes() != count * d.itemsize:
             refuse(f"storage {key} is said to have different sizes")

@@ -20,7 +20,7 @@ from bital.base.dtype import dtype
 from bital.base.size import Size
 from bital.base.unpickler import check_key, check_keys, refuse
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.return_types import CLASSES
 from bital.ops.sparse import sparse_coo_tensor, sparse_csr_tensor
@@ -110,7 +110,7 @@ def _window(storage: Storage, meta: Any, offset: int, strides: tuple[int, ...]) 
     plain = not offset and strides == meta.strides
     if plain and value.meta is not meta and value.meta.ndim == 1 and not value.shared:
         if value.meta.numel == meta.numel and value.meta.dtype is meta.dtype:
-            value = storage.value = Value(meta, None, value.buf.reshape(meta.shape))
+            value = storage.value = given(meta, value.buf.reshape(meta.shape))
     whole = plain and value.meta is meta
     return window(storage, meta, None if whole else View(offset, strides))
 

@@ -11,9 +11,9 @@ from bital.base import dtype as dtypes
 from bital.base.dtype import dtype
 from bital.base.errors import missing_attribute
 from bital.ir.meta import meta_of
-from bital.ir.trace import Value
+from bital.ir.trace import given
 from bital.ops.facts import TypedStorage, UntypedStorage
-from bital.tensor.storage import Storage
+from bital.tensor.storage import new_cell
 from bital.tensor.tensor import Tensor
 
 
@@ -28,7 +28,7 @@ class StorageType(type):
     def __call__(cls, data: int | Sequence[Any] = 0) -> TypedStorage:
         kind = cls.dtype.np
         array = np.zeros(data, kind) if isinstance(data, int) else np.array(data, kind)
-        return TypedStorage(Storage(Value(meta_of(array.shape, cls.dtype), None, array)), cls.dtype)
+        return TypedStorage(new_cell(given(meta_of(array.shape, cls.dtype), array)), cls.dtype)
 
 
 #: "FloatStorage" -> the word for storages of float32

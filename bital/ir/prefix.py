@@ -1,0 +1,83 @@
+"""Prefix: the tree of the programs that come back, along which traces are recorded.
+
+Room: ir. A loop records the same instructions in every iteration. Once a program was seen to come
+back, its instructions are kept as a path in this tree, shared by all threads; a trace that records
+them again walks along the path, so that nothing has to be made, hashed or compared as a whole: two
+traces that stand at the same Prefix have the same code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: a tree that outgrows this many instructions starts afresh
+_MAX_SIZE = 100_000
+
+
+class Prefix:
+    """The instructions of a path, of which `instruction` is the last, and what may follow.
+
+    `op`, `first` and `second` (the metas of its operands), `attrs` and the operand numbers `i` and
+    `j` are parts of the instruction: what recording compares. `likely` is what followed last. The
+    runtime keeps at `ending` how a trace that ended here was run, and autograd at `passes` the
+    backward passes that began here.
+    """
+
+    __slots__ = ("instruction", "spec", "op", "first", "second", "attrs", "i", "j", "likely",
+                 "others", "ending", "passes")  # fmt: skip
+
+    def __init__(self, instruction: tuple = (None,)) -> None:
+        self.instruction = instruction
+        self.spec: Any = instruction[0]
+        metas = getattr(self.spec, "metas", ())
+        self.op = getattr(self.spec, "op", None)
+        self.attrs = getattr(self.spec, "asked", None)
+        self.first, self.second = (*metas, None, None)[:2]
+        self.i, self.j = (*instruction[1:], None, None)[:2]
+        self.likely: Prefix = UNKNOWN
+        self.others: dict[tuple, Prefix] = {}  # by instruction, all that may follow
+        self.ending: Any = None
+        self.passes: dict[Prefix, Any] | None = None
+
+    def then(self, instruction: tuple, learning: bool) -> Prefix:
+        """This prefix and one more instruction; UNKNOWN where no known program goes on so.
+
+        With `learning` the tree grows.
+        """
+        found = self.likely
+        if found.instruction == instruction:
+            return found
+        found = self.others.get(instruction)  # type: ignore[assignment]
+        if found is None:
+            if not learning or self is UNKNOWN:
+                return UNKNOWN
+            tree.grow()
+            found = self.others.setdefault(instruction, Prefix(instruction))
+        self.likely = found
+        return found
+
+
+UNKNOWN: Any = None
+UNKNOWN = Prefix()  # where a trace stands that is like no known program
+UNKNOWN.likely = UNKNOWN
+
+
+class _Tree:
+    """The tree: its root, where every trace begins, and its size."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every program."""
+        self.root = Prefix()
+        self.size = 0
+
+    def grow(self) -> None:
+        """Count one more instruction; traces under way keep the path that they are on."""
+        self.size += 1
+        if self.size > _MAX_SIZE:
+            self.clear()
+
+
+tree = _Tree()
