@@ -141,8 +141,8 @@ class Op:
 
     __slots__ = (
         "name", "inputs", "params", "rule", "impl", "vjp", "grad_fn", "elementwise", "out",
-        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "native", "batch", "memo", "node_class",
-        "nodes",
+        "alias", "fresh", "fallible", "positive_zero", "empty_edges", "native", "batch", "memo",
+        "node_class", "nodes",
     )  # fmt: skip
 
     def __init__(

@@ -5,10 +5,11 @@ Room: ops. Where two tensors are equal, maximum and minimum share the gradient b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from bital.base.dtype import BOOL, COMPLEX
+from bital.base.dtype import BOOL, COMPLEX, FLOAT
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public
@@ -118,29 +119,30 @@ def _clamp_rule(x: Meta, low: type | None, high: type | None) -> tuple:
     kernel = "clamp_scalar_cpu" if low and high else f"clamp_{'min' if low else 'max'}_scalar_cpu"
     rule = elementwise_rule("promote", (_CLAMPED_COMPLEX, BOOL, UNSIGNED), kernel)
     out, _, compute = rule(x, *[t for t in (low, high) if t is not None])
-    return out, {"number": number_maker(compute)}, compute
+    attrs = {"number": number_maker(compute), "low": low is not None, "high": high is not None}
+    return out, attrs, compute
 
 
 def _clamp_impl(
-    xp: Any, x: Any, min: Any, max: Any, *, number: Callable | None, out: Any = None
+    xp: Any, x: Any, min: Any, max: Any, *, number: Callable | None, low: bool, high: bool,
+    out: Any = None,
+) -> Any:  # fmt: skip
+    if low:
+        x = xp.maximum(x, min if number is None else number(min), out=out)
+    return xp.minimum(x, max if number is None else number(max), out=out) if high else x
+
+
+def _clamp_native(
+    xp: Any, x: Any, min: Any, max: Any, *, number: Any, low: bool, high: bool
 ) -> Any:
-    if number is not None:
-        min = None if min is None else number(min)
-        max = None if max is None else number(max)
-    if min is not None:
-        x = xp.maximum(x, min, out=out)
-    return x if max is None else xp.minimum(x, max, out=out)
+    if low:
+        x = xp.maximum(x, x.dtype.type(min))
+    return xp.minimum(x, x.dtype.type(max)) if high else x
 
 
-def _within(xp: Any, x: Any, min: Any, max: Any) -> Any:
-    if max is None:
-        return xp.greater_equal(x, min)
-    if min is None:
-        return xp.less_equal(x, max)
-    return (x >= min) & (x <= max)
-
-
-_WITHIN = masked_op("clamp_backward", _within, ("x",), ("min", "max"))
+_WITHIN = masked_op(
+    "clamp_backward", lambda xp, x, min, max: (x >= min) & (x <= max), ("x",), ("min", "max")
+)
 
 
 def _clamp_op(name: str, grad_fn: str) -> Op:
@@ -153,6 +155,7 @@ def _clamp_op(name: str, grad_fn: str) -> Op:
         grad_fn=grad_fn,
         elementwise=True,
         out="any",
+        native=_clamp_native,
     )
 
 
@@ -163,7 +166,10 @@ _CLAMP_MAX = _clamp_op("clamp_max", "ClampMaxBackward0")
 
 def _by_numbers(op: Op, input: Tensor, low: Any, high: Any) -> Tensor:
     kinds = (None if low is None else low.__class__, None if high is None else high.__class__)
-    return apply(op, (input,), kinds, (low, high))
+    # a bound that is absent is none of x's gradient either
+    none = math.inf if input._meta.dtype.category == FLOAT else 0
+    low = -none if low is None else low
+    return apply(op, (input,), kinds, (low, none if high is None else high))
 
 
 def _clamp_op_of_tensors(

@@ -12,7 +12,7 @@ import ml_dtypes
 
 from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.ir.meta import Meta
-from bital.ir.op import Op
+from bital.ir.op import Op, same_as
 from bital.ops.api import check_tensor, in_place_of, method, public
 from bital.ops.family import (
     ONLY_FLOATS,
@@ -217,32 +217,22 @@ def _limits(d: Any) -> tuple[float, float]:
     return float(info.min), float(info.max)
 
 
-def _nan_to_num_rule(x: Meta) -> tuple:
-    lowest, largest = _limits(x.dtype.to_real().np) if x.dtype.category > INT else (0, 0)
-    return x, {"lowest": lowest, "largest": largest}
-
-
-def _nan_to_num_impl(
-    xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any, *, lowest: float, largest: float
-) -> Any:
+def _nan_to_num_impl(xp: Any, x: Any, nan: float, posinf: float, neginf: float) -> Any:
     if x.dtype.kind in "biu":
         return xp.positive(x) if x.dtype.kind != "b" else xp.array(x)
     if x.dtype.kind == "c":
-        parts = [
-            _nan_to_num_impl(xp, p, nan, posinf, neginf, lowest=lowest, largest=largest)
-            for p in (x.real, x.imag)
-        ]
+        parts = [_nan_to_num_impl(xp, p, nan, posinf, neginf) for p in (x.real, x.imag)]
         return (parts[0] + 1j * parts[1]).astype(x.dtype)
     number = x.dtype.type
-    out = xp.where(xp.isnan(x), number(0 if nan is None else nan), x)
-    out = xp.where(xp.equal(x, xp.inf), number(largest if posinf is None else posinf), out)
-    return xp.where(xp.equal(x, -xp.inf), number(lowest if neginf is None else neginf), out)
+    out = xp.where(xp.isnan(x), number(nan), x)
+    out = xp.where(xp.equal(x, xp.inf), number(posinf), out)
+    return xp.where(xp.equal(x, -xp.inf), number(neginf), out)
 
 
 _where_finite = masked_op("nan_to_num_backward", lambda xp, x: xp.isfinite(x))
 _NAN_TO_NUM = Op(
     "nan_to_num",
-    _nan_to_num_rule,
+    same_as,
     _nan_to_num_impl,
     params=("nan", "posinf", "neginf"),
     vjp=(lambda g, x: apply(_where_finite, (g, x)),),
@@ -258,4 +248,11 @@ def nan_to_num(
     neginf: float | None = None,
 ) -> Tensor:
     """NaN replaced by `nan` (0), infinities by `posinf`, `neginf` (the dtype's limits)."""
-    return apply(_NAN_TO_NUM, (check_tensor(input, "nan_to_num"),), (), (nan, posinf, neginf))
+    d = check_tensor(input, "nan_to_num")._meta.dtype
+    lowest, largest = _limits(d.to_real().np) if d.category > INT else (0, 0)
+    values = (
+        0 if nan is None else nan,
+        largest if posinf is None else posinf,
+        lowest if neginf is None else neginf,
+    )
+    return apply(_NAN_TO_NUM, (input,), (), values)

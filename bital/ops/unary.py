@@ -180,32 +180,33 @@ sinc = _declare("sinc", _sinc_impl, _sinc_vjp, "sin(pi x) / (pi x), 1 where x is
 
 
 def _logit_rule(x: Meta, has_eps: bool) -> tuple:
-    return elementwise_rule("float", (COMPLEX,), "logit_cpu")(x)
+    out, _, compute = elementwise_rule("float", (COMPLEX,), "logit_cpu")(x)
+    return out, {"has_eps": has_eps}, compute
 
 
-def _logit_impl(xp: Any, x: Any, eps: float | None) -> Any:
-    if eps is not None:
+def _logit_impl(xp: Any, x: Any, eps: float, *, has_eps: bool) -> Any:
+    if has_eps:
         x = xp.minimum(xp.maximum(x, x.dtype.type(eps)), x.dtype.type(1) - x.dtype.type(eps))
     return xp.log(x / (1 - x))
 
 
-def _logit_backward(xp: Any, g: Any, x: Any, eps: float | None) -> Any:
+def _logit_backward(xp: Any, g: Any, x: Any, eps: float, *, has_eps: bool) -> Any:
     slope = g / (x * (1 - x))
-    if eps is None:
+    if not has_eps:
         return xp.where((x >= 0) & (x <= 1), slope, x.dtype.type(xp.nan))
     return xp.where((x >= eps) & (x <= 1 - eps), slope, x.dtype.type(0))
 
 
 _LOGIT_BACKWARD = Op(
     "logit_backward",
-    _like_g,
+    lambda g, x, has_eps: (g, {"has_eps": has_eps}),
     _logit_backward,
     inputs=("g", "x"),
     params=("eps",),
     vjp=(
-        lambda g, x, eps: apply(_LOGIT_BACKWARD, (g, x), (), (eps,)),
-        lambda gg, g, x, eps: (
-            apply(_LOGIT_BACKWARD, (gg * g, x), (), (eps,)) * (x * 2 - 1) / (x * (1 - x))
+        lambda g, x, has_eps, eps: apply(_LOGIT_BACKWARD, (g, x), (has_eps,), (eps,)),
+        lambda gg, g, x, has_eps, eps: (
+            apply(_LOGIT_BACKWARD, (gg * g, x), (has_eps,), (eps,)) * (x * 2 - 1) / (x * (1 - x))
         ),
     ),
     elementwise=True,
@@ -215,7 +216,7 @@ _LOGIT = Op(
     _logit_rule,
     _logit_impl,
     params=("eps",),
-    vjp=(lambda g, x, eps: apply(_LOGIT_BACKWARD, (g, x), (), (eps,)),),
+    vjp=(lambda g, x, has_eps, eps: apply(_LOGIT_BACKWARD, (g, x), (has_eps,), (eps,)),),
     elementwise=True,
 )
 
@@ -223,11 +224,11 @@ _LOGIT = Op(
 @public("torch", inplace=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), x kept within [eps, 1 - eps] where `eps` is given."""
-    return apply(_LOGIT, (check_tensor(input, "logit"),), (eps is not None,), (eps,))
+    return apply(_LOGIT, (check_tensor(input, "logit"),), (eps is not None,), (eps or 0.0,))
 
 
 public("special", name="logit", method=False, out=True)(
-    lambda input, eps=None: apply(_LOGIT, (input,), (eps is not None,), (eps,))
+    lambda input, eps=None: apply(_LOGIT, (input,), (eps is not None,), (eps or 0.0,))
 )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.size import broadcast_shapes
+
 Ints = tuple[int, ...]
 
 #: kinds of element by NumPy's dtype; others are left to NumPy
@@ -38,6 +40,7 @@ class Node:
     input       (k, strides)    the k-th input of the plan, of any strides (in elements)
     param       (k)             the k-th run-time scalar, an f64, or an i64 for integers
     constant    (value)         a number
+    iota        ()              0, 1, 2… along its one axis
     map         (scalar word, more)   elementwise, inputs broadcast as NumPy does
     reduce      (how, axes)     sum, max, min, prod, any, all over axes, which stay with size 1
     axes        (mapping)       per axis the input's axis it shows, None for a new one (size 1) or
@@ -104,6 +107,10 @@ class Graph:
         number = DTYPES[kind].type(value)
         return self.node("constant", (), (number.tobytes(), number.item()), (), kind)
 
+    def iota(self, n: int) -> Node:
+        """The i64 numbers below n."""
+        return self.node("iota", (), (), (n,), "i64")
+
     # elementwise
 
     def map(self, word: str, *inputs: Node, kind: str | None = None, more: tuple = ()) -> Node:
@@ -112,7 +119,7 @@ class Graph:
         shape = inputs[0].shape
         for other in inputs[1:]:
             if other.shape != shape:
-                shape = np.broadcast_shapes(*[i.shape for i in inputs])
+                shape = broadcast_shapes(*[i.shape for i in inputs])
                 break
         respelled = self._behind_reshape(inputs, shape)
         if respelled is not None:
@@ -236,7 +243,7 @@ class Graph:
         b, turn_b = _absorb_transpose(b, turn_b)
         M = a.shape[-1] if turn_a else a.shape[-2]
         N = b.shape[-2] if turn_b else b.shape[-1]
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         return self.node("product", (a, b), (turn_a, turn_b), (*batch, M, N), a.kind)
 
 
@@ -251,7 +258,7 @@ def contiguous(shape: Ints) -> Ints:
 
 
 def _absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:
-    """A factor without a permutation of its last two axes, which the product's flag says instead."""
+    """A factor without a swap of its last two axes, which the product's flag says instead."""
     n = len(x.shape)
     if x.word == "axes" and x.attrs[0] == (*range(n - 2), n - 1, n - 2):
         if len(x.inputs[0].shape) == n:

@@ -22,11 +22,16 @@ _INTEGERS = frozenset("iub")
 
 
 class Program:
-    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction."""
+    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction.
+
+    `required` are bools that must all be true before anything that cannot be undone is done: where
+    one is false NumPy must run the trace, and will raise the error of an instruction.
+    """
 
     def __init__(self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple]) -> None:
         self.graph = Graph()
         self.xp = Namespace(self.graph)
+        self.required = self.xp.required
         self.layouts = layouts
         self.code = code
         self.inputs: dict[int, Node] = {}
@@ -50,9 +55,11 @@ class Program:
                 return whole[spec.k]
             meta = self.code[refs[0]][0].out[spec.k]
             return self.graph.node("pick", (whole,), (spec.k,), tuple(meta.shape), kind_of(meta))
+        known = len(self.required)
         try:
             return self._traced(spec, refs)
         except Exception as error:  # whatever an implementation does that arrays here cannot
+            del self.required[known:]
             self.opaque.append((number, f"{type(error).__name__}: {error}"))
             return self._opaque(spec, refs)
 
@@ -64,7 +71,8 @@ class Program:
             raise Untraceable("a batch of vmap")
         if any(m.np not in KINDS for m in spec.metas):
             raise Untraceable("a dtype without a kind")
-        whole = all(m.np.kind in _INTEGERS for m in spec.metas)
+        seen = spec.metas if spec.compute is None else (spec.compute,)
+        whole = all(d.np.kind in _INTEGERS for d in seen)
         args = [self._operand(r, spec, k, whole) for k, r in enumerate(refs)]
         results = function_of(op, self.xp)(*args, **spec.attrs)
         if isinstance(spec.out, tuple):

@@ -1,0 +1,201 @@
+"""What moves the elements of symbolic arrays: shapes, windows, joining, taking.
+
+Room: plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous
+from bital.plan.symbolic_array import Array, kind_for
+
+
+class Shapes:
+    """The part of the namespace about shapes."""
+
+    graph: Graph
+    asarray: Callable[..., Array]
+    copyto: Callable[..., None]
+    fitted: Callable[..., Node]
+    nodes: Callable[..., tuple[list[Node], str]]
+
+    def shown(self, node: Node) -> Array:
+        """A view: what is written to it would have to change another array."""
+        return Array(self, node, borrowed=True)
+
+    def reshape(self, x: Array, shape: Any) -> Array:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if -1 in shape:
+            known = -prod(shape)
+            shape = tuple(x.size // known if n == -1 else n for n in shape) if known else shape
+        return self.shown(self.graph.reshape(x.node, tuple(map(int, shape))))
+
+    def transpose(self, x: Array, order: Any = None) -> Array:
+        order = tuple(reversed(range(x.ndim))) if order is None else tuple(order)
+        return self.shown(self.graph.permute(x.node, tuple(k % x.ndim for k in order)))
+
+    def swapaxes(self, x: Array, a: int, b: int) -> Array:
+        order = list(range(x.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.transpose(x, order)
+
+    def moveaxis(self, x: Array, source: int, target: int) -> Array:
+        order = [k for k in range(x.ndim) if k != source % x.ndim]
+        order.insert(target % x.ndim, source % x.ndim)
+        return self.transpose(x, order)
+
+    def broadcast_to(self, x: Any, shape: Any) -> Array:
+        return self.shown(self.graph.broadcast(self.asarray(x).node, tuple(shape)))
+
+    def expand_dims(self, x: Array, axis: Any) -> Array:
+        axes = (axis,) if isinstance(axis, int) else tuple(axis)
+        n = x.ndim + len(axes)
+        places = {a % n for a in axes}
+        sizes = iter(x.shape)
+        return self.reshape(x, tuple(1 if k in places else next(sizes) for k in range(n)))
+
+    def squeeze(self, x: Array, axis: Any = None) -> Array:
+        if axis is None:
+            return self.reshape(x, tuple(n for n in x.shape if n != 1))
+        places = {a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
+        return self.reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in places))
+
+    def flip(self, x: Array, axis: Any = None) -> Array:
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        turned = {a % x.ndim for a in axes}
+        return self.getitem(
+            x, tuple(slice(None, None, -1 if k in turned else 1) for k in range(x.ndim))
+        )
+
+    # windows
+
+    def window(self, x: Array, shape: Ints, strides: Ints, offset: Any) -> Array:
+        """A strided look at x's elements in order; strides and offset in elements."""
+        graph = self.graph
+        if isinstance(offset, Array):
+            moved = graph.cast(offset.node, "i64")
+            return self.shown(graph.window(x.node, shape, strides, 0, moved))
+        return self.shown(graph.window(x.node, shape, strides, offset))
+
+    def written(self, x: Array, value: Any, shape: Ints, strides: Ints, offset: Any) -> Array:
+        """A copy of x with a window of its elements replaced."""
+        graph = self.graph
+        kind = x.node.kind
+        new = graph.broadcast(graph.cast(self.asarray(value).node, kind), shape)
+        moved = (graph.cast(offset.node, "i64"),) if isinstance(offset, Array) else ()
+        start = 0 if moved else offset
+        inputs = (x.node, new, *moved)
+        return Array(self, graph.node("write", inputs, (strides, start), x.shape, kind))
+
+    def getitem(self, x: Array, index: Any) -> Array:
+        """Basic indexing: integers, slices, None and the ellipsis."""
+        shape, strides, offset, whole = _window_of(x.shape, index)
+        if whole:
+            return self.reshape(x, shape)
+        return self.window(x, shape, strides, offset)
+
+    def setitem(self, x: Array, index: Any, value: Any) -> None:
+        """Assignment to a part, or where a mask is true."""
+        if isinstance(index, Array):
+            if index.node.kind != "i1" or index.shape != x.shape:
+                raise Untraceable("assignment to elements by number")
+            self.copyto(x, value, where=index)
+            return
+        shape, strides, offset, whole = _window_of(x.shape, index)
+        if whole and shape == x.shape:
+            self.copyto(x, value)
+        else:
+            x.move(self.written(x, value, shape, strides, offset).node)
+
+    def diagonal(self, x: Array, offset: int = 0) -> Array:
+        """The diagonal of a matrix, `offset` to the right of the main one."""
+        rows, columns = x.shape
+        n = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+        start = offset if offset >= 0 else -offset * columns
+        return self.window(x, (n,), (columns + 1,), start if n else 0)
+
+    # joining, taking, numbering
+
+    def concatenate(self, arrays: Any, axis: int = 0, out: Any = None) -> Array:
+        if out is not None:
+            raise Untraceable("concatenate into an array")
+        nodes, kind = self.nodes(tuple(arrays))
+        axis %= len(nodes[0].shape)
+        shape = list(nodes[0].shape)
+        shape[axis] = sum(n.shape[axis] for n in nodes)
+        nodes = [n for n in nodes if n.shape[axis]] or nodes[:1]
+        if len(nodes) == 1:
+            return Array(self, nodes[0])
+        return Array(self, self.graph.node("concat", tuple(nodes), (axis,), tuple(shape), kind))
+
+    def stack(self, arrays: Any, axis: int = 0, out: Any = None) -> Array:
+        return self.concatenate([self.expand_dims(a, axis) for a in arrays], axis, out)
+
+    def take_rows(self, x: Array, numbers: Array) -> Array:
+        """x[numbers] along the first axis; the numbers are known to be in range."""
+        shape = (*numbers.shape, *x.shape[1:])
+        index = self.graph.cast(numbers.node, "i64")
+        return Array(self, self.graph.node("take", (x.node, index), (), shape, x.node.kind))
+
+    def iota(self, shape: Ints, axis: int, dtype: Any = np.int64) -> Array:
+        """Along `axis` 0, 1, 2…, the same along the others."""
+        line = self.graph.iota(shape[axis])
+        axis %= len(shape)
+        mapping = tuple(0 if k == axis else None for k in range(len(shape)))
+        spread = self.graph.axes(self.graph.cast(line, kind_for(dtype)), mapping, tuple(shape))
+        return Array(self, spread)
+
+    def arange(self, n: int, dtype: Any = np.int64) -> Array:
+        """0, 1, 2… below n."""
+        return self.iota((n,), 0, dtype)
+
+    def special(self, name: str, operands: tuple, results: tuple, *attrs: Any) -> Any:
+        """A word with a kernel writer of its own; `results` are (shape, dtype) of each result."""
+        nodes = tuple(o.node for o in operands)
+        looks = [(tuple(shape), kind_for(dtype)) for shape, dtype in results]
+        if len(looks) == 1:
+            return Array(self, self.graph.node("special", nodes, (name, *attrs), *looks[0]))
+        shapes = tuple(shape for shape, _ in looks)
+        whole = self.graph.node("special", nodes, (name, *attrs, shapes), (), "many")
+        return tuple(
+            Array(self, self.graph.node("pick", (whole,), (k,), *look))
+            for k, look in enumerate(looks)
+        )
+
+
+def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:
+    """Basic indexing as a window: shape, strides, offset; whether it shows all in order."""
+    index = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, Array) for i in index):
+        raise Untraceable("indexing by an array")
+    rest = [slice(None)] * (len(sizes) - sum(1 for i in index if i is not None and i is not ...))
+    at = index.index(...) if ... in index else len(index)
+    axes = iter(zip(sizes, contiguous(sizes)))
+    shape: list[int] = []
+    strides: list[int] = []
+    offset = 0
+    whole = True
+    for i in (*index[:at], *rest, *index[at + 1 :]):
+        if i is None:
+            shape.append(1)
+            strides.append(0)
+            continue
+        size, stride = next(axes)
+        if isinstance(i, slice):
+            start, stop, step = i.indices(size)
+            count = len(range(start, stop, step))
+            whole = whole and count == size and (step == 1 or size <= 1)
+            shape.append(count)
+            strides.append(stride * step)
+            offset += start * stride
+        elif isinstance(i, (int, np.integer)):
+            whole = whole and size == 1
+            offset += range(size)[i] * stride
+        else:
+            raise Untraceable("indexing by an array")
+    return tuple(shape), tuple(strides), offset if 0 not in shape else 0, whole

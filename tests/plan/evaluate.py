@@ -1,0 +1,151 @@
+"""What a graph means: its nodes computed by NumPy, one by one, in the plainest way.
+
+The compiler is held against this, and this against the instructions' own results.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from bital.plan.graph import DTYPES, Node
+
+_SPECIAL: dict[str, Callable] = {}
+
+
+def _erf(name: str) -> Callable:
+    def call(x: np.ndarray) -> np.ndarray:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)
+
+    return call
+
+
+def _shift(word: np.ufunc) -> Callable:
+    def call(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+        bits = 8 * x.dtype.itemsize
+        assert ((by >= 0) & (by < bits)).all(), "a shift by all bits or more is undefined"
+        return word(x, by)
+
+    return call
+
+
+#: scalar word -> what it means for arrays of one kind
+WORDS: dict[str, Callable] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide,
+    "neg": np.negative, "abs": np.absolute, "maximum": np.maximum, "minimum": np.minimum,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
+    "ge": np.greater_equal, "both": np.bitwise_and, "either": np.bitwise_or,
+    "xor": np.bitwise_xor, "invert": np.invert, "select": np.where, "copy": np.copy,
+    "shl": _shift(np.left_shift), "shr": _shift(np.right_shift),
+    "erf": _erf("erf"), "erfc": _erf("erfc"), "erfinv": _erf("erfinv"), "sigmoid": _erf("expit"),
+}  # fmt: skip
+_REDUCTIONS = {
+    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
+    "any": np.logical_or, "all": np.logical_and,
+}  # fmt: skip
+
+
+class Evaluator:
+    """The values of nodes for given inputs and run-time scalars."""
+
+    def __init__(self, arrays: list[np.ndarray], params: list[Any]) -> None:
+        self.arrays, self.params = arrays, params
+        self.known: dict[Node, Any] = {}
+
+    def __call__(self, node: Node) -> Any:
+        if node not in self.known:
+            args = [self(i) for i in node.inputs]
+            with np.errstate(all="ignore"):
+                value = getattr(self, f"_{node.word}")(node, *args)
+            if node.kind in DTYPES:
+                value = np.asarray(value)
+                assert value.dtype == DTYPES[node.kind], (node, value.dtype)
+                assert value.shape == node.shape, (node, value.shape)
+            self.known[node] = value
+        return self.known[node]
+
+    def _input(self, node: Node) -> np.ndarray:
+        return self.arrays[node.attrs[0]]
+
+    def _param(self, node: Node) -> np.ndarray:
+        return np.asarray(self.params[node.attrs[0]], DTYPES[node.kind])
+
+    def _scalar(self, node: Node) -> Any:
+        return self.params[node.attrs[0]]
+
+    def _constant(self, node: Node) -> np.ndarray:
+        return np.frombuffer(node.attrs[0], DTYPES[node.kind])[0]
+
+    def _iota(self, node: Node) -> np.ndarray:
+        return np.arange(node.shape[0])
+
+    def _map(self, node: Node, *args: np.ndarray) -> np.ndarray:
+        word, *more = node.attrs
+        if word == "cast":
+            return args[0].astype(DTYPES[node.kind])
+        result = (WORDS.get(word) or getattr(np, word))(*args, *more)
+        return np.broadcast_to(result, node.shape)
+
+    def _reduce(self, node: Node, x: np.ndarray) -> np.ndarray:
+        how, axes = node.attrs
+        if how in ("any", "all"):
+            return _REDUCTIONS[how].reduce(x, axis=axes, keepdims=True)
+        return _REDUCTIONS[how].reduce(x, axis=axes, dtype=x.dtype, keepdims=True)
+
+    def _axes(self, node: Node, x: np.ndarray) -> np.ndarray:
+        (mapping,) = node.attrs
+        shown = [m for m in mapping if m is not None]
+        dropped = tuple(k for k in range(x.ndim) if k not in shown)
+        assert all(x.shape[k] == 1 for k in dropped), node
+        order = [*shown, *dropped]
+        x = x.transpose(order).reshape([x.shape[k] for k in shown])
+        sizes = iter(x.shape)
+        x = x.reshape([1 if m is None else next(sizes) for m in mapping])
+        return np.broadcast_to(x, node.shape)
+
+    def _reshape(self, node: Node, x: np.ndarray) -> np.ndarray:
+        return x.reshape(node.shape)
+
+    def _window(self, node: Node, x: np.ndarray, moved: Any = 0) -> np.ndarray:
+        strides, offset = node.attrs
+        flat = np.ascontiguousarray(x).reshape(-1)
+        return _strided(flat, node.shape, strides, offset + int(moved)).copy()
+
+    def _write(self, node: Node, x: np.ndarray, value: np.ndarray, moved: Any = 0) -> np.ndarray:
+        strides, offset = node.attrs
+        out = np.array(x, order="C").reshape(-1)
+        _strided(out, value.shape, strides, offset + int(moved))[...] = value
+        return out.reshape(x.shape)
+
+    def _concat(self, node: Node, *parts: np.ndarray) -> np.ndarray:
+        return np.concatenate(parts, node.attrs[0])
+
+    def _take(self, node: Node, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        return x[numbers]
+
+    def _product(self, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        turn_a, turn_b = node.attrs
+        return np.matmul(a.swapaxes(-1, -2) if turn_a else a, b.swapaxes(-1, -2) if turn_b else b)
+
+    def _special(self, node: Node, *args: np.ndarray) -> Any:
+        name, *attrs = node.attrs
+        return _SPECIAL[name](*args, *attrs)
+
+    def _opaque(self, node: Node, *args: Any) -> Any:
+        return node.attrs[0].fn(*args)
+
+    def _pick(self, node: Node, whole: tuple) -> Any:
+        return whole[node.attrs[0]]
+
+
+def _strided(flat: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.ndarray:
+    """A window of a flat array, which it must not leave."""
+    if 0 in shape:
+        return np.empty(shape, flat.dtype)
+    reach = [s * (n - 1) for n, s in zip(shape, strides)]
+    first, last = (offset + sum(pick(r, 0) for r in reach) for pick in (min, max))
+    assert 0 <= first <= last < flat.size, (shape, strides, offset, flat.size)
+    return as_strided(flat[offset:], shape, [s * flat.itemsize for s in strides])
