@@ -11,119 +11,43 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+from harness import (
+    ROOT,
+    Result,
+    Settings,
+    bital_command,
+    call,
+    in_turns,
+    machine,
+    markdown_table,
+    plain_table,
+    progress,
+    recording,
+    show,
+    show_seconds,
+    torch_command,
+)
+
 HEAVY = ("scipy", "llvmlite", "matplotlib")
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
-
-
-@dataclass
-class Settings:
-    """How long and how often."""
-
-    rounds: int
-    seconds: float
-    threads: int
-    torch_python: str
-
-    def environment(self) -> dict[str, str]:
-        """The environment of a measured process."""
-        names = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")
-        threads = {f"{name}_NUM_THREADS": str(self.threads) for name in names}
-        threads["VECLIB_MAXIMUM_THREADS"] = str(self.threads)
-        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        return {
-            **os.environ,
-            **threads,
-            "PYTHONDONTWRITEBYTECODE": "",  # an installed package has its bytecode, too
-            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-            "BENCHMARK_THREADS": str(self.threads),
-            "BENCHMARK_SECONDS": str(self.seconds),
-        }
-
-
-@dataclass
-class Result:
-    """One line of the table. `measured` is what the limit limits: a ratio, or seconds."""
-
-    title: str
-    korean: str
-    measured: float
-    limit: float | None
-    unit: str
-    bital_s: float | None = None
-    torch_s: float | None = None
-    notes: dict = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        """ok or over; empty where there is no limit."""
-        if self.limit is None:
-            return ""
-        return "ok" if self.measured <= self.limit else "over"
-
-
-def call(command: list[str], settings: Settings) -> dict:
-    """Run a program; its last line of output is JSON."""
-    done = subprocess.run(
-        command, env=settings.environment(), cwd=ROOT, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def bital_command(program: str) -> list[str]:
-    return [sys.executable, "-m", "bital", "run", str(HERE / "programs" / program)]
 
 
 def compare(
     program: str, title: str, korean: str, limit: float, settings: Settings, tick: Callable
 ) -> Result:
     """The same program under both, in turns; the ratio of the best times."""
-    commands = {
-        "torch": [settings.torch_python, str(HERE / "programs" / program)],
-        "bital": bital_command(program),
-    }
-    best = dict.fromkeys(commands, float("inf"))
-    medians: dict[str, list[float]] = {side: [] for side in commands}
-    for number in range(settings.rounds):
-        for side, command in commands.items():
-            tick(f"{title}: {side}, round {number + 1} of {settings.rounds}")
-            times = call(command, settings)
-            best[side] = min(best[side], times["best"])
-            medians[side].append(times["median"])
+    commands = {"torch": torch_command(program, settings), "bital": bital_command(program)}
+    found = in_turns(commands, settings, tick, title)
+    bital, torch = found["bital"], found["torch"]
     return Result(
-        title, korean, best["bital"] / best["torch"], limit, "x", best["bital"], best["torch"],
-        {"medians": medians},
+        title, korean, bital.best / torch.best, limit, "x", bital.best, torch.best,
+        {"medians": {side: figures.medians for side, figures in found.items()}},
     )  # fmt: skip
-
-
-def recording(settings: Settings, tick: Callable) -> list[Result]:
-    """Seconds per recorded operation in the main example, by itself and among runs of traces."""
-    found: list[dict] = []
-    for number in range(settings.rounds):
-        tick(f"Recording: round {number + 1} of {settings.rounds}")
-        found.append(call(bital_command("recording.py"), settings))
-    results = []
-    for way, title, korean, limit in (
-        ("alone", "Recording one operation (main example)", "연산 하나의 기록 (주 예제)", 2.5e-6),
-        ("among_runs", "- with caches emptied by the runs", "- 실행이 캐시를 비운 상태에서", None),
-    ):
-        best = min((figures[way] for figures in found), key=lambda figures: figures["best"])
-        results.append(Result(title, korean, best["best"], limit, "s", best["best"], None, best))
-    return results
 
 
 def by_hand(main: Result, settings: Settings, tick: Callable) -> Result:
@@ -183,7 +107,7 @@ def all_results(settings: Settings, tick: Callable) -> list[Result]:
         main,
         by_hand(main, settings, tick),
         *others,
-        *recording(settings, tick),
+        *recording(settings, tick, limit=2.5e-6),
         *(
             importing(
                 module, limit, settings, tick,
@@ -192,23 +116,6 @@ def all_results(settings: Settings, tick: Callable) -> list[Result]:
             for module, limit in imports
         ),
     ]  # fmt: skip
-
-
-def show_seconds(seconds: float | None) -> str:
-    """Seconds as s, ms or µs."""
-    if seconds is None:
-        return "–"
-    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
-            return f"{seconds * factor:.3g} {unit}"
-    raise AssertionError(seconds)
-
-
-def show(result: Result, value: float | None) -> str:
-    """A measured value or limit in the result's unit."""
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if result.unit == "x" else show_seconds(value)
 
 
 def rows(results: list[Result], *, korean: bool = False) -> list[list[str]]:
@@ -232,43 +139,6 @@ def rows(results: list[Result], *, korean: bool = False) -> list[list[str]]:
     return table
 
 
-def plain_table(table: list[list[str]]) -> str:
-    """Aligned columns for a terminal."""
-    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-    lines = []
-    for row in table:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
-
-
-def markdown_table(table: list[list[str]]) -> str:
-    """The same for a README."""
-    lines = ["| " + " | ".join(row) + " |" for row in table]
-    lines.insert(1, "|---" + "|---:" * (len(table[0]) - 1) + "|")
-    return "\n".join(lines)
-
-
-def machine(settings: Settings) -> str:
-    """Processor, threads and versions, in one line."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        processor = found[1] if found else processor
-    versions = []
-    for package in ("numpy", "torch"):
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return (
-        f"{processor}, {settings.threads} threads, {platform.system()}, "
-        f"Python {platform.python_version()}, {', '.join(versions)}"
-    )
-
-
 def write_readme(path: Path, text: str) -> None:
     """Replace what stands between the two marks."""
     old = path.read_text(encoding="utf-8")
@@ -277,21 +147,6 @@ def write_readme(path: Path, text: str) -> None:
     if not mark or not other_mark:
         raise SystemExit(f"{path.name} needs the lines {BEGIN} and {END}")
     path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being measured: one changing line, with rich if installed."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    try:
-        from rich.console import Console
-    except ImportError:
-        yield lambda text: print(text, file=sys.stderr, flush=True)
-        return
-    with Console(stderr=True).status("starting") as status:
-        yield status.update
 
 
 def parse_arguments() -> argparse.Namespace:

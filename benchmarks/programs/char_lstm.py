@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from timing import measure
+from timing import as_it_is, measure
 from torch import nn
 
 
@@ -21,20 +21,23 @@ class Model(nn.Module):
         return self.head(hidden)
 
 
-def setup() -> Callable[[int], object]:
+def setup(prepare: Callable = as_it_is) -> Callable[[int], float]:
     """65 characters, drawn at random; a step is forward, backward, clipping and update."""
     vocabulary, block, batch = 65, 32, 32
     text = torch.randint(vocabulary, (20000,))
     model = Model(vocabulary, 128)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-    def run(count: int) -> object:
+    @prepare
+    def loss_of(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(model(x).view(-1, vocabulary), y.view(-1))
+
+    def run(count: int) -> float:
         for _ in range(count):
             starts = torch.randint(len(text) - block - 1, (batch,)).tolist()
             x = torch.stack([text[i : i + block] for i in starts])
             y = torch.stack([text[i + 1 : i + block + 1] for i in starts])
-            scores = model(x)
-            loss = nn.functional.cross_entropy(scores.view(-1, vocabulary), y.view(-1))
+            loss = loss_of(x, y)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -6,11 +6,11 @@ import torch
 from timing import measure
 
 
-def setup() -> Callable[[int], object]:
+def setup() -> Callable[[int], float]:
     """A trace of a single operation in every step."""
     x = torch.zeros(())
 
-    def run(count: int) -> object:
+    def run(count: int) -> float:
         for _ in range(count):
             value = (x + 1).item()
         return value

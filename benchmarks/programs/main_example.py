@@ -6,7 +6,7 @@ import torch
 from timing import measure
 
 
-def setup() -> Callable[[int], object]:
+def setup() -> Callable[[int], float]:
     """Batch 32, input 1000, hidden 100, output 2; weights updated by hand."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -16,7 +16,7 @@ def setup() -> Callable[[int], object]:
     x, y, w1, w2 = draw(32, 1000), draw(32, 2), draw(1000, 100), draw(100, 2)
     learning_rate = 1e-6
 
-    def run(count: int) -> object:
+    def run(count: int) -> float:
         nonlocal w1, w2
         for iteration in range(1, count + 1):
             hidden = torch.nn.functional.relu(x.mm(w1))

@@ -25,9 +25,11 @@ class RunClock:
         self.inner = inner
         self.seconds = 0.0
         self.operations = 0
+        self.runs = 0
 
     def __call__(self, trace: ir.Trace, reason: str) -> None:
         self.operations += len(trace.code)
+        self.runs += 1
         start = time.perf_counter()
         self.inner(trace, reason)
         self.seconds += time.perf_counter() - start
@@ -52,7 +54,7 @@ class Store:
 def best_block(run: Callable, inner: Callable, seconds: float) -> dict:
     """The block of steps in which recording an operation took least."""
     clock = ir.hooks.run = RunClock(inner)
-    count, best = 50, None
+    count, best = 20, None
     end = time.perf_counter() + seconds
     while best is None or time.perf_counter() < end:
         clock.seconds, clock.operations = 0.0, 0

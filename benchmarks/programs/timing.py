@@ -1,44 +1,25 @@
 """How every benchmark program times itself; the same code under torch and under bital.
 
-A program defines `setup()`, which returns `run(count)`: it performs `count` steps and reads the
-last result, so that nothing recorded is left to be done after the clock has stopped.
+A program defines `setup()`, which returns `run(count)`: it performs `count` steps, reads the last
+result, so that nothing recorded is left to be done after the clock has stopped, and returns a
+number that depends on all steps before it. Some give the function from their inputs to the loss
+to the argument `prepare` first, in the place of which `benchmarks/peers` puts torch.compile.
 """
 
-import json
 import os
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from clock import report
 
-BLOCK_SECONDS = 0.05
 
-
-def measure(setup: Callable[[], Callable[[int], object]]) -> None:
-    """Print one line of JSON: seconds per step, best and median over blocks of steps."""
+def measure(setup: Callable[[], Callable[[int], float]]) -> None:
+    """Print one line of JSON: see clock.report."""
     torch.set_num_threads(int(os.environ.get("BENCHMARK_THREADS", "2")))
     torch.manual_seed(0)
-    budget = float(os.environ.get("BENCHMARK_SECONDS", "2"))
-    run = setup()
-    run(3)
-    count = _steps_per_block(run)
-    blocks = []
-    end = time.perf_counter() + budget
-    while len(blocks) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        run(count)
-        blocks.append((time.perf_counter() - start) / count)
-    print(json.dumps({"best": min(blocks), "median": statistics.median(blocks)}))
+    report(setup())
 
 
-def _steps_per_block(run: Callable[[int], object]) -> int:
-    """So many steps that a block takes about BLOCK_SECONDS; finding out warms up, too."""
-    count = 1
-    while True:
-        start = time.perf_counter()
-        run(count)
-        spent = time.perf_counter() - start
-        if spent >= BLOCK_SECONDS:
-            return count
-        count = max(count + 1, min(4 * count, int(count * BLOCK_SECONDS / max(spent, 1e-9)) + 1))
+def as_it_is(function: Callable) -> Callable:
+    """The function as it was written."""
+    return function

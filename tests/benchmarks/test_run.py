@@ -1,15 +1,15 @@
-"""The benchmark command: its table, its verdicts, the rewriting of the README, its programs."""
+"""The benchmark command: its table, its verdicts, the rewriting of the README."""
 
 import sys
 
+import harness
 import pytest
-
-from benchmarks import run
+import run
 
 RESULTS = [
-    run.Result("Main", "주", 0.5, 0.85, "x", 1e-4, 2e-4),
-    run.Result("Recording", "기록", 3e-6, 2.5e-6, "s", 3e-6),
-    run.Result("`import torch`", "`import torch`", 1.2, None, "s", torch_s=1.2),
+    harness.Result("Main", "주", 0.5, 0.85, "x", 1e-4, 2e-4),
+    harness.Result("Recording", "기록", 3e-6, 2.5e-6, "s", 3e-6),
+    harness.Result("`import torch`", "`import torch`", 1.2, None, "s", torch_s=1.2),
 ]
 
 
@@ -18,7 +18,7 @@ def test_verdicts():
 
 
 def test_table():
-    lines = run.plain_table(run.rows(RESULTS)).splitlines()
+    lines = harness.plain_table(run.rows(RESULTS)).splitlines()
     assert [line.split() for line in lines[2:]] == [
         ["Main", "100", "µs", "200", "µs", "0.50", "0.85", "ok"],
         ["Recording", "3", "µs", "–", "–", "2.5", "µs", "over"],
@@ -30,13 +30,13 @@ def test_table():
     ("seconds", "text"), [(None, "–"), (1.5, "1.5 s"), (0.25, "250 ms"), (4e-7, "0.4 µs")]
 )
 def test_seconds(seconds, text):
-    assert run.show_seconds(seconds) == text
+    assert harness.show_seconds(seconds) == text
 
 
 def test_readme(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{run.BEGIN}\nold\n{run.END}\nafter\n", encoding="utf-8")
-    table = run.markdown_table(run.rows(RESULTS, korean=True))
+    table = harness.markdown_table(run.rows(RESULTS, korean=True))
     run.write_readme(readme, table)
     text = readme.read_text(encoding="utf-8")
     assert text == f"before\n{run.BEGIN}\n{table}\n{run.END}\nafter\n"
@@ -52,35 +52,13 @@ def test_readme_without_marks(tmp_path):
         run.write_readme(readme, "table")
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        "main_example.py",
-        "numpy_by_hand.py",
-        "tanh_network.py",
-        "item.py",
-        "char_lstm.py",
-        "char_gpt.py",
-        "lenet.py",
-        "residual.py",
-    ],
-)
-def test_programs(program):
-    figures = run.call(run.bital_command(program), quick())
-    assert 0 < figures["best"] <= figures["median"]
-
-
-def test_recording():
-    alone, among_runs = run.recording(quick(), lambda text: None)
+def test_recording(quick):
+    alone, among_runs = harness.recording(quick, lambda text: None, limit=1.0)
     assert alone.notes["operations"] > 10
     assert among_runs.notes["running"] > 0
     assert 0 < alone.measured < 1e-3
 
 
-def test_importing():
-    result = run.importing("bital", 0.25, quick(), lambda text: None, sys.executable)
+def test_importing(quick):
+    result = run.importing("bital", 0.25, quick, lambda text: None, sys.executable)
     assert result.notes == {"heavy modules imported": []}
-
-
-def quick() -> run.Settings:
-    return run.Settings(rounds=1, seconds=0.05, threads=1, torch_python=sys.executable)
