@@ -7,6 +7,7 @@ made by `loop` and `block`, so that writers of kernels never spell labels.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -228,6 +229,18 @@ class Builder:
         to = vector(kind, x.lanes)
         return self.line_value(f"{word} {x.type} {{}} to {to}", kind, x.lanes, x)
 
+    def affine(self, constant: int, *terms: tuple[Reg, int]) -> Reg:
+        """The i64 `constant` + the sum of register * factor."""
+        parts = []
+        for register, factor in terms:
+            if register.name[0] != "%":
+                constant += int(register.name) * factor
+            elif factor:
+                parts.append(self.mul(register, self.index(factor)) if factor != 1 else register)
+        if constant or not parts:
+            parts.append(self.index(constant))
+        return functools.reduce(self.add, parts)
+
     # arithmetic
 
     def _binary(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
@@ -247,6 +260,11 @@ class Builder:
     def div(self, x: Reg, y: Reg) -> Reg:
         """x / y of floats."""
         return self._binary("fdiv", "sdiv", x, y)
+
+    def rem(self, x: Reg, y: Reg) -> Reg:
+        """What the division of x by y leaves, with the sign of x."""
+        word = "urem" if x.kind in UNSIGNED else "srem"
+        return self._binary("frem", word, x, y)
 
     def fma(self, x: Reg, y: Reg, z: Reg) -> Reg:
         """x * y + z, rounded once."""
@@ -427,6 +445,22 @@ class Builder:
             f"call void @{name}({x.type} {x.name}, ptr {place.name}, i32 {BYTES[x.kind]}, "
             f"<{x.lanes} x i1> {mask.name})"
         )
+
+    def gather(self, pointer: Reg, kind: str, offsets: Reg, mask: Reg) -> Reg:
+        """The elements `offsets` (i64) from the pointer; those out of the mask are 0. No bools."""
+        lanes = offsets.lanes
+        places = self.line_value(
+            f"getelementptr {LLVM_TYPES[kind]}, ptr {{}}, {offsets.type} {{}}",
+            "ptr", lanes, pointer, offsets,
+        )  # fmt: skip
+        of = vector(kind, lanes)
+        name = f"llvm.masked.gather.{mangled(kind, lanes)}.v{lanes}p0"
+        self.declared.add(f"declare {of} @{name}({places.type}, i32, {mask.type}, {of})")
+        return self.line_value(
+            f"call {of} @{name}({places.type} {{}}, i32 {BYTES[kind]}, {mask.type} {{}}, "
+            f"{of} zeroinitializer)",
+            kind, lanes, places, mask,
+        )  # fmt: skip
 
     def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
         """Write each lane `offsets` (i64) elements from the pointer, those of the mask only."""

@@ -1,0 +1,124 @@
+"""Cuts: how work is parted into chunks, blocks and register tiles, and handed to an epilogue.
+
+Room: codegen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+from bital.codegen.pack import shuffle
+from bital.codegen.scalar import Builder, Reg
+
+#: what becomes of consecutive elements of a result: (builder, value, indices, mask)
+Epilogue = Callable[[Builder, Reg, tuple[Reg, ...], Reg | None], None]
+
+
+def parts(count: int, most: int) -> int:
+    """The size of the largest of as few even parts as there can be, none above `most`."""
+    return -(-count // -(-count // max(most, 1)))
+
+
+def up(count: int, size: int) -> int:
+    """The next multiple of size."""
+    return -(-count // size) * size
+
+
+def tile_speed(rows: int, columns: int, m: int, v: int, loads: int) -> float:
+    """How fast tiles of m rows by v columns go through rows x columns, relative to the best.
+
+    A step of a tile takes as long as its multiply-adds, its `loads`, or four cycles' delay between
+    two steps; a cycle has two of each.
+    """
+    steps = -(-rows // m) * -(-columns // v)
+    return rows * columns / (steps * max(m * v, loads, 8))
+
+
+def tile(rows: int, columns: int, registers: int) -> tuple[int, int]:
+    """The rows (scalars) and columns (vectors, which cross lines) of the fastest register tile."""
+    shapes = [
+        (m, v)
+        for m in range(1, min(rows, 14) + 1)
+        for v in range(1, min(columns, 9) + 1)
+        if m * v + v + 1 <= registers
+    ]
+    return max(shapes, key=lambda s: tile_speed(rows, columns, s[0], s[1], s[0] + 2 * s[1]))
+
+
+class Cuts:
+    """A chunk's number taken apart: along each axis of `counts` elements, parts of `sizes`."""
+
+    def __init__(self, b: Builder, counts: tuple[int, ...], sizes: tuple[int, ...]) -> None:
+        numbers = [-(-count // size) for count, size in zip(counts, sizes)]
+        self.chunks = prod(numbers)
+        self.begins: list[Reg] = []
+        self.ends: list[Reg] = []
+        left = Reg("%chunk", "i64")
+        for count, size, number in reversed(list(zip(counts, sizes, numbers))):
+            if number == 1:
+                begin, end = b.index(0), b.index(count)
+            else:
+                begin = b.mul(b.rem(left, b.index(number)), b.index(size))
+                left = b.div(left, b.index(number))
+                end = b.affine(size, (begin, 1))
+                if count % size:
+                    end = b.minimum(end, b.index(count))
+            self.begins.insert(0, begin)
+            self.ends.insert(0, end)
+
+
+def plain_store(shape: tuple[int, ...]) -> Epilogue:
+    """The epilogue that writes the result, of that shape, to argument 2."""
+
+    def store(b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
+        steps = [prod(shape[k + 1 :]) for k in range(len(shape))]
+        b.store(value, b.argument(2), b.affine(0, *zip(indices, steps)), mask)
+
+    return store
+
+
+def each_across(b: Builder, vectors: Sequence[Reg]) -> Reg:
+    """As many vectors as they have lanes: lane k is the sum of the lanes of vector k."""
+    lanes, size = vectors[0].lanes, 1
+    while len(vectors) > 1:
+        # blocks of `size` lanes are added to their neighbours, those of two vectors side by side
+        low = [k + n * lanes + i for k in range(0, lanes, 2 * size) for n in (0, 1)
+               for i in range(size)]  # fmt: skip
+        high = [k + size for k in low]
+        vectors = [
+            b.add(shuffle(b, x, y, low), shuffle(b, x, y, high))
+            for x, y in zip(vectors[::2], vectors[1::2])
+        ]
+        size *= 2
+    return vectors[0]
+
+
+def hand_line(
+    b: Builder, epilogue: Epilogue, read: Callable[[Reg, int], Reg], indices: tuple[Reg, ...],
+    left: Reg | int, count: Reg | int, lanes: int,
+) -> None:  # fmt: skip
+    """Give `count` consecutive elements, from `left` of the last axis on, to the epilogue.
+
+    `read` says the elements from one of them on; vectors have `lanes` lanes, and the last one a
+    mask or, where masks cost, its elements come one by one.
+    """
+    end = b.index(count)
+
+    def give(begin: Reg, end: Reg, lanes: int, masked: bool) -> None:
+        column = b.loop(begin, end, lanes)
+        mask = b.mask_below(b.sub(end, column.index), lanes) if masked else None
+        at = b.affine(0, (b.index(left), 1), (column.index, 1))
+        epilogue(b, read(column.index, lanes), (*indices, at), mask)
+        column.end()
+
+    if isinstance(count, int):
+        rest, some = b.index(count % lanes), count >= lanes
+        vectors = b.index(count - count % lanes)
+    else:
+        rest, some = b.rem(count, b.index(lanes)), True
+        vectors = b.sub(count, rest)
+    if some:
+        give(b.index(0), vectors, lanes, False)
+    if rest.name != "0" and lanes > 1:
+        give(vectors, end, lanes if b.masks else 1, b.masks)
