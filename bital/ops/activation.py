@@ -167,6 +167,10 @@ def _leaky_impl(xp: Any, x: Any, slope: float) -> Any:
     return select(xp, xp.greater(x, 0), x, scaled)
 
 
+def _leaky_native(xp: Any, x: Any, slope: Any) -> Any:
+    return xp.where(xp.greater(x, 0), x, x * slope)
+
+
 def _leaky_backward(xp: Any, g: Any, x: Any, slope: float) -> Any:
     return select(xp, xp.greater(x, 0), g, g * slope)
 
@@ -188,7 +192,7 @@ _LEAKY_BACKWARD = Op(
 def _leaky_op(name: str, grad_fn: str, vjp: Callable) -> Op:
     return unary_op(
         name, _leaky_impl, vjp, kind="promote", refuse=ONLY_FLOATS, kernel="leaky_relu_cpu",
-        params=("negative_slope",), grad_fn=grad_fn,
+        params=("negative_slope",), grad_fn=grad_fn, native=_leaky_native,
     )  # fmt: skip
 
 

@@ -153,6 +153,27 @@ def _shifted(xp: Any, scores: Any, mask: tuple, causal: bool) -> None:
     xp.exp(scores, out=scores)
 
 
+def _attend_native(
+    xp: Any, q: Any, k: Any, v: Any, *mask: Any, scale: float, causal: bool, beside: bool
+) -> tuple:
+    """`_attend` in array words; a row's constant is always its largest score."""
+    scores = xp.matmul(q, _turned(k)) * scale
+    if causal:
+        shape = scores.shape[-2:]
+        scores = xp.where(xp.iota(shape, 1) <= xp.iota(shape, 0), scores, -xp.inf)
+    for m in mask:
+        scores = xp.where(m, scores, -xp.inf) if m.dtype == bool else scores + m
+    most = xp.max(scores, -1, keepdims=True)
+    if mask:
+        most = xp.where(xp.equal(most, -xp.inf), 0, most)
+    shares = xp.exp(scores - most)
+    sums = xp.sum(shares, -1, keepdims=True)
+    if mask:
+        sums = xp.where(xp.equal(sums, 0), 1, sums)
+    r = 1 / sums
+    return _apart(xp.matmul(shares, v) * r, beside), shares, r
+
+
 def _turned(x: Any) -> Any:
     return x.swapaxes(-1, -2)
 
@@ -226,7 +247,7 @@ def _attend_op(name: str, *mask: str) -> Op:
     kept = ("out0", "out1", "out2", "scale", "causal", "beside")
     return Op(
         name, _attend_rule, _attend, inputs=inputs, vjp=with_names(_attend_vjp, *inputs, *kept),
-        grad_fn="ScaledDotProductFlashAttentionForCpuBackward0",
+        grad_fn="ScaledDotProductFlashAttentionForCpuBackward0", native=_attend_native,
     )  # fmt: skip
 
 

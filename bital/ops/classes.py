@@ -127,6 +127,47 @@ def _nll_impl(xp: Any, x: Any, target: Any, weight: Any = None, *, layout: tuple
     return total / (places.size if counted is None else xp.add.reduce(counted, axis=None))
 
 
+def _hits(xp: Any, target: Any, layout: tuple, ignore: int) -> tuple[Any, Any, Any]:
+    """Class numbers (N, M), whether they count, and (N, C, M) which score is meant, in words."""
+    n, c, m = layout
+    t = target.reshape(n, m).astype(xp.int64)
+    kept = xp.not_equal(t, ignore)
+    meant = xp.equal(xp.iota((n, c, m), 1), t.reshape(n, 1, m)) & kept.reshape(n, 1, m)
+    return t, kept, meant
+
+
+def _counts(xp: Any, kept: Any, meant: Any, weights: tuple, kind: Any) -> Any:
+    """The weight of every target, 0 where it is ignored."""
+    if not weights:
+        return kept.astype(kind)
+    return xp.sum(xp.where(meant, weights[0].reshape(1, -1, 1), 0), 1)
+
+
+def _nll_native(xp: Any, x: Any, target: Any, *weights: Any, layout: tuple, reduction: int,
+                ignore_index: int) -> Any:  # fmt: skip
+    t, kept, meant = _hits(xp, target, layout, ignore_index)
+    xp.require(~kept | ((t >= 0) & (t < layout[1])))
+    picked = xp.sum(xp.where(meant, x.reshape(layout), 0), 1)
+    counted = _counts(xp, kept, meant, weights, x.dtype)
+    picked = picked * counted if weights else picked
+    if reduction == NONE:
+        return -picked.reshape(target.shape)
+    total = -xp.sum(picked)
+    return total if reduction == SUM else total / xp.sum(counted)
+
+
+def _nll_backward_native(xp: Any, g: Any, target: Any, *weights: Any, shape: tuple, layout: tuple,
+                         deep: bool, reduction: int, ignore_index: int) -> Any:  # fmt: skip
+    n, _, m = layout
+    _, kept, meant = _hits(xp, target, layout, ignore_index)
+    counted = _counts(xp, kept, meant, weights, g.dtype)
+    down = -g.reshape(n, m) if reduction == NONE else -g
+    if reduction == MEAN:
+        down = down / xp.sum(counted)
+    down = xp.broadcast_to(down * counted if weights else down, (n, m))
+    return xp.where(meant, down.reshape(n, 1, m), 0).reshape(shape)
+
+
 def _nll_backward_rule(g: Meta, *given: Any) -> tuple[Meta, dict]:
     shape, deep, reduction, ignore = given[-4:]
     attrs = {"layout": _layout(shape), "reduction": reduction, "ignore_index": ignore}
@@ -223,12 +264,13 @@ class _Nll:
             vjp=(with_names(self._climb, "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
             grad_fn=f"{title}BackwardBackward0", batch=_nll_backward_many,
+            native=_nll_backward_native,
         )  # fmt: skip
         self.op = Op(
             key, _nll_rule, _nll_impl, inputs=("self", "target", *extra),
             vjp=(with_names(self._descend, "self", "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
-            grad_fn=f"{title}Backward0", fallible=True, batch=_nll_many,
+            grad_fn=f"{title}Backward0", fallible=True, batch=_nll_many, native=_nll_native,
         )  # fmt: skip
 
     def __call__(self, tensors: tuple, reduction: int, ignore: int) -> Tensor:

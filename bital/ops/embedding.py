@@ -54,6 +54,13 @@ def _impl(xp: Any, weight: Any, indices: Any, *, padding_idx: int, scale_grad_by
     return weight.take(indices, axis=0)
 
 
+def _native(
+    xp: Any, weight: Any, indices: Any, *, padding_idx: int, scale_grad_by_freq: bool
+) -> Any:
+    xp.require((indices >= 0) & (indices < weight.shape[0]))
+    return xp.take_rows(weight, indices)
+
+
 def _backward_rule(
     g: Meta, indices: Meta, rows: int, padding_idx: int, by_frequency: bool
 ) -> tuple[Meta, dict]:
@@ -134,6 +141,7 @@ _EMBEDDING = Op(
     inputs=("weight", "indices"),
     vjp=(_descend, None),
     fallible=True,
+    native=_native,
     batch=again(bare=(0,)),
 )
 

@@ -135,6 +135,7 @@ def unary_op(
     grad_fn: str | None = None,
     kernel: str | None = None,
     params: tuple[str, ...] = (),
+    native: Callable | None = None,
 ) -> Op:
     """Declare an elementwise operator of one tensor, `x` in the vjp, and perhaps run-time scalars.
 
@@ -150,6 +151,7 @@ def unary_op(
         grad_fn=grad_fn,
         elementwise=True,
         out=_takes_out(impl, kind),
+        native=native,
     )
 
 
@@ -164,6 +166,7 @@ def binary_op(
     kernel: str | None = None,
     params: tuple[str, ...] = (),
     fallible: bool = False,
+    native: Callable | None = None,
 ) -> Op:
     """Declare an elementwise operator of two tensors, named `self` and `other` in the vjp."""
     rule = elementwise_rule(kind, refuse, kernel or f"{name}_cpu")
@@ -178,6 +181,7 @@ def binary_op(
         elementwise=True,
         out=_takes_out(impl, kind),
         fallible=fallible,
+        native=native,
     )
 
 
@@ -195,11 +199,12 @@ def scalar_op(
     scalar: str = "scalar",
     fallible: bool = False,
     empty_edges: int = 0,
+    native: Callable | None = None,
 ) -> Op:
     """Declare an elementwise operator of a tensor `self` and a run-time scalar `scalar`.
 
-    With `reverse` the scalar is the first operand of `impl`. `empty_edges` is 1 where PyTorch
-    makes the number a tensor first, which its node then has an edge for.
+    With `reverse` the scalar is the first operand of `impl` (and of `native`). `empty_edges` is 1
+    where PyTorch makes the number a tensor first, which its node then has an edge for.
     """
     inner = elementwise_rule(kind, refuse, kernel or f"{name}_cpu")
 
@@ -220,6 +225,9 @@ def scalar_op(
         out=_takes_out(impl, kind),
         fallible=fallible,
         empty_edges=empty_edges,
+        native=None
+        if fallible and native is None
+        else functools.partial(_native_with_number, native or impl, reverse),
     )
 
 
@@ -237,6 +245,16 @@ def _with_number(
         scalar = number(scalar)
     args = (scalar, x) if reverse else (x, scalar)
     return fn(*args) if out is None else fn(*args, out=out)
+
+
+def _native_with_number(
+    fn: str | Callable, reverse: bool, xp: Any, x: Any, scalar: Any, *, number: Callable | None
+) -> Any:
+    """`_with_number` in array words."""
+    if number is not None and number is not float:
+        scalar = x.dtype.type(scalar)
+    args = (scalar, x) if reverse else (x, scalar)
+    return getattr(xp, fn)(*args) if isinstance(fn, str) else fn(xp, *args)
 
 
 def number_maker(compute: dtype, kind: type = float) -> Callable | None:
@@ -309,6 +327,11 @@ def again(fn: Callable, t: Any, *args: Any) -> Any:
     return fn(t, *args) if isinstance(t, np.generic) else fn(t, *args, out=t)
 
 
+def times(xp: Any, x: Any, number: Any) -> Any:
+    """x * number, for which NumPy has nothing to do where the number is 1."""
+    return x if xp is np and number == 1 else x * number
+
+
 #: integers as wide as floats, to mask these bit by bit
 _BITS = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
 
@@ -319,7 +342,7 @@ def masked(xp: Any, g: Any, mask: Any) -> Any:
     Floats are masked bit by bit: a product would keep NaN, and `where` is ten times slower.
     """
     bits = _BITS.get(g.dtype)
-    if bits is None or not g.ndim or mask.shape != g.shape:
+    if xp is not np or bits is None or not g.ndim or mask.shape != g.shape:
         return xp.where(mask, g, g.dtype.type(0))
     keep = mask.astype(bits)
     xp.negative(keep, out=keep)
@@ -329,7 +352,7 @@ def masked(xp: Any, g: Any, mask: Any) -> Any:
 def blocked(xp: Any, g: Any, mask: Any) -> Any:
     """0 where the mask is true, else g."""
     bits = _BITS.get(g.dtype)
-    if bits is None or not g.ndim or mask.shape != g.shape:
+    if xp is not np or bits is None or not g.ndim or mask.shape != g.shape:
         return xp.where(mask, g.dtype.type(0), g)
     keep = mask.astype(bits)
     keep -= 1
@@ -339,7 +362,7 @@ def blocked(xp: Any, g: Any, mask: Any) -> Any:
 def select(xp: Any, mask: Any, a: Any, b: Any) -> Any:
     """a where the mask is true, else b, both arrays of one shape and dtype; `where`, but faster."""
     bits = _BITS.get(a.dtype)
-    if bits is None or not a.ndim or not mask.shape == a.shape == b.shape:
+    if xp is not np or bits is None or not a.ndim or not mask.shape == a.shape == b.shape:
         return xp.where(mask, a, b)
     keep = mask.astype(bits)
     xp.negative(keep, out=keep)

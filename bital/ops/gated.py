@@ -99,9 +99,12 @@ def _gelu32_backward(g: Any, x: Any, out: Any, work: Any) -> None:
 
 def _cdf(xp: Any, x: Any) -> Any:
     """The normal distribution's share below x."""
-    from scipy import special
+    if xp is np:
+        from scipy import special
 
-    t = special.erf(x * _SQRT_HALF)
+        t = special.erf(x * _SQRT_HALF)
+    else:
+        t = xp.erf(x * _SQRT_HALF)
     t += 1
     t *= 0.5
     return t
@@ -116,7 +119,7 @@ def _inner_tanh(xp: Any, x: Any) -> Any:
 
 
 def _gelu_impl(xp: Any, x: Any, *, approximate: str) -> Any:
-    if approximate == "none" and x.dtype == np.float32:
+    if xp is np and approximate == "none" and x.dtype == np.float32:
         return _in_blocks(_gelu32, x, x)
     if approximate == "none":
         t = _cdf(xp, x)
@@ -129,8 +132,9 @@ def _gelu_impl(xp: Any, x: Any, *, approximate: str) -> Any:
 
 
 def _gelu_backward(xp: Any, g: Any, x: Any, *, approximate: str) -> Any:
-    if approximate == "none" and x.dtype == np.float32 == g.dtype and x.shape == g.shape:
-        return _in_blocks(_gelu32_backward, x, g, x)
+    if xp is np and approximate == "none" and x.dtype == np.float32 == g.dtype:
+        if x.shape == g.shape:
+            return _in_blocks(_gelu32_backward, x, g, x)
     if approximate == "none":
         t = x * x
         t *= -0.5

@@ -88,6 +88,23 @@ def _adam_block(
     param -= t
 
 
+def _adam_native(xp: Any, *args: Any, states: int, maximize: bool, decoupled: bool) -> tuple:
+    """`_adam_block` in array words; what it branches on is chosen by run-time scalars."""
+    param, mean, square, *largest = args[:states]
+    step, grad, beta1, beta2, decay, eps, step_size = args[states:]
+    grad = -grad if maximize else grad
+    if decoupled:
+        param = param * decay
+    else:
+        grad = xp.where(xp.not_equal(decay, 0), grad + param * decay, grad)
+    gap = grad - mean
+    mean = xp.where(xp.greater(beta1, 0.5), mean + gap * (1 - beta1), grad - gap * beta1)
+    square = square * beta2 + grad * grad * (1 - beta2)
+    most = [xp.maximum(m, square) for m in largest]
+    param = param - mean / (xp.sqrt(most[0] if most else square) + eps) * step_size
+    return param, mean, square, *most, xp.add(step, 1)
+
+
 _ADAM = Op(
     "adam_step",
     _adam_rule,
@@ -95,6 +112,7 @@ _ADAM = Op(
     inputs=("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step", "grad"),
     params=("beta1", "beta2", "decay", "eps", "step_size"),
     out="each",
+    native=_adam_native,
 )
 
 

@@ -144,7 +144,7 @@ def _over_runs(xp: Any, x: Any, runs: tuple[Ints, ...]) -> Any:
 
 def total(xp: Any, x: Any, axis: Ints, keepdims: bool, runs: tuple | None, d: Any = None) -> Any:
     """The sum of floats x over `axis`; half precision must have been widened before."""
-    if runs is None:
+    if runs is None or xp is not np:
         return xp.add.reduce(x, axis, d, None, keepdims)
     summed = _over_runs(xp, x if d is None else x.astype(d, copy=False), runs)
     return summed.reshape(reduced_shape(x.shape, axis, keepdims))
@@ -186,6 +186,12 @@ def _sum_impl(
     return total(xp, x, axis, keepdims, runs, target)
 
 
+def _sum_native(
+    xp: Any, x: Any, *, axis: Ints, keepdims: bool, how: str, target: np.dtype, runs: tuple | None
+) -> Any:
+    return xp.sum(x.astype(target), axis, target, keepdims=keepdims)
+
+
 def _repeat(g: Tensor, x_shape: Ints, axis: Ints) -> Tensor:
     return repeat_over(g, x_shape, axis)
 
@@ -197,6 +203,7 @@ _SUM = Op(
     vjp=(_repeat,),
     grad_fn="SumBackward0",
     batch=again(0, all_for_none=True),
+    native=_sum_native,
 )
 _SUM_DIM = Op(
     "sum_dim",
@@ -205,6 +212,7 @@ _SUM_DIM = Op(
     vjp=(_repeat,),
     grad_fn="SumBackward1",
     batch=again(0, all_for_none=True),
+    native=_sum_native,
 )
 _sum_all, _sum_over = unary_with(_SUM), unary_with(_SUM_DIM)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from bital.ir.meta import Meta
 from bital.ir.op import Op
 from bital.ops.activation import functional
@@ -21,6 +23,7 @@ from bital.ops.family import (
     named_like,
     number_of,
     select,
+    times,
     unary_op,
 )
 from bital.ops.unary import sigmoid, sigmoid_impl, tanh
@@ -61,21 +64,21 @@ _ELU_PARAMS = ("alpha", "scale", "input_scale")
 def _elu_impl(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = xp.expm1(xp.minimum(x, 0) * input_scale)
     below *= alpha * scale
-    return select(xp, xp.greater(x, 0), x * scale if scale != 1 else x, below)
+    return select(xp, xp.greater(x, 0), times(xp, x, scale), below)
 
 
 def _elu_backward(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = xp.exp(x * input_scale)
     below *= input_scale * alpha * scale
     below *= g
-    return select(xp, xp.less_equal(x, 0), below, g * scale if scale != 1 else g)
+    return select(xp, xp.less_equal(x, 0), below, times(xp, g, scale))
 
 
 def _elu_of_result(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = x + alpha * scale
     below *= input_scale
     below *= g
-    return select(xp, xp.less_equal(x, 0), below, g * scale if scale != 1 else g)
+    return select(xp, xp.less_equal(x, 0), below, times(xp, g, scale))
 
 
 _WHERE_NOT_POSITIVE = masked_op("elu_double_backward", lambda xp, x: xp.less_equal(x, 0))
@@ -222,15 +225,15 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _softplus_impl(xp: Any, x: Any, beta: float, threshold: float) -> Any:
-    scaled = x * beta if beta != 1 else x
+    scaled = times(xp, x, beta)
     soft = xp.log1p(xp.exp(scaled))
-    if beta != 1:
+    if xp is not np or beta != 1:
         soft /= beta
     return select(xp, xp.greater(scaled, threshold), x, soft)
 
 
 def _softplus_backward(xp: Any, g: Any, x: Any, beta: float, threshold: float) -> Any:
-    scaled = x * beta if beta != 1 else x
+    scaled = times(xp, x, beta)
     z = xp.exp(scaled)
     return select(xp, xp.greater(scaled, threshold), g, g * z / (z + 1))
 

@@ -38,6 +38,10 @@ def never_shares(shape: Ints, strides: Ints) -> bool:
     return True
 
 
+#: a window whose elements share places is compiled if it takes no more steps than this
+_MOST_STEPS = 16
+
+
 def _spread_rule(g: Meta, shape: Ints, strides: Ints) -> tuple[Meta, dict]:
     slots: tuple[int, ...] | None = None
     if not never_shares(g.shape, strides):
@@ -76,6 +80,27 @@ def _spread_impl(
     return out
 
 
+def _spread_native(
+    xp: Any, g: Any, offset: Any, *, shape: Ints, strides: Ints, walk: Ints | None
+) -> Any:
+    out = xp.zeros(shape, g.dtype)
+    if walk is None:
+        return xp.written(out, g, g.shape, strides, offset)
+    sizes = [g.shape[k] for k in walk]
+    if math.prod(sizes) > _MOST_STEPS:
+        raise NotImplementedError("a window that meets itself so often")
+    index: list[Any] = [slice(None)] * g.ndim
+    rest = [k for k in range(g.ndim) if k not in walk]
+    part, steps = tuple([g.shape[k] for k in rest]), tuple([strides[k] for k in rest])
+    for at in np.ndindex(*sizes):
+        start = offset + sum(i * strides[k] for k, i in zip(walk, at))
+        for k, i in zip(walk, at):
+            index[k] = i
+        more = xp.window(out, part, steps, start) + g[tuple(index)]
+        out = xp.written(out, more, part, steps, start)
+    return out
+
+
 def _spread_each(batch: Batch) -> Callable:
     """Windows of the zeros of many examples: where no two elements share a place, all at once."""
     kwargs, lanes = batch.kwargs, len(batch.sizes)
@@ -99,6 +124,7 @@ SPREAD = Op(
     params=("offset",),
     vjp=(lambda g, g_shape, strides, offset: part(g, g_shape, strides, offset),),
     batch=_spread_each,
+    native=_spread_native,
 )
 
 
@@ -120,6 +146,9 @@ CLEAR = Op(
     params=("offset",),
     vjp=(lambda g, window, strides, offset: apply(CLEAR, (g,), (window, strides), (offset,)),),
     out="first",
+    native=lambda xp, g, offset, *, window, strides: xp.written(
+        g, xp.zeros((), g.dtype), window, strides, offset
+    ),
 )
 
 

@@ -226,14 +226,27 @@ class Graph:
         """A strided look at x's elements in order, in units of elements."""
         if x.word == "reshape":
             x = x.inputs[0]
-        if moved is None and offset == 0 and strides == contiguous(shape):
-            if prod(shape) == x.numel:
-                return self.reshape(x, shape)
+        order = None if moved is not None or offset else _dense_order(shape, strides, x.numel)
+        if order is not None:
+            found = self.reshape(x, tuple([shape[k] for k in order]))
+            place = {k: at for at, k in enumerate(order)}
+            return self.axes(found, tuple([place.get(k) for k in range(len(shape))]), shape)
         if x.word == "window" and moved is None and x.attrs[0] == contiguous(x.shape):
             return self.node("window", x.inputs, (strides, x.attrs[1] + offset), shape, x.kind)
         x = self.in_order(x)
         inputs = (x,) if moved is None else (x, moved)
         return self.node("window", inputs, (strides, offset), shape, x.kind)
+
+    def write(
+        self, x: Node, value: Node, strides: Ints, offset: int = 0, moved: Node | None = None
+    ) -> Node:
+        """A copy of x with the value written over a window of it."""
+        order = None if moved is not None or offset else _dense_order(value.shape, strides, x.numel)
+        if order is not None and prod([value.shape[k] for k in order]) == value.numel:
+            order += tuple(k for k in range(len(value.shape)) if k not in order)
+            return self.reshape(self.permute(value, order), x.shape)
+        inputs = (x, value) if moved is None else (x, value, moved)
+        return self.node("write", inputs, (strides, offset), x.shape, x.kind)
 
     # products
 
@@ -255,6 +268,19 @@ def contiguous(shape: Ints) -> Ints:
         strides.append(step)
         step *= n
     return tuple(reversed(strides))
+
+
+def _dense_order(shape: Ints, strides: Ints, numel: int) -> Ints | None:
+    """The axes by falling strides, where a window from the start shows each element once.
+
+    Axes of size 1 and those along which the window repeats itself are left out.
+    """
+    live = [k for k, n in enumerate(shape) if n > 1 and strides[k]]
+    order = tuple(sorted(live, key=lambda k: -strides[k]))
+    sizes = tuple([shape[k] for k in order])
+    if prod(sizes) != numel or 0 in shape:
+        return None
+    return order if tuple([strides[k] for k in order]) == contiguous(sizes) else None
 
 
 def _absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:

@@ -64,9 +64,10 @@ class Namespace(Shapes, Reductions):
         elif name in _LOGICAL:
             call = self._function(name, _LOGICAL[name], self._logical)
         else:
-            call = getattr(np, name, None)
-            if not (isinstance(call, type) and issubclass(call, np.generic)):
+            found = getattr(np, name, None)
+            if not (isinstance(found, type) and issubclass(found, np.generic)):
                 raise Untraceable(name)
+            call = found
         setattr(self, name, call)
         return call
 
@@ -274,6 +275,8 @@ class Namespace(Shapes, Reductions):
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         if isinstance(x, Array):
             return x if dtype is None else self.astype(x, dtype)
+        if isinstance(x, (tuple, list)):
+            return self.asarray(self.stack([self.asarray(a) for a in x]), dtype)
         kind = kind_for(dtype if dtype is not None else np.result_type(x))
         if isinstance(x, np.ndarray) and x.ndim:
             return Array(self, self.uniform(x, kind))

@@ -39,37 +39,52 @@ _DTYPES = {kind: Dtype(dtype) for kind, dtype in DTYPES.items()}
 
 
 class Array:
-    """A symbolic array: a handle on a node, which operations in place move on."""
+    """A symbolic array: a handle on a node, which operations in place move on.
 
-    __slots__ = ("xp", "node", "borrowed")
+    An array and its views are a family, which counts the writes to any of them. After one the
+    others would show what was written, which they cannot: they are of no use any more.
+    """
 
-    def __init__(self, xp: Any, node: Node, borrowed: bool = False) -> None:
+    __slots__ = ("xp", "_node", "family", "seen")
+
+    def __init__(self, xp: Any, node: Node, of: Array | None = None) -> None:
         self.xp = xp
-        self.node = node
-        #: it shows the elements of another array, which writing to it would change
-        self.borrowed = borrowed
+        self._node = node
+        self.family: list[int] | None = None
+        self.seen = 0
+        if of is not None:
+            if of.family is None:
+                of.family = [0]
+            self.family, self.seen = of.family, of.seen
+
+    @property
+    def node(self) -> Node:
+        if self.family is not None and self.family[0] != self.seen:
+            raise Untraceable("what shares its elements was written to")
+        return self._node
 
     def move(self, node: Node) -> None:
         """Be another node from now on: what writing in place does."""
-        if self.borrowed:
-            raise Untraceable("writing through a view")
-        self.node = node
+        self._node = node
+        if self.family is not None:
+            self.family[0] += 1
+            self.seen = self.family[0]
 
     @property
     def shape(self) -> Ints:
-        return self.node.shape
+        return self._node.shape
 
     @property
     def ndim(self) -> int:
-        return len(self.node.shape)
+        return len(self._node.shape)
 
     @property
     def size(self) -> int:
-        return self.node.numel
+        return self._node.numel
 
     @property
     def dtype(self) -> Dtype:
-        return _DTYPES[self.node.kind]
+        return _DTYPES[self._node.kind]
 
     @property
     def T(self) -> Array:

@@ -45,7 +45,9 @@ class Reductions:
             node = self.graph.cast(node, kind_for(dtype))
         elif how in ("sum", "prod") and node.kind not in ("f32", "f64"):
             node = self.graph.cast(node, "i64")
-        if how in ("any", "all"):
+        if node.kind == "i1":
+            how = {"sum": "any", "max": "any", "prod": "all", "min": "all"}.get(how, how)
+        elif how in ("any", "all"):
             node = self.graph.cast(node, "i1")
         if how in ("max", "min") and not prod(x.shape[a] for a in axes):
             raise Untraceable("an extreme of nothing")
@@ -89,7 +91,7 @@ class Reductions:
         """Sums of products along the last axis."""
         return self.reduced("sum", self.multiply(a, b), -1, False)
 
-    def matmul(self, a: Array, b: Array, out: Any = None) -> Array:
+    def matmul(self, a: Array, b: Array, out: Any = None, order: Any = None) -> Array:
         nodes, kind = self.nodes((a, b))
         if kind not in ("f32", "f64"):
             raise Untraceable(f"a product of {kind}")

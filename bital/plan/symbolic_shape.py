@@ -24,20 +24,20 @@ class Shapes:
     fitted: Callable[..., Node]
     nodes: Callable[..., tuple[list[Node], str]]
 
-    def shown(self, node: Node) -> Array:
-        """A view: what is written to it would have to change another array."""
-        return Array(self, node, borrowed=True)
+    def shown(self, x: Array, node: Node) -> Array:
+        """A view of x."""
+        return Array(self, node, x)
 
     def reshape(self, x: Array, shape: Any) -> Array:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if -1 in shape:
             known = -prod(shape)
             shape = tuple(x.size // known if n == -1 else n for n in shape) if known else shape
-        return self.shown(self.graph.reshape(x.node, tuple(map(int, shape))))
+        return self.shown(x, self.graph.reshape(x.node, tuple(map(int, shape))))
 
     def transpose(self, x: Array, order: Any = None) -> Array:
         order = tuple(reversed(range(x.ndim))) if order is None else tuple(order)
-        return self.shown(self.graph.permute(x.node, tuple(k % x.ndim for k in order)))
+        return self.shown(x, self.graph.permute(x.node, tuple(k % x.ndim for k in order)))
 
     def swapaxes(self, x: Array, a: int, b: int) -> Array:
         order = list(range(x.ndim))
@@ -50,7 +50,8 @@ class Shapes:
         return self.transpose(x, order)
 
     def broadcast_to(self, x: Any, shape: Any) -> Array:
-        return self.shown(self.graph.broadcast(self.asarray(x).node, tuple(shape)))
+        x = self.asarray(x)
+        return self.shown(x, self.graph.broadcast(x.node, tuple(shape)))
 
     def expand_dims(self, x: Array, axis: Any) -> Array:
         axes = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -74,23 +75,32 @@ class Shapes:
 
     # windows
 
-    def window(self, x: Array, shape: Ints, strides: Ints, offset: Any) -> Array:
+    def window(self, x: Array, shape: Ints, strides: Ints, offset: Any, dtype: Any = None) -> Array:
         """A strided look at x's elements in order; strides and offset in elements."""
-        graph = self.graph
-        if isinstance(offset, Array):
-            moved = graph.cast(offset.node, "i64")
-            return self.shown(graph.window(x.node, shape, strides, 0, moved))
-        return self.shown(graph.window(x.node, shape, strides, offset))
+        start, moved = self._place(x, shape, strides, offset, dtype)
+        return self.shown(x, self.graph.window(x.node, shape, strides, start, moved))
 
-    def written(self, x: Array, value: Any, shape: Ints, strides: Ints, offset: Any) -> Array:
+    def written(
+        self, x: Array, value: Any, shape: Ints, strides: Ints, offset: Any, dtype: Any = None
+    ) -> Array:
         """A copy of x with a window of its elements replaced."""
-        graph = self.graph
-        kind = x.node.kind
-        new = graph.broadcast(graph.cast(self.asarray(value).node, kind), shape)
-        moved = (graph.cast(offset.node, "i64"),) if isinstance(offset, Array) else ()
-        start = 0 if moved else offset
-        inputs = (x.node, new, *moved)
-        return Array(self, graph.node("write", inputs, (strides, start), x.shape, kind))
+        start, moved = self._place(x, shape, strides, offset, dtype)
+        new = self.graph.cast(self.asarray(value).node, x.node.kind)
+        new = self.graph.broadcast(new, shape)
+        return Array(self, self.graph.write(x.node, new, strides, start, moved))
+
+    def _place(
+        self, x: Array, shape: Ints, strides: Ints, offset: Any, dtype: Any
+    ) -> tuple[int, Node | None]:
+        """Where a window begins: a number, and what is known at run time only."""
+        if dtype is not None and kind_for(dtype) != x.node.kind:
+            raise Untraceable("a window of another dtype")
+        if not isinstance(offset, Array):
+            return offset, None
+        reach = 1 + sum((n - 1) * s for n, s in zip(shape, strides))
+        if reach == x.size or 0 in shape:  # then there is one place only where it fits
+            return 0, None
+        return 0, self.graph.cast(offset.node, "i64")
 
     def getitem(self, x: Array, index: Any) -> Array:
         """Basic indexing: integers, slices, None and the ellipsis."""

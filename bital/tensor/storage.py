@@ -212,8 +212,20 @@ def _write(
     return out
 
 
+def _read_native(
+    xp: Any, base: Any, offset: Any, *, shape: tuple, strides: tuple, dtype: np.dtype
+) -> Any:
+    return xp.window(base, shape, strides, offset, dtype)
+
+
+def _write_native(
+    xp: Any, base: Any, src: Any, offset: Any, *, shape: tuple, strides: tuple, dtype: np.dtype
+) -> Any:
+    return xp.written(base, src, shape, strides, offset, dtype)
+
+
 READ = Op("window_read", _window_rule, _read, params=("offset",), alias=True,
-          batch=_read_each)  # fmt: skip
+          batch=_read_each, native=_read_native)  # fmt: skip
 WRITE = Op(
     "window_write",
     lambda base, src, shape, strides, d: (base, _window_rule(base, shape, strides, d)[1]),
@@ -222,6 +234,7 @@ WRITE = Op(
     params=("offset",),
     out="first",
     batch=_write_each,
+    native=_write_native,
 )
 
 
