@@ -246,8 +246,10 @@ def _tensor_backward(
 ) -> None:
     """Add the gradients of this tensor to the `.grad` of the leaves it was made from."""
     if gradient is None and inputs is None:  # the usual call, by the short way
-        _refuse_in_transforms()
         keep = create_graph if retain_graph is None else retain_graph
+        if engine.replayed(self, keep, create_graph):
+            return
+        _refuse_in_transforms()
         roots = _roots((self,))
         engine.backward(roots, (_one(self),), keep_graph=keep, create_graph=create_graph)
     else:

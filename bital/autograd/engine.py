@@ -292,6 +292,15 @@ def _node_hooks(node: Node, grads: list, g: Any) -> list:
     return grads
 
 
+def replayed(result: Tensor, keep_graph: bool, create_graph: bool) -> bool:
+    """Whether the pass from a result was one known at this place, and was replayed. Hot."""
+    trace = local.trace
+    passages = trace.prefix.passages
+    if passages is None or create_graph or hooks.check is not None or trace.tapes or trace.levels:
+        return False
+    return replay.pass_known(passages, result, keep_graph, trace)
+
+
 def backward(
     roots: Sequence[Any],
     grads: Sequence[Tensor],

@@ -6,14 +6,19 @@ same places of the trace. `find` writes all of that down as a key, at a fraction
 the graph costs. The second pass with a key is learnt, as the instructions that the engine recorded
 and what became of the leaves; from the third on they are replayed. Whatever could make a pass
 differ otherwise (hooks, user-written Functions, a graph of the gradient) is left to the engine.
+
+Where the trace walks along the tree of known programs, most of a key follows from where it stands:
+a passage checks the rest, so that no key is written down (see autograd.passage).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from bital.autograd.passage import written
 from bital.base.dtype import default
 from bital.ir.op import Spec
+from bital.ir.prefix import UNKNOWN, tree
 from bital.ir.trace import Trace, Value, local, user_line
 from bital.ir.trace import hooks as traces
 from bital.ops.create import is_constant
@@ -77,7 +82,7 @@ class Table:
     """Recipes by key; False for a key whose passes cannot be replayed."""
 
     def __init__(self) -> None:
-        self.recipes: dict[tuple, Recipe | bool] = {}
+        self.recipes: dict[tuple, Recipe | Literal[False]] = {}
         self.met: set[int] = set()  # hashes of the keys that were met; few of them come back
         self.size = 0
         self.replayed = 0
@@ -93,7 +98,7 @@ class Table:
         self.met.add(named)
         return False
 
-    def add(self, key: tuple, recipe: Recipe | bool) -> None:
+    def add(self, key: tuple, recipe: Recipe | Literal[False]) -> None:
         """Keep what was learnt of a key."""
         self.size += len(key)
         if self.size > _MAX_SIZE:
@@ -105,10 +110,25 @@ class Table:
         self.recipes.clear()
         self.met.clear()
         self.size = 0
+        tree.clear()  # which holds passages
 
 
 table = Table()
 default.forget.append(table.clear)
+
+
+def pass_known(passages: dict, result: Tensor, keep_graph: bool, trace: Trace) -> bool:
+    """Replay the pass from `result` if it is one of the passages known where the trace stands."""
+    root = result._edge
+    if root is None or root.__class__ is Output or result._view is not None:
+        return False
+    if nodes.active or traces.keep_lines:
+        return False
+    passage = passages.get((root.prefix, result._meta, keep_graph))
+    if passage is None or not passage(root, trace):
+        return False
+    table.replayed += 1
+    return True
 
 
 def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
@@ -118,10 +138,10 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     """
     if root.__class__ is Output or nodes.active or traces.keep_lines:
         return False
+    if g._view is not None or g._storage.value is not g._meta.ones:
+        return False
     table.in_vain += 1
     if table.in_vain > _PATIENCE and table.in_vain % 8:
-        return False
-    if g._view is not None or g._storage.value is not g._meta.ones:
         return False
     fresh: dict[Value, int] = {}
     order: list[Node] = [root]
@@ -134,7 +154,14 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     recipe = table.recipes.get(whole)
     if recipe is False:
         return False
-    if recipe is not None and _replay(recipe, order, fresh, trace):  # type: ignore[arg-type]
+    if recipe is not None:
+        begin = trace.prefix
+        passage = None if begin is UNKNOWN else written(recipe, order, fresh, trace)
+        if not _replay(recipe, order, list(fresh), trace):
+            return Form(whole, named, order, fresh, trace)
+        if passage is not None:
+            begin.passages = begin.passages or {}
+            begin.passages[root.prefix, g._meta, keep_graph] = passage
         table.in_vain = 0
         table.replayed += 1
         return True
@@ -209,7 +236,7 @@ def _sign_leaf(leaf: Any, key: list, named: list, trace: Trace, fresh: dict) -> 
     return sign_tensor(old, key, named, trace, fresh)
 
 
-def _replay(recipe: Recipe, order: list, fresh: dict, trace: Trace) -> bool:
+def _replay(recipe: Recipe, order: list, fresh: list, trace: Trace) -> bool:
     """Record the recipe's instructions and give the leaves their gradients. Hot."""
     room = trace.room - recipe.cost
     if room < 0:
@@ -218,10 +245,8 @@ def _replay(recipe: Recipe, order: list, fresh: dict, trace: Trace) -> bool:
     for value, number in recipe.constants:
         if inputs.get(value) != number:
             return False
-    if recipe.binds:
-        values = list(fresh)
-        for which in recipe.binds:
-            inputs[values[which] if which.__class__ is int else which] = ~len(inputs)
+    for which in recipe.binds:
+        inputs[fresh[which] if which.__class__ is int else which] = ~len(inputs)
     trace.code += recipe.code
     for instruction in recipe.code:
         trace.follow(instruction)

@@ -19,12 +19,12 @@ class Prefix:
 
     `op`, `first` and `second` (the metas of its operands), `attrs` and the operand numbers `i` and
     `j` are parts of the instruction: what recording compares. `likely` is what followed last. The
-    runtime keeps at `ending` how a trace that ended here was run, and autograd at `passes` the
+    runtime keeps at `ending` how a trace that ended here was run, and autograd at `passages` the
     backward passes that began here.
     """
 
     __slots__ = ("instruction", "spec", "op", "first", "second", "attrs", "i", "j", "likely",
-                 "others", "ending", "passes")  # fmt: skip
+                 "others", "ending", "passages")  # fmt: skip
 
     def __init__(self, instruction: tuple = (None,)) -> None:
         self.instruction = instruction
@@ -37,7 +37,7 @@ class Prefix:
         self.likely: Prefix = UNKNOWN
         self.others: dict[tuple, Prefix] = {}  # by instruction, all that may follow
         self.ending: Any = None
-        self.passes: dict[Prefix, Any] | None = None
+        self.passages: dict[tuple, Any] | None = None
 
     def then(self, instruction: tuple, learning: bool) -> Prefix:
         """This prefix and one more instruction; UNKNOWN where no known program goes on so.

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from bital.base import config
+from bital.base.dtype import default
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
-from bital.ir.prefix import tree
+from bital.ir.prefix import UNKNOWN, tree
 
 #: operand numbers from here on are run-time scalars
 PARAM = 1 << 30
@@ -277,6 +278,15 @@ def ready(value: Value) -> np.ndarray:
             )
         hooks.run(trace, "a value is needed")
     return value.buf
+
+
+def forget_programs() -> None:
+    """Specs have lost their validity: begin the tree of known programs anew."""
+    tree.clear()
+    local.trace.prefix = UNKNOWN
+
+
+default.forget.append(forget_programs)
 
 
 def flush(reason: str) -> None:

@@ -18,7 +18,7 @@ from bital.base.dtype import INT, dtype
 from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
-from bital.ir.prefix import Prefix
+from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import FORWARD_ONLY, Trace, local, user_line
 from bital.tensor.handle import RemovableHandle
 
@@ -54,6 +54,9 @@ class Node:
 
     __slots__ = ("edges", "metas", "number", "extra", "__weakref__")
     __module__ = "torch.autograd"
+    #: where its trace stood when one instruction and the node were made, and which trace that was
+    prefix: Prefix = UNKNOWN
+    epoch = -1
 
     def __init__(self, edges: tuple, metas: tuple) -> None:
         self.edges = edges
@@ -131,6 +134,7 @@ class Output:
     """Result `index` of a node with several results, as an edge."""
 
     __slots__ = ("node", "index")
+    prefix = UNKNOWN
 
     def __init__(self, node: Node, index: int) -> None:
         self.node, self.index = node, index
@@ -197,9 +201,6 @@ class OpNode(Node):
     spec: Spec
     params: tuple
     saved: Any
-
-    prefix: Prefix  # where the trace stood when the node was made, and which trace that was
-    epoch: int
 
     def keep_by_hooks(self, tensors: tuple) -> None:
         """Off the hot path: pack hooks are on, lines are wanted, or a mode must be noted."""
@@ -326,20 +327,20 @@ def _content_form(held: Any) -> Any:
 
 
 class SavedOutput:
-    """A result kept for its own node's rule: its storage and place, not the tensor itself."""
+    """A result kept for its own node's rule: the parts of the tensor, not the tensor itself."""
 
-    __slots__ = ("storage", "version", "meta", "view", "index")
+    __slots__ = ("_storage", "version", "_meta", "_view", "index")
 
-    storage: Any
+    _storage: Any
     version: int
-    meta: Meta
-    view: Any
+    _meta: Meta
+    _view: Any
     index: int
 
     def unpack(self, node: Node) -> Any:
-        if self.storage.version != self.version:
-            raise_modified(self, node, self.storage.version, self.version)
-        tensor = hooks.rebuild(self.storage, self.meta, self.view)
+        if self._storage.version != self.version:
+            raise_modified(self, node, self._storage.version, self.version)
+        tensor = hooks.rebuild(self._storage, self._meta, self._view)
         tensor._edge = node if node.outputs == 1 else Output(node, self.index)
         return tensor
 
@@ -347,15 +348,15 @@ class SavedOutput:
 def saved_output(tensor: Any, index: int) -> SavedOutput:
     """Result `index` of a node, to be kept for its rule."""
     kept = SavedOutput()
-    kept.index, kept.storage, kept.version = index, tensor._storage, tensor._storage.version
+    kept.index, kept._storage, kept.version = index, tensor._storage, tensor._storage.version
     view = tensor._view
-    kept.meta, kept.view = tensor._meta, view and view.bare()
+    kept._meta, kept._view = tensor._meta, view and view.bare()
     return kept
 
 
 def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
     """PyTorch's error for a saved tensor that an in-place operation has overwritten."""
-    meta = kept._meta if hasattr(kept, "_meta") else kept.meta
+    meta = kept._meta
     edge = getattr(kept, "_edge", None)
     origin: Any = edge.node if type(edge) is Output else edge
     index = edge.index if type(edge) is Output else 0
@@ -507,16 +508,16 @@ def _signing(vjp: Vjp) -> list[str]:
             version = f"saved[{2 * k + 1}]"
             lines.append(f"    if {version} is None or {version} != {cell}.version: return False")
         else:
-            kept, cell, view = "t.unpack(node)", "t.storage", "t.view"
-            lines.append("    if t.__class__ is not SavedOutput or t.storage.version != t.version:")
-            lines.append("        return False")
+            kept, cell, view = "t.unpack(node)", "t._storage", "t._view"
+            lines.append("    if t.__class__ is not SavedOutput: return False")
+            lines.append("    if t._storage.version != t.version: return False")
         lines += [
             f"    number = trace.known({cell}.value) if {view} is None else None",
             "    if number is not None: named.append(number)",
             f"    elif not sign_tensor({kept}, key, named, trace, fresh): return False",
         ]
         if kind == OUTPUT:  # which a write in place may have made another
-            lines.append("    key.append(t.meta)")
+            lines.append("    key.append(t._meta)")
     lines.append("    return True")
     return lines
 

@@ -1,0 +1,202 @@
+"""Passage: the replay of a backward pass from a known place, written out as Python.
+
+Room: autograd. Where a trace stands in the tree of known programs decides nearly all of what a pass
+records. Left to check is that the graph is the one that was built there before: that its nodes were
+made by the same instructions of this trace, that nothing has written to what they keep, and that
+the leaves are as they were. Each graph has a function of its own, since Python is fast only where
+a line meets one class of objects always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bital.ir.prefix import UNKNOWN, Prefix
+from bital.ir.trace import Trace, Value, user_line
+from bital.ops.sparse import SparseTensor
+from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, told_apart
+from bital.tensor.tensor import wrap
+
+if TYPE_CHECKING:
+    from bital.autograd.replay import Recipe
+
+#: graphs of more nodes have no passage: to write it out would take too long
+_MAX_NODES = 1000
+
+
+class _Writer:
+    """The source of a passage and what its names stand for."""
+
+    def __init__(self, trace: Trace, fresh: dict[Value, int]) -> None:
+        self.trace, self.fresh = trace, fresh
+        self.found: list[str] = []  # the names of fresh values
+        self.lines = ["def take(n0, trace):", "inputs, epoch = trace.inputs, trace.epoch"]
+        self.names: dict[str, Any] = {
+            "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
+            "SparseTensor": SparseTensor, "Value": Value, "told_apart": told_apart,
+            "user_line": user_line, "wrap": wrap,
+        }  # fmt: skip
+
+    def name(self, thing: Any) -> str:
+        """A name for a thing."""
+        name = f"c{id(thing)}"
+        self.names[name] = thing
+        return name
+
+    def require(self, *conditions: str) -> None:
+        """Give up, with nothing done yet, unless all hold."""
+        self.lines.append(f"if not ({' and '.join(conditions)}): return False")
+
+    def require_value(self, cell: str, value: Value) -> bool:
+        """Require that a cell holds the value of that number in the trace."""
+        self.lines.append(f"v = {cell}.value")
+        number = self.trace.known(value)
+        if number is None:
+            at = self.fresh.get(value)
+            if at is None:
+                return False
+            place = f"f{FRESH - at}"
+            if place in self.found:
+                self.require(f"v is {place}")
+            else:
+                self.require(
+                    "v.trace is None", "v.buf is not None", "not v.shared", "v not in inputs"
+                )
+                self.lines.append(f"{place} = v")
+                self.found.append(place)
+        elif number >= 0:
+            self.require("v.trace is trace", f"v.number == {number}")
+        else:
+            self.require(f"inputs.get(v) == {number}")
+        return True
+
+    def node(self, k: int, node: Any, places: dict[Any, int], met: set[int]) -> bool:
+        """Require that node k is as it was, and name the nodes that it leads to."""
+        if not isinstance(node, OpNode) or node.prefix is UNKNOWN or node.saved is None:
+            return False
+        if node.epoch != self.trace.epoch:
+            return False
+        n = f"n{k}"
+        self.require(
+            f"{n}.__class__ is {self.name(node.__class__)}",
+            f"{n}.prefix is {self.name(node.prefix)}", f"{n}.epoch == epoch", f"{n}.extra is None",
+        )  # fmt: skip
+        if node.params:
+            same = [f"{n}.params[{k}] is {self.name(p)}" for k, p in enumerate(node.params)]
+            form = self.name(told_apart(node.params))
+            self.require(f"({' and '.join(same)} or told_apart({n}.params) == {form})")
+        if node.vjp.once:
+            self.lines.append(f"saved = {n}.saved")
+            self.require("saved is not None")
+        for at in range(0, len(node.saved), 2):
+            t, version = node.saved[at], node.saved[at + 1]
+            if t._view is not None:
+                return False
+            self.lines.append(f"t = saved[{at}]")
+            self.lines.append("cell = t._storage")
+            expected = "t.version" if version is None else f"saved[{at + 1}]"
+            self.require("t._view is None", f"cell.version == {expected}")
+            if not self.require_value("cell", t._storage.value):
+                return False
+        for at, edge in enumerate(node.edges):
+            if edge is None:  # as the node's class says
+                continue
+            if edge.__class__ is Output:
+                return False
+            place = places[edge]
+            if place in met:
+                self.require(f"{n}.edges[{at}] is n{place}")
+            else:
+                met.add(place)
+                self.lines.append(f"n{place} = {n}.edges[{at}]")
+        return True
+
+    def leaf(self, k: int, leaf: AccumulateGrad) -> bool:
+        """Require that leaf k is to take its gradient as it did."""
+        t, n, v = f"t{k}", f"n{k}", leaf.variable
+        meta = self.name(v._meta)
+        self.require(f"{n}.__class__ is AccumulateGrad")
+        self.lines.append(f"{t} = {n}._variable()")
+        self.require(
+            f"{t} is not None", f"not {n}.tensor_hooks", f"not {n}.post_hooks",
+            f"{t}._view is None", f"{t}._edge is {n}", f"{t}._meta is {meta}",
+        )  # fmt: skip
+        self.lines.append(f"g{k} = {t}._grad")
+        old = v._grad
+        if old is None:
+            self.require(f"g{k} is None")
+            return True
+        self.require(
+            f"g{k} is not None", f"g{k}.__class__ is not SparseTensor", f"g{k}._view is None",
+            f"g{k}._meta is {meta}",
+        )  # fmt: skip
+        self.lines.append(f"s{k} = g{k}._storage")
+        if old._storage.value is v._meta.zeros:
+            self.require(f"s{k}.value is {meta}.zeros")
+            return True
+        return self.require_value(f"s{k}", old._storage.value)
+
+    def record(self, recipe: Recipe, end: Prefix) -> None:
+        """Record what the recipe says, and give the leaves their gradients."""
+        for value, number in recipe.constants:
+            self.require(f"inputs.get({self.name(value)}) == {number}")
+        if len(self.found) > 1:  # different ones
+            self.require(f"len({{{', '.join(self.found)}}}) == {len(self.found)}")
+        self.require(f"trace.room >= {recipe.cost}")
+        number = len(self.trace.inputs)
+        for k, which in enumerate(recipe.binds):
+            found = f"f{which}" if which.__class__ is int else self.name(which)
+            self.lines.append(f"inputs[{found}] = {~(number + k)}")
+        self.lines += [
+            f"trace.code += {self.name(recipe.code)}",
+            f"trace.room -= {recipe.cost}",
+            f"trace.prefix = {self.name(end)}",
+        ]
+        if recipe.params:
+            self.lines.append(f"trace.params += {self.name(recipe.params)}")
+        self.lines += [f"trace.lines[{number}] = user_line()" for number in recipe.lines]
+        for number, meta in recipe.results:
+            made = f"r{number}"
+            self.lines += [
+                f"{made} = Value()", f"{made}.meta = {self.name(meta)}", f"{made}.trace = trace",
+                f"{made}.buf = None", f"{made}.shared = False", f"{made}.number = {number}",
+                f"trace.values.append({made})",
+            ]  # fmt: skip
+        self.lines += [f"n{k}.saved = None" for k in recipe.spent]
+
+    def give(self, recipe: Recipe, order: list) -> None:
+        """Give the leaves their gradients."""
+        for k, number in recipe.leaves:
+            if order[k].variable._grad is None:
+                self.lines.append(f"t{k}._grad = wrap(r{number}, t{k}._meta)")
+            else:
+                self.lines += [f"s{k}.value = r{number}", f"s{k}.version += 1"]
+        self.lines.append("return True")
+
+
+def written(
+    recipe: Recipe, order: list, fresh: dict[Value, int], trace: Trace
+) -> Callable[[Any, Trace], bool] | None:
+    """The passage for a graph about to be replayed: (root, trace) -> whether it was replayed.
+
+    None where some node's part in the key does not follow from the trace.
+    """
+    if len(order) > _MAX_NODES:
+        return None
+    end = trace.prefix
+    for instruction in recipe.code:
+        end = end.then(instruction, trace.learning)
+    if end is UNKNOWN:
+        return None
+    writer = _Writer(trace, fresh)
+    places: dict[Any, int] = {node: k for k, node in enumerate(order)}
+    met = {0}
+    for k, node in enumerate(order):
+        leaf = node.__class__ is AccumulateGrad
+        if not (writer.leaf(k, node) if leaf else writer.node(k, node, places, met)):
+            return None
+    writer.record(recipe, end)
+    writer.give(recipe, order)
+    exec(compile("\n    ".join(writer.lines), "<bital passage>", "exec"), writer.names)
+    return writer.names["take"]
