@@ -462,6 +462,12 @@ class Builder:
             kind, lanes, places, mask,
         )  # fmt: skip
 
+    def prefetch(self, pointer: Reg, kind: str, offset: int | Reg = 0) -> None:
+        """Ask for the cache line of an element that will be read; it need not exist."""
+        place = self.at(pointer, kind, offset)
+        self.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 0, i32 3, i32 1)")
+
     def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
         """Write each lane `offsets` (i64) elements from the pointer, those of the mask only."""
         lanes, stored = x.lanes, LLVM_TYPES[x.kind]
@@ -486,6 +492,24 @@ class Builder:
         if x.lanes == 1:
             return x
         return self.line_value(f"extractelement {x.type} {{}}, i32 {k}", x.kind, 1, x)
+
+    def join(self, parts: Sequence[Reg]) -> Reg:
+        """Vectors of as many lanes one after the other, as one."""
+        x = parts[0]
+        lanes = x.lanes * len(parts)
+        if len(parts) == 1:
+            return x
+        of = mangled(x.kind, lanes)
+        joined = Reg("poison", x.kind, lanes)
+        name = f"llvm.vector.insert.{of}.{mangled(x.kind, x.lanes)}"
+        self.declared.add(f"declare {joined.type} @{name}({joined.type}, {x.type}, i64)")
+        for k, part in enumerate(parts):
+            joined = self.line_value(
+                f"call {joined.type} @{name}({joined.type} {{}}, {x.type} {{}}, "
+                f"i64 {k * x.lanes})",
+                x.kind, lanes, joined, part,
+            )  # fmt: skip
+        return joined
 
     def across(self, word: str, x: Reg) -> Reg:
         """A vector folded into a scalar by a word of two operands: halves, quarters…"""

@@ -1,167 +1,194 @@
 """Split: how a matrix product is cut into register tiles, blocks of k, and chunks.
 
 Room: codegen. All follows from the shape and the target alone, never from the number of threads,
-so that neither do bits.
+so that neither do bits. Costs are in cycles of a core that does two multiply-adds a cycle.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 #: the longest chain of multiply-adds: partial sums over so many k are added up, for accuracy
-DEPTH = 256
-#: about how many multiply-adds of vectors make 10 us
-_CHUNK_FMAS = 50_000
-#: scratch for sums over several blocks of k, in bytes
+DEPTH = 512
+#: cycles of about a microsecond
+_MICROSECOND = 2500
+#: scratch for the sums of a chunk, and for a packed panel
 _SUMS_BYTES = 128 * 1024
+_PANEL_BYTES = 96 * 1024
 
 
-class Run(NamedTuple):
-    """Equal pieces of an axis, one after the other."""
+class Pieces(NamedTuple):
+    """An axis cut into pieces as equal as can be: the first `larger` have `size`, others one less.
 
-    first: int  # the number of the first piece
+    >>> pieces(10, 4)
+    Pieces(many=3, size=4, larger=1)
+    """
+
     many: int
     size: int
-    start: int  # where the first piece begins
+    larger: int
 
     @property
-    def stop(self) -> int:
-        """The number of the piece after the last."""
-        return self.first + self.many
+    def total(self) -> int:
+        """How long the axis is."""
+        return self.many * (self.size - 1) + self.larger
+
+    def start(self, piece: int) -> int:
+        """Where a piece begins."""
+        return piece * (self.size - 1) + min(piece, self.larger)
 
 
-def runs(total: int, most: int) -> list[Run]:
-    """An axis cut into the fewest pieces of at most `most`, as equal as can be.
-
-    >>> runs(10, 4)
-    [Run(first=0, many=1, size=4, start=0), Run(first=1, many=2, size=3, start=4)]
-    """
-    pieces = -(-total // most)
-    size, larger = divmod(total, pieces)
-    found = [Run(0, larger, size + 1, 0), Run(larger, pieces - larger, size, larger * (size + 1))]
-    return [run for run in found if run.many]
+def pieces(total: int, most: int) -> Pieces:
+    """The fewest pieces of at most `most`."""
+    many = -(-total // most)
+    size = -(-total // many)
+    return Pieces(many, size, total - many * (size - 1))
 
 
 class Split(NamedTuple):
-    """Tiles of rows and of vectors of columns; how many parts batches, tiles and panels make."""
+    """Tiles of rows, panels of vectors of columns, and how many parts each axis has."""
 
-    rows: list[Run]
-    panels: list[Run]
+    rows: Pieces
+    panels: Pieces
     batch_parts: int
     row_parts: int
     panel_parts: int
+    cost: float  # cycles of a batch
 
     @property
     def chunks(self) -> int:
         """How many chunks."""
         return self.batch_parts * self.row_parts * self.panel_parts
 
+    @property
+    def most_tiles(self) -> int:
+        """The most tiles of rows in a chunk."""
+        return -(-self.rows.many // self.row_parts)
+
+    @property
+    def most_panels(self) -> int:
+        """The most panels in a chunk."""
+        return -(-self.panels.many // self.panel_parts)
+
+
+class Shape(NamedTuple):
+    """What of a product the split depends on; columns are counted in vectors."""
+
+    batches: int
+    rows: int
+    vectors: int
+    depth: int
+    lanes: int
+    bytes: int
+    registers: int
+    packing: float  # cycles to pack a vector of B; 0: it is read where it is
+
 
 def tile_cost(rows: int, vectors: int) -> float:
-    """Cycles of one k: two multiply-adds and two loads a cycle; a sum takes four to be ready."""
+    """Cycles of one k: two multiply-adds or two loads a cycle; a sum takes four to be ready."""
     return max(rows * vectors / 2, 4, (rows + vectors) / 2) + 0.5
 
 
-def _cost(rows: list[Run], panels: list[Run], depth: int) -> float:
-    """Cycles of all tiles; beginning and ending one takes about a cycle an accumulator and 10."""
+def _cost(rows: Pieces, panels: Pieces, depth: int) -> float:
+    """Cycles of all tiles. Smaller tiles of rows take as long as larger ones."""
+    wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
     return sum(
-        r.many * p.many * (depth * tile_cost(r.size, p.size) + r.size * p.size + 10)
-        for r, p in itertools.product(rows, panels)
+        rows.many * many * (depth * tile_cost(rows.size, size) + 2 * rows.size * size + 10)
+        for many, size in wide
+        if many
     )
 
 
-def part_bounds(total: int, parts: int) -> list[int]:
-    """Where parts of an axis begin and end, the larger ones first."""
+def part_starts(total: int, parts: int) -> list[int]:
+    """Where parts of an axis begin and the last ends, the larger ones first."""
     return [-(-k * total // parts) for k in range(parts + 1)]
 
 
-def weights(axis: list[Run], parts: int) -> list[int]:
+def _weights(axis: Pieces, parts: int) -> list[int]:
     """How much of an axis each part holds."""
-    sizes = [run.size for run in axis for _ in range(run.many)]
-    bounds = part_bounds(len(sizes), parts)
-    return [sum(sizes[begin:end]) for begin, end in itertools.pairwise(bounds)]
+    starts = [axis.start(piece) for piece in part_starts(axis.many, parts)]
+    return [end - begin for begin, end in itertools.pairwise(starts)]
 
 
-def _makespan(chunks: Sequence[float], workers: int) -> float:
-    """When the last worker is done, each claiming chunks in order."""
+def _late(chunks: Sequence[float], workers: int) -> float:
+    """How much longer than their share workers take that claim chunks in order."""
     free = [0.0] * workers
     for chunk in chunks:
         free.sort()
         free[0] += chunk
-    return max(free)
+    return max(free) - sum(free) / workers
 
 
-def _pieces(axis: list[Run]) -> int:
-    return axis[-1].stop
+def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """Parts of rows and panels that make `wanted` chunks, or a few more."""
+    for panel_parts in range(1, min(panels, 2 * wanted) + 1):
+        fewest = min(-(-wanted // panel_parts), tiles)
+        for row_parts in range(fewest, min(fewest + 2, tiles) + 1):
+            yield row_parts, panel_parts
 
 
-def _parted(
-    rows: list[Run], panels: list[Run], wanted: int, lanes: int, packed: bool, most: int | None
-) -> tuple[float, int, int]:
-    """The best split into at least `wanted` chunks: (cost, parts of rows, parts of panels)."""
-    best: tuple[float, int, int] | None = None
-    tiles, width = _pieces(rows), _pieces(panels)
-    total_rows, total_vectors = rows[-1].start + rows[-1].many * rows[-1].size, sum(
-        p.many * p.size for p in panels
-    )  # fmt: skip
-    for panel_parts in range(1, min(width, 4 * wanted) + 1):
-        across = weights(panels, panel_parts)
-        # the fewest parts of rows that will do, and the next
-        fewest = -(-wanted // panel_parts)
-        if most is not None:
-            while fewest < tiles and max(weights(rows, fewest)) * max(across) > most:
-                fewest += 1
-            if max(weights(rows, min(fewest, tiles))) * max(across) > most:
-                continue
-        for row_parts in range(min(fewest, tiles), min(fewest + 1, tiles) + 1):
-            down = weights(rows, row_parts)
-            # reading: each part of the panels reads all of A, each of the rows all of B
-            reads = panel_parts * total_rows + row_parts * total_vectors * lanes
-            # a vector read from another core's cache: some 5 cycles; to pack one: 12
-            overhead = reads / lanes * 5 + (row_parts * total_vectors * 8 if packed else 0)
-            pieces = [r * c / 2 for r in down for c in across]
-            work = sum(pieces)
-            # how much longer two or four workers take than they should
-            late = sum(_makespan(pieces, n) * n - work for n in (2, 4)) / 2 if wanted > 1 else 0
-            cost = late + overhead + 0.001 * len(pieces)
-            if best is None or cost < best[0]:
-                best = cost, row_parts, panel_parts
-    if best is None:
-        return float("inf"), tiles, width
+def _part(shape: Shape, rows: Pieces, panels: Pieces, wanted: int) -> tuple[float, int, int]:
+    """The cost of the best split into chunks, its parts of rows and parts of panels."""
+    best = math.inf, rows.many, panels.many
+    for row_parts, panel_parts in _grids(rows.many, panels.many, wanted):
+        tiles, wide = -(-rows.many // row_parts), -(-panels.many // panel_parts)
+        room = tiles * rows.size * wide * panels.size * shape.lanes * shape.bytes
+        if shape.depth > DEPTH // 2 and room > _SUMS_BYTES:
+            continue
+        # each part of the panels reads all of A, each part of the rows all of B: 8 cycles a vector
+        reads = panel_parts * rows.total / shape.lanes + row_parts * panels.total
+        cost = (8 * reads + row_parts * panels.total * shape.packing) * shape.depth
+        if wanted > 1:
+            down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
+            chunks = [r * c * shape.depth / 2 for r in down for c in across]
+            cost += _late(chunks, 2) + _late(chunks, 4)
+        best = min(best, (cost, row_parts, panel_parts))
     return best
 
 
+def chunks_for(cycles: float) -> int:
+    """How many chunks work is cut into; longer ones where there is more to do."""
+    time_us = cycles / _MICROSECOND
+    steps = (10, 2), (20, 4), (150, 8), (1500, 16), (6000, 32), (24000, 64)
+    return max((many for least, many in steps if time_us >= least), default=1)
+
+
+def _wanted(shape: Shape) -> int:
+    """How many chunks, enough for the sums of each to find room."""
+    wanted = chunks_for(shape.batches * shape.rows * shape.vectors * shape.depth / 2)
+    if shape.depth > DEPTH // 2:
+        results = shape.rows * shape.vectors * shape.lanes * shape.bytes
+        wanted = max(wanted, math.ceil(1.5 * results / _SUMS_BYTES))
+    return wanted
+
+
 @functools.cache
-def split(
-    batches: int, rows: int, vectors: int, depth: int, lanes: int, registers: int,
-    element_bytes: int, packed: bool,
-) -> Split:  # fmt: skip
-    """The tiles and chunks of rows x (vectors of columns), `depth` multiply-adds each."""
-    shapes: dict[tuple[int, int], float] = {}
-    # a packed panel has half of the scratch
-    widest = 8 if packed else registers // 2
-    for wide in range(1, min(vectors, widest) + 1):
-        across = runs(vectors, wide)
-        for high in range(1, min(rows, (registers - 1) // wide - 1) + 1):
-            shapes[high, wide] = _cost(runs(rows, high), across, depth)
-    fmas = batches * rows * vectors * depth
-    wanted = 1
-    if fmas >= _CHUNK_FMAS:
-        wanted = max(2 if fmas < 2 * _CHUNK_FMAS else 4, fmas // _CHUNK_FMAS)
-    batch_parts = min(batches, wanted)
+def split(shape: Shape) -> Split:
+    """The tiles and chunks of a product."""
+    found: list[tuple[float, Pieces, Pieces]] = []
+    widest = shape.registers // 2
+    if shape.packing:
+        room = min(shape.depth, DEPTH // 2) * shape.lanes * shape.bytes
+        widest = min(widest, max(_PANEL_BYTES // room, 1))
+    for wide in range(1, min(shape.vectors, widest) + 1):
+        panels = pieces(shape.vectors, wide)
+        for high in range(1, min(shape.rows, (shape.registers - 1) // wide - 1) + 1):
+            rows = pieces(shape.rows, high)
+            # two widths of panels are twice the code
+            worse = 1 if panels.many == panels.larger else 1.02
+            found.append((_cost(rows, panels, shape.depth) * worse, rows, panels))
+    wanted = _wanted(shape)
+    batch_parts = min(shape.batches, wanted)
     wanted = -(-wanted // batch_parts)
-    most = None
-    if depth > DEPTH:
-        most = _SUMS_BYTES // (element_bytes * lanes)
     best: tuple[float, Split] | None = None
-    for (high, wide), serial in sorted(shapes.items(), key=lambda item: item[1])[:8]:
-        down, across = runs(rows, high), runs(vectors, wide)
-        extra, row_parts, panel_parts = _parted(down, across, min(wanted, 64), lanes, packed, most)
-        cost = serial + extra * depth
-        if best is None or cost < best[0]:
-            best = cost, Split(down, across, batch_parts, row_parts, panel_parts)
+    for serial, rows, panels in sorted(found)[:8]:
+        extra, row_parts, panel_parts = _part(shape, rows, panels, wanted)
+        if best is None or serial + extra < best[0]:
+            cost = serial + shape.packing * panels.total * row_parts * shape.depth
+            best = serial + extra, Split(rows, panels, batch_parts, row_parts, panel_parts, cost)
     assert best is not None
     return best[1]

@@ -1,0 +1,206 @@
+"""Dots: matrix products as dot products, where both factors are contiguous along k.
+
+Room: codegen. Each sum is a vector of partial sums, one a lane, added up at the end: nothing is
+packed, which is best for few rows or columns. The order of sums depends on K alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from bital.codegen.nest import Epilogue, Nest, Product, first_lanes, offset
+from bital.codegen.pack import shuffle
+from bital.codegen.scalar import BYTES, Builder, Reg
+from bital.codegen.split import chunks_for
+from bital.codegen.target import Target
+
+#: results of a chunk are kept in scratch of so many bytes
+_RESULT_BYTES = 96 * 1024
+
+
+def totals(b: Builder, vectors: Sequence[Reg]) -> Reg:
+    """The sums over the lanes of vectors, a power of two of them, at most as many as lanes."""
+    found, lanes = list(vectors), vectors[0].lanes
+    width = lanes  # lanes that belong to one of the vectors
+    while width > 1:
+        # the first and second halves of each part, of two vectors side by side or of one
+        halves = [
+            [part + k for part in range(0, lanes, width) for k in range(first, first + width // 2)]
+            for first in (0, width // 2)
+        ]
+        if len(found) > 1:
+            pairs = list(zip(found[::2], found[1::2], strict=True))
+            found = [
+                b.add(*(shuffle(b, x, y, [*half, *(k + lanes for k in half)]) for half in halves))
+                for x, y in pairs
+            ]
+        else:
+            x = found[0]
+            found = [b.add(*(_picked(b, x, half) for half in halves))]
+            lanes //= 2
+        width //= 2
+    return found[0]
+
+
+def _picked(b: Builder, x: Reg, lanes: Sequence[int]) -> Reg:
+    return shuffle(b, x, x, lanes) if len(lanes) > 1 else b.lane(x, lanes[0])
+
+
+def tile_of(p: Product, registers: int) -> tuple[int, int]:
+    """Rows and columns of sums that are made at once."""
+    best = 0.0, 1, 1
+    for rows, columns in itertools.product(range(1, min(p.M, 8) + 1), range(1, min(p.N, 16) + 1)):
+        count = rows * columns
+        if count + rows + 1 > registers or count > registers // 2:
+            continue
+        # each turn: two loads or multiply-adds a cycle, four cycles until a sum is ready
+        turn = max((rows + columns) / 2, count / 2, 4)
+        used = p.M * p.N / (math.ceil(p.M / rows) * rows * math.ceil(p.N / columns) * columns)
+        best = max(best, (count / turn * used, rows, columns))
+    return best[1], best[2]
+
+
+def cost(p: Product, lanes: int, registers: int) -> float:
+    """Cycles of a batch."""
+    rows, columns = tile_of(p, registers)
+    count = rows * columns
+    tiles = math.ceil(p.M / rows) * math.ceil(p.N / columns)
+    # a vector that lies across two lines of the cache is loaded as two
+    loads = rows + columns if p.K % lanes == 0 else 2 * (rows + columns)
+    turns = math.ceil(p.K / lanes) * (max(loads / 2, count / 2, 4) + 1)
+    return tiles * (turns + 2 * 2 ** math.ceil(math.log2(count)) + 10)
+
+
+class Dots(Nest):
+    """The loops of one product, from chunks in to tiles of sums."""
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        super().__init__(b, p, target, epilogue)
+        self.rows, self.columns = tile_of(p, target.registers)
+        self.cost = self.batches * cost(p, self.lanes, target.registers)
+        self.parts = self._parts()
+
+    def _parts(self) -> tuple[int, int, int]:
+        p = self.p
+        wanted = chunks_for(self.cost)
+        batch_parts = min(self.batches, wanted)
+        wanted = -(-wanted // batch_parts)
+        # the longer axis is cut, then the other until the results of a chunk find room
+        tiles, groups = math.ceil(p.M / self.rows), math.ceil(p.N / self.columns)
+        row_parts = min(wanted, tiles) if p.M > p.N else 1
+        column_parts = 1 if p.M > p.N else min(wanted, groups)
+        most = _RESULT_BYTES // BYTES[p.kind]
+        while True:
+            self.most_rows = math.ceil(tiles / row_parts) * self.rows
+            self.most_columns = math.ceil(groups / column_parts) * self.columns
+            if self.most_rows * (self.most_columns + self.lanes) <= most:
+                return batch_parts, row_parts, column_parts
+            if self.most_rows > self.rows:
+                row_parts = min(2 * row_parts, tiles)
+            else:
+                column_parts = min(2 * column_parts, groups)
+
+    def write(self) -> None:
+        """The whole body."""
+        b, p = self.b, self.p
+        # the last tile overlaps the one before, which may not be of this chunk: there is room
+        front = self.lanes * math.ceil(self.columns / self.lanes)
+        self.step = front + self.lanes * math.ceil(self.most_columns / self.lanes)
+        scratch = b.alloca(p.kind, (self.rows + self.most_rows) * self.step)
+        self.results = b.at(scratch, p.kind, self.rows * self.step + front)
+        tiles, groups = math.ceil(p.M / self.rows), math.ceil(p.N / self.columns)
+        batches = self.open(tiles, groups)
+        first_row = b.mul(self.row_range[0], b.index(self.rows))
+        end_row = b.minimum(b.mul(self.row_range[1], b.index(self.rows)), b.index(p.M))
+        first_col = b.mul(self.column_range[0], b.index(self.columns))
+        end_col = b.minimum(b.mul(self.column_range[1], b.index(self.columns)), b.index(p.N))
+        rows = b.loop(first_row, end_row, self.rows)
+        row = b.minimum(rows.index, b.index(p.M - self.rows))
+        columns = b.loop(first_col, end_col, self.columns)
+        col = b.minimum(columns.index, b.index(p.N - self.columns))
+        self._tile(row, col, first_row, first_col)
+        columns.end()
+        rows.end()
+        self._finish(first_row, end_row, first_col, end_col)
+        batches.end()
+
+    def _tile(self, row: Reg, col: Reg, first_row: Reg, first_col: Reg) -> None:
+        """A tile of sums, into scratch."""
+        b, p, count = self.b, self.p, self.rows * self.columns
+        left = b.at(self.left, p.kind, offset(b, (row,), p.a[-2:-1]))
+        right = b.at(self.right, p.kind, offset(b, (col,), p.b[-1:]))
+        # several chains for each sum where there are few
+        turns = max(min(8 // count, p.K // self.lanes), 1)
+        zeros = [b.const(p.kind, 0, self.lanes)] * (count * turns)
+        whole = p.K // (turns * self.lanes) * turns * self.lanes
+        walk = b.loop(0, whole, turns * self.lanes, *zeros)
+        sums = list(walk.values)
+        for turn in range(turns):
+            k = b.add(walk.index, b.index(turn * self.lanes)) if turn else walk.index
+            part = slice(turn * count, (turn + 1) * count)
+            sums[part] = self._add(sums[part], left, right, k)
+        sums = walk.end(*sums)
+        for first in range(whole, p.K, self.lanes):
+            rest = first_lanes(p.K - first, self.lanes) if p.K - first < self.lanes else None
+            sums[:count] = self._add(sums[:count], left, right, b.index(first), rest)
+        for turn in range(1, turns):
+            sums[:count] = [
+                b.add(x, y) for x, y in zip(sums, sums[turn * count : (turn + 1) * count])
+            ]
+        local = b.sub(row, first_row), b.sub(col, first_col)
+        self._keep(sums[:count], b.at(self.results, p.kind, offset(b, local, (self.step, 1))))
+
+    def _add(
+        self, sums: list[Reg], left: Reg, right: Reg, k: Reg, mask: Reg | None = None
+    ) -> list[Reg]:
+        """The sums with the products of a vector of k added."""
+        b, kind, lanes = self.b, self.p.kind, self.lanes
+        am, bn = self.p.a[-2], self.p.b[-1]
+        rows = [
+            b.load(left, kind, b.add(k, b.index(r * am)), lanes, mask) for r in range(self.rows)
+        ]
+        found = list(sums)
+        for c in range(self.columns):
+            column = b.load(right, kind, b.add(k, b.index(c * bn)), lanes, mask)
+            for r, row in enumerate(rows):
+                place = r * self.columns + c
+                found[place] = b.fma(row, column, found[place])
+        return found
+
+    def _keep(self, sums: list[Reg], place: Reg) -> None:
+        """Add up each sum's lanes, as many sums at once as there are lanes; store them."""
+        b, columns = self.b, self.columns
+        for first in range(0, len(sums), self.lanes):
+            some = sums[first : first + self.lanes]
+            missing = 2 ** math.ceil(math.log2(len(some))) - len(some)
+            total = totals(b, [*some, *[b.const(self.p.kind, 0, self.lanes)] * missing])
+            at = 0
+            while at < len(some):
+                r, c = divmod(first + at, columns)
+                length = min(columns - c, len(some) - at)
+                whole = length == total.lanes
+                part = total if whole else _picked(b, total, range(at, at + length))
+                b.store(part, place, r * self.step + c)
+                at += length
+
+    def _finish(self, first_row: Reg, end_row: Reg, first_col: Reg, end_col: Reg) -> None:
+        """Hand the results to the epilogue."""
+        b, p = self.b, self.p
+        lanes = min(self.lanes, 2 ** math.ceil(math.log2(p.N)))
+        even = p.N % lanes == 0 and (self.parts[2] == 1 or self.columns % lanes == 0)
+        line = b.loop(first_row, end_row)
+        place = b.at(self.results, p.kind, b.mul(b.sub(line.index, first_row), b.index(self.step)))
+        end = end_col if even or b.masks else b.sub(end_col, b.index(lanes - 1))
+        walk = b.loop(first_col, end, lanes)
+        mask = None if even else b.mask_below(b.sub(end_col, walk.index), lanes)
+        value = b.load(place, p.kind, b.sub(walk.index, first_col), lanes)
+        self.finish_row([value], line.index, walk.index, mask if b.masks else None)
+        walk.end()
+        if not even and not b.masks:
+            rest = b.loop(walk.index, end_col)
+            value = b.load(place, p.kind, b.sub(rest.index, first_col))
+            self.finish_row([value], line.index, rest.index, None)
+            rest.end()
+        line.end()

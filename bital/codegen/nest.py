@@ -1,0 +1,132 @@
+"""Nest: what the loop nests of matrix products share.
+
+Room: codegen. A nest goes from chunks in to batches; what a batch is, its kinds say.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bital.codegen.scalar import BYTES, Builder, Loop, Reg
+from bital.codegen.target import Target
+
+#: (builder, value, batch indices, row, column, mask): what becomes of consecutive columns of a row
+Epilogue = Callable[[Builder, Reg, tuple[Reg, ...], Reg, Reg, Reg | None], None]
+
+
+class Product(NamedTuple):
+    """A matrix product; strides in elements."""
+
+    batch: tuple[int, ...]  # sizes of the batch axes
+    M: int
+    N: int
+    K: int
+    kind: str  # "f32" or "f64"
+    a: tuple[int, ...]  # strides of A: batch axes (0 where broadcast), m, k
+    b: tuple[int, ...]  # strides of B: batch axes, k, n
+
+
+def offset(b: Builder, indices: tuple[Reg, ...], strides: tuple[int, ...]) -> Reg:
+    """The sum of indices times strides."""
+    total = b.index(0)
+    for index, stride in zip(indices, strides, strict=True):
+        if stride:
+            step = index if stride == 1 else b.mul(index, b.index(stride))
+            total = step if total.name == "0" else b.add(total, step)
+    return total
+
+
+def first_lanes(count: int, lanes: int) -> Reg:
+    """The constant mask of the first `count` lanes."""
+    there = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
+    return Reg(f"<{there}>", "i1", lanes)
+
+
+class Nest:
+    """Writes the loops of one product."""
+
+    #: into how many parts batches, rows and columns are cut
+    parts: tuple[int, int, int]
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        self.b, self.p, self.target, self.epilogue = b, p, target, epilogue
+        self.lanes = target.lanes(BYTES[p.kind])
+        self.batches = math.prod(p.batch)
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks."""
+        return math.prod(self.parts)
+
+    def open(self, rows: int, columns: int) -> Loop:
+        """Begin the loop over the chunk's batches.
+
+        Sets the chunk's ranges of `rows` and `columns` pieces, and where A and B of a batch begin.
+        """
+        b, p = self.b, self.p
+        batch_parts, row_parts, column_parts = self.parts
+        rest, part = self._divided(Reg("%chunk", "i64"), column_parts)
+        self.column_range = self._bounds(part, column_parts, columns)
+        rest, part = self._divided(rest, row_parts)
+        self.row_range = self._bounds(part, row_parts, rows)
+        begin, end = self._bounds(rest, batch_parts, self.batches)
+        loop = b.loop(begin, end)
+        self.batch = self._batch_indices(loop.index)
+        self.left = b.at(b.argument(0), p.kind, offset(b, self.batch, p.a[:-2]))
+        self.right = b.at(b.argument(1), p.kind, offset(b, self.batch, p.b[:-2]))
+        return loop
+
+    def _divided(self, number: Reg, by: int) -> tuple[Reg, Reg]:
+        """Quotient and remainder by a constant."""
+        if by == 1:
+            return number, self.b.index(0)
+        b = self.b
+        quotient = b.div(number, b.index(by))
+        return quotient, b.sub(number, b.mul(quotient, b.index(by)))
+
+    def _bounds(self, part: Reg, parts: int, total: int) -> tuple[Reg, Reg]:
+        """Where a part of an axis begins and ends, larger parts first."""
+        b = self.b
+        if parts == 1:
+            return b.index(0), b.index(total)
+        ends = (
+            b.div(b.add(b.mul(b.add(part, b.index(k)), b.index(total)), b.index(parts - 1)),
+                  b.index(parts))
+            for k in (0, 1)
+        )  # fmt: skip
+        begin, end = ends
+        return begin, end
+
+    def _batch_indices(self, flat: Reg) -> tuple[Reg, ...]:
+        """The indices of batch number `flat`."""
+        found: list[Reg] = []
+        for k, size in enumerate(reversed(self.p.batch)):
+            index = flat
+            if k < len(self.p.batch) - 1:
+                flat, index = self._divided(flat, size)
+            found.append(index)
+        return tuple(reversed(found))
+
+    def finish_row(
+        self, line: list[Reg], row: Reg, col: Reg, mask: Reg | None, kept: Reg | None = None
+    ) -> None:
+        """Hand vectors of a row to the epilogue; `kept`: whether at all."""
+        b = self.b
+        for v, value in enumerate(line):
+            there = kept
+            if mask and v == len(line) - 1:
+                there = b.both(kept, mask) if kept else mask
+            at = b.add(col, b.index(v * self.lanes))
+            self.epilogue(b, value, self.batch, row, at, there)
+
+    @functools.cached_property
+    def epilogue_lines(self) -> int:
+        """How many lines the epilogue writes for a vector."""
+        trial = Builder(self.b.masks)
+        index = Reg("%index", "i64")
+        value = Reg("%value", self.p.kind, self.lanes)
+        self.epilogue(trial, value, (index,) * len(self.p.batch), index, index, None)
+        return len(trial.lines)

@@ -1,0 +1,281 @@
+"""Tiles: matrix products by register tiles of C.
+
+Room: codegen. Rows of B are loaded and elements of A spread over the lanes. An element is one chain
+of multiply-adds over a block of k, the blocks' sums being added up in order, whatever the tiles
+and chunks.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import NamedTuple
+
+from bital.codegen.nest import Epilogue, Nest, Product, first_lanes, offset
+from bital.codegen.pack import pack_any, pack_columns, pack_rows
+from bital.codegen.scalar import BYTES, Builder, Loop, Reg
+from bital.codegen.split import DEPTH, Shape, split
+from bital.codegen.target import Target
+
+#: an epilogue is written out for every accumulator as long as the lines of a tile are not more
+_MOST_LINES = 400
+#: elements are fetched to the nearest cache so many k before they are read
+_AHEAD = 16
+#: how B is packed -> cycles to pack a vector of it
+_PACKING_CYCLES = {"none": 0, "rows": 1.5, "columns": 2.5, "any": 30}
+
+
+def _packing(p: Product, lanes: int) -> str:
+    """How panels of B are packed: not at all where rows can be read where they are."""
+    bk, bn = p.b[-2:]
+    if bn == 1 or p.N == 1 or p.K == 0:
+        # packed rows come at no distance, which is worth it where they are read often
+        return "rows" if p.M >= 128 and p.K > 1 and 3 * lanes < p.N else "none"
+    return "columns" if bk == 1 else "any"
+
+
+class _Strip(NamedTuple):
+    """Panels of one width: the numbers of the first and of the one after the last."""
+
+    begin: int
+    end: int
+    width: int  # in vectors
+    last: bool  # whether the last of them lacks columns
+
+
+class Tiles(Nest):
+    """The loops of one product, from chunks in to tiles.
+
+    All tiles have the same number of rows: one that has a row less takes the row before, too, and
+    skips it at the end.
+    """
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        super().__init__(b, p, target, epilogue)
+        self.bk, self.bn = p.b[-2:]
+        self.packing = _packing(p, self.lanes)
+        self.split = split(
+            Shape(
+                self.batches, p.M, -(-p.N // self.lanes), p.K, self.lanes, BYTES[p.kind],
+                target.registers, _PACKING_CYCLES[self.packing],
+            )
+        )  # fmt: skip
+        self.parts = self.split.batch_parts, self.split.row_parts, self.split.panel_parts
+        self.cost = self.batches * self.split.cost
+        self.rows = self.split.rows
+        self.strips = self._strips()
+        self.widest = self.split.panels.size * self.lanes
+        self.depth, self.blocks = p.K, 1
+        if (DEPTH if self.packing == "none" else DEPTH // 2) < p.K:
+            # whole vectors of k in each block, so that transposing meets no rest but the last;
+            # packed panels are to leave room in the nearest cache
+            most = DEPTH if self.packing == "none" else DEPTH // 4
+            self.depth = 16 * math.ceil(p.K / math.ceil(p.K / most) / 16)
+            self.blocks = math.ceil(p.K / self.depth)
+
+    def _strips(self) -> list[_Strip]:
+        panels, rest = self.split.panels, self.p.N % self.lanes > 0
+        found = []
+        if panels.larger:
+            found.append(_Strip(0, panels.larger, panels.size, False))
+        if panels.larger < panels.many:
+            found.append(_Strip(panels.larger, panels.many, panels.size - 1, False))
+        last = found.pop()._replace(last=rest)
+        if rest and not self.b.masks and last.begin < last.end - 1:
+            # a mask that is constant costs other processors less
+            found.append(last._replace(end=last.end - 1, last=False))
+            last = last._replace(begin=last.end - 1)
+        return [*found, last]
+
+    def write(self) -> None:
+        """The whole body."""
+        b, p, cut = self.b, self.p, self.split
+        if self.packing != "none":
+            self.panel = b.alloca(p.kind, self.depth * self.widest)
+        self.tile = self.rows.size * self.widest
+        if self.blocks > 1:
+            self.sums = b.alloca(p.kind, cut.most_tiles * cut.most_panels * self.tile)
+        batches = self.open(cut.rows.many, cut.panels.many)
+        if self.blocks == 1:
+            self._block(b.index(0), b.index(p.K))
+        else:
+            self._clear_sums()
+            walk = b.loop(0, p.K, self.depth)
+            self._block(walk.index, b.minimum(b.index(self.depth), b.sub(b.index(p.K), walk.index)))
+            walk.end()
+            self._finish_sums()
+        batches.end()
+
+    def _panels(self, strip: _Strip) -> tuple[Loop, Reg, Reg | None]:
+        """A loop over the chunk's panels of a strip; the first column, the last vector's mask."""
+        b, panels = self.b, self.split.panels
+        begin, end = b.index(strip.begin), b.index(strip.end)
+        if self.split.panel_parts > 1:
+            begin, end = (
+                b.maximum(begin, self.column_range[0]),
+                b.minimum(end, self.column_range[1]),
+            )
+        walk = b.loop(begin, end)
+        shift = panels.start(strip.begin) - strip.begin * strip.width
+        col = b.add(
+            b.mul(walk.index, b.index(strip.width * self.lanes)), b.index(shift * self.lanes)
+        )
+        if not strip.last:
+            return walk, col, None
+        if strip.begin == strip.end - 1:
+            return walk, col, first_lanes(self.p.N % self.lanes, self.lanes)
+        rest = b.sub(b.index(self.p.N - (strip.width - 1) * self.lanes), col)
+        return walk, col, b.mask_below(rest, self.lanes)
+
+    def _tile_rows(self, tile: Reg) -> tuple[Reg, Reg]:
+        """The first row of a tile, and how many rows are skipped, as they are the tile before's."""
+        b, rows = self.b, self.rows
+        if rows.larger == rows.many:
+            return b.mul(tile, b.index(rows.size)), b.index(0)
+        skip = b.cast(b.cast(b.ge(tile, b.index(rows.larger)), "u8"), "i64")
+        start = b.add(b.mul(tile, b.index(rows.size - 1)), b.minimum(tile, b.index(rows.larger)))
+        return b.sub(start, skip), skip
+
+    # tiles
+
+    def _far(self, stride: int) -> bool:
+        """Whether what is read by steps of k lies too far apart to be fetched by itself."""
+        size = BYTES[self.p.kind]
+        return self.p.K * stride * size > 64 * 1024 and stride * size >= 256
+
+    def _block(self, first: Reg, depth: Reg) -> None:
+        """All tiles of the chunk over `depth` k from `first` on."""
+        b, p = self.b, self.p
+        for strip in self.strips:
+            panels, col, mask = self._panels(strip)
+            source = b.at(self.right, p.kind, offset(b, (first, col), (self.bk, self.bn)))
+            step = self.bk
+            if self.packing != "none":
+                self._pack(source, strip, col, depth, mask)
+                source, step = self.panel, strip.width * self.lanes
+            tiles = b.loop(*self.row_range)
+            row, skip = self._tile_rows(tiles.index)
+            start = b.at(self.left, p.kind, offset(b, (row, first), p.a[-2:]))
+            sums = self._tile(start, source, step, depth, strip.width, mask)
+            if self.blocks == 1:
+                self._finish(sums, row, skip, col, mask)
+            else:
+                self._add_sums(sums, panels.index, tiles.index)
+            tiles.end()
+            panels.end()
+
+    def _tile(
+        self, a: Reg, source: Reg, step: int, depth: Reg, width: int, mask: Reg | None
+    ) -> list[list[Reg]]:
+        """A tile's sums over `depth` k; `step` leads from a row of B to the next."""
+        b, kind, lanes, rows = self.b, self.p.kind, self.lanes, self.rows.size
+        am, ak = self.p.a[-2:]
+        turns = 1
+        if rows * width < 16 and self.p.K % 4 == 0:
+            turns = 4 if rows * width < 8 else 2
+        zeros = [b.const(kind, 0, lanes)] * (rows * width)
+        walk = b.loop(0, depth, turns, a, source, *zeros)
+        a, source, *sums = walk.values
+        if self.packing == "none" and self._far(self.bk):
+            for v in range(width):
+                b.prefetch(source, kind, _AHEAD * step + v * lanes)
+        if am == 1 and self._far(ak):
+            b.prefetch(a, kind, _AHEAD * ak)
+        for turn in range(turns):
+            right = [
+                b.load(source, kind, turn * step + v * lanes, lanes,
+                       mask if v == width - 1 else None)
+                for v in range(width)
+            ]  # fmt: skip
+            for r in range(rows):
+                left = b.splat(b.load(a, kind, turn * ak + r * am), lanes)
+                for v in range(width):
+                    sums[r * width + v] = b.fma(left, right[v], sums[r * width + v])
+        following = b.at(a, kind, turns * ak), b.at(source, kind, turns * step)
+        sums = walk.end(*following, *sums)[2:]
+        return [sums[r * width : (r + 1) * width] for r in range(rows)]
+
+    def _pack(self, source: Reg, strip: _Strip, col: Reg, depth: Reg, mask: Reg | None) -> None:
+        """The panel's rows of B into scratch."""
+        b, p, width = self.b, self.p, strip.width * self.lanes
+        if self.packing == "rows":
+            pack_rows(b, p.kind, self.lanes, source, self.bk, strip.width, mask, depth, self.panel)
+            return
+        columns = b.sub(b.index(p.N), col) if mask else None
+        if self.packing == "columns":
+            least = p.K - (self.blocks - 1) * self.depth
+            pack_columns(
+                b, p.kind, self.lanes, source, self.bn, columns, strip.width, depth, least,
+                self.panel,
+            )  # fmt: skip
+        else:
+            pack_any(b, p.kind, source, (self.bk, self.bn), columns, width, depth, self.panel)
+
+    # sums over several blocks of k
+
+    def _clear_sums(self) -> None:
+        b, cut = self.b, self.split
+        walk = b.loop(0, cut.most_tiles * cut.most_panels * self.tile, self.lanes)
+        b.store(b.const(self.p.kind, 0, self.lanes), self.sums, walk.index)
+        walk.end()
+
+    def _sums_of(self, panel: Reg, tile: Reg) -> Reg:
+        """Where the sums of a tile are."""
+        b = self.b
+        local = b.sub(panel, self.column_range[0]), b.sub(tile, self.row_range[0])
+        steps = self.split.most_tiles * self.tile, self.tile
+        return b.at(self.sums, self.p.kind, offset(b, local, steps))
+
+    def _add_sums(self, values: list[list[Reg]], panel: Reg, tile: Reg) -> None:
+        b, place = self.b, self._sums_of(panel, tile)
+        for k, value in enumerate(itertools.chain(*values)):
+            at = k * self.lanes
+            b.store(b.add(b.load(place, value.kind, at, value.lanes), value), place, at)
+
+    def _finish_sums(self) -> None:
+        """What becomes of the chunk's sums."""
+        b = self.b
+        for strip in self.strips:
+            panels, col, mask = self._panels(strip)
+            tiles = b.loop(*self.row_range)
+            row, skip = self._tile_rows(tiles.index)
+            place = self._sums_of(panels.index, tiles.index)
+            self._finish_rows(place, strip.width, row, skip, col, mask)
+            tiles.end()
+            panels.end()
+
+    # what becomes of sums
+
+    def _finish(
+        self, sums: list[list[Reg]], row: Reg, skip: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        """Hand a tile to the epilogue: written out where that is short, else through scratch."""
+        b, width = self.b, len(sums[0])
+        plain = skip.name == "0"
+        if (plain or b.masks) and len(sums) * width * self.epilogue_lines <= _MOST_LINES:
+            for r, line in enumerate(sums):
+                kept = None
+                if r == 0 and not plain:
+                    kept = b.splat(b.eq(skip, b.index(0)), self.lanes)
+                self.finish_row(line, b.add(row, b.index(r)), col, mask, kept)
+            return
+        for k, value in enumerate(itertools.chain(*sums)):
+            b.store(value, self._scratch, k * self.lanes)
+        self._finish_rows(self._scratch, width, row, skip, col, mask)
+
+    def _finish_rows(
+        self, place: Reg, width: int, row: Reg, skip: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        """Hand a tile in scratch to the epilogue."""
+        b, kind, lanes = self.b, self.p.kind, self.lanes
+        walk = b.loop(skip, self.rows.size)
+        start = b.at(place, kind, b.mul(walk.index, b.index(width * lanes)))
+        line = [b.load(start, kind, v * lanes, lanes) for v in range(width)]
+        self.finish_row(line, b.add(row, walk.index), col, mask)
+        walk.end()
+
+    @functools.cached_property
+    def _scratch(self) -> Reg:
+        """Room for one tile."""
+        return self.b.alloca(self.p.kind, self.tile)
