@@ -68,12 +68,12 @@ class Cuts:
             self.ends.insert(0, end)
 
 
-def plain_store(shape: tuple[int, ...]) -> Epilogue:
-    """The epilogue that writes the result, of that shape, to argument 2."""
+def plain_store(shape: tuple[int, ...], argument: int = 2) -> Epilogue:
+    """The epilogue that writes the result, of that shape, to an argument."""
 
     def store(b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
         steps = [prod(shape[k + 1 :]) for k in range(len(shape))]
-        b.store(value, b.argument(2), b.affine(0, *zip(indices, steps)), mask)
+        b.store(value, b.argument(argument), b.affine(0, *zip(indices, steps)), mask)
 
     return store
 

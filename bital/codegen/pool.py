@@ -1,0 +1,411 @@
+"""Pooling as kernels: the largest and the mean of windows of planes, and their gradients.
+
+Room: codegen. A vector holds windows that follow each other along a row; their taps are read one
+after the other. A gradient is made in scratch, a plane or a band of it, and handed over in rows:
+windows apart from each other write their shares side by side, others add them one by one.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+from bital.codegen.cuts import Cuts, Epilogue, hand_line
+from bital.codegen.pack import shuffle
+from bital.codegen.scalar import BYTES, Builder, Reg
+from bital.codegen.target import Target
+
+Pair = tuple[int, int]
+
+#: more taps than so many are not written out
+_MOST_TAPS = 25
+#: elements of planes for a chunk
+_CHUNK_ELEMENTS = 1 << 14
+_SCRATCH_BYTES = 128 << 10
+
+
+class Pool(NamedTuple):
+    """Windows over the last two axes of (*lead, *size); they give (*lead, *out)."""
+
+    kind: str
+    lead: tuple[int, ...]
+    size: Pair
+    out: Pair
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    @property
+    def taps(self) -> list[Pair]:
+        """Where the taps of a window lie from its first on, in order."""
+        rows, cols = [[t * d for t in range(k)] for k, d in zip(self.kernel, self.dilation)]
+        return [(row, col) for row in rows for col in cols]
+
+    def whole(self, axis: int) -> bool:
+        """Whether no window reaches out of the plane along an axis."""
+        last = (self.out[axis] - 1) * self.stride[axis]
+        reach = last + (self.kernel[axis] - 1) * self.dilation[axis]
+        return not self.padding[axis] and reach < self.size[axis]
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether windows lie side by side, two columns wide at most, so that vectors are dealt."""
+        return (
+            self.kernel == self.stride and self.kernel[1] <= 2 and self.dilation == (1, 1)
+            and self.whole(0) and self.whole(1)
+        )  # fmt: skip
+
+
+class Mean(NamedTuple):
+    """What sums over windows are divided by: a number, or how many elements each has.
+
+    Padding counts where `with_padding`, but never what a window has beyond it.
+    """
+
+    divisor: int | None
+    with_padding: bool
+
+
+class _Writer:
+    """What the kernels share: chunks of planes and bands of window rows, and reading taps."""
+
+    def __init__(self, p: Pool, target: Target, band: int) -> None:
+        self.p, self.b = p, Builder(masks=target.vector_bytes == 64)
+        full = target.lanes(BYTES[p.kind])
+        self.lanes = max(2, min(full, 1 << (p.out[1] - 1).bit_length()))
+        self.wide = min(full, 1 << (p.size[1] - 1).bit_length())
+        planes = max(1, _CHUNK_ELEMENTS // max(band * p.stride[0] * p.size[1], 1))
+        total = prod(p.lead)
+        self.band = band
+        sizes = (min(planes, total) if band == p.out[0] else 1, band)
+        self.cuts = Cuts(self.b, (total, p.out[0]), sizes)
+
+    def lead(self, plane: Reg) -> tuple[Reg, ...]:
+        """The indices of a plane's number along the leading axes."""
+        b, found = self.b, []
+        for size in reversed(self.p.lead[1:]):
+            found.append(b.rem(plane, b.index(size)))
+            plane = b.div(plane, b.index(size))
+        return (plane, *reversed(found))
+
+    def columns(self, left: Reg, step: int, lanes: int) -> Reg:
+        """The columns left, left + step..., as unsigned numbers: those below 0 are large."""
+        b = self.b
+        numbers = b.mul(b.iota("u32", lanes), b.const("u32", step, lanes))
+        return b.add(numbers, b.splat(b.cast(left, "u32"), lanes))
+
+    def taps(self, source: Reg, top: Reg, left: Reg) -> list[tuple[Reg, Reg | None]]:
+        """Per tap the elements that the windows from column `left` on have, and which have one.
+
+        Elements outside the plane are 0. None where all windows have one, but those beyond the row.
+        """
+        b, p, lanes = self.b, self.p, self.lanes
+        width, step = p.size[1], p.stride[1]
+        rows: dict[int, tuple[Reg, Reg]] = {}
+        pairs: dict[Pair, tuple[Reg, Reg]] = {}
+        for row in sorted({row for row, _ in p.taps}):
+            line = b.affine(row, (top, 1))
+            begin = left
+            if not p.whole(0):
+                outside = b.either(b.lt(line, b.index(0)), b.ge(line, b.index(p.size[0])))
+                begin = b.select(outside, b.index(-(1 << 30)), left)
+            rows[row] = (b.affine(0, (line, width), (left, 1)), begin)
+
+        def inside(begin: Reg, step: int) -> Reg:
+            return b.lt(self.columns(begin, step, lanes), b.const("u32", width, lanes))
+
+        def part(row: int, col: int) -> Reg:
+            place, begin = rows[row]
+            mask = inside(b.affine(col, (begin, 1)), 1)
+            return b.load(source, p.kind, b.affine(col, (place, 1)), lanes, mask)
+
+        def read(row: int, col: int) -> Reg:
+            if step == 1:
+                return part(row, col)
+            if step > 2:
+                place, begin = rows[row]
+                steps = b.mul(b.iota("i64", lanes), b.const("i64", step, lanes))
+                offsets = b.add(steps, b.splat(b.affine(col, (place, 1)), lanes))
+                return b.gather(source, p.kind, offsets, inside(b.affine(col, (begin, 1)), step))
+            even = col - col % 2
+            if (row, even) not in pairs:
+                pairs[row, even] = part(row, even), part(row, even + lanes)
+            return shuffle(b, *pairs[row, even], range(col % 2, 2 * lanes, 2))
+
+        whole = p.whole(0) and p.whole(1)
+        return [
+            (
+                read(row, col),
+                None if whole else inside(b.affine(col, (rows[row][1], 1)), step),
+            )
+            for row, col in p.taps
+        ]
+
+    def places(self, plane: Reg) -> tuple[Reg, Reg]:
+        """Where a plane's elements and its windows begin."""
+        p = self.p
+        return self.b.affine(0, (plane, prod(p.size))), self.b.affine(0, (plane, prod(p.out)))
+
+
+def _band(p: Pool) -> int:
+    """How many rows of windows are taken at once."""
+    return max(1, min(p.out[0], _CHUNK_ELEMENTS // max(p.stride[0] * p.size[1], 1)))
+
+
+class _Forward(_Writer):
+    """The largest element, or the mean, of every window."""
+
+    def __init__(self, p: Pool, target: Target, mean: Mean | None) -> None:
+        super().__init__(p, target, _band(p))
+        self.mean = mean
+
+    def write(self, epilogue: Epilogue) -> tuple[Builder, int]:
+        b, p = self.b, self.p
+        source = b.argument(0)
+        plane = b.loop(self.cuts.begins[0], self.cuts.ends[0])
+        pointer = b.at(source, p.kind, self.places(plane.index)[0])
+        lead = self.lead(plane.index)
+        line = b.loop(self.cuts.begins[1], self.cuts.ends[1])
+        top = b.affine(-p.padding[0], (line.index, p.stride[0]))
+
+        def read(column: Reg, lanes: int) -> Reg:
+            left = b.affine(-p.padding[1], (column, p.stride[1]))
+            value = self.of_windows(self.taps(pointer, top, left), line.index, column)
+            return value if lanes == self.lanes else b.lane(value, 0)
+
+        hand_line(b, epilogue, read, (*lead, line.index), 0, p.out[1], self.lanes)
+        line.end()
+        plane.end()
+        return b, self.cuts.chunks
+
+    def of_windows(self, taps: list[tuple[Reg, Reg | None]], line: Reg, column: Reg) -> Reg:
+        """What windows give for their elements."""
+        b, kind, lanes = self.b, self.p.kind, self.lanes
+        total: Reg | None = None
+        for value, there in taps:
+            if self.mean is None and there is not None:
+                value = b.select(there, value, b.const(kind, float("-inf"), lanes))
+            if total is None:
+                total = value
+            else:
+                total = b.maximum(total, value) if self.mean is None else b.add(total, value)
+        assert total is not None
+        return total if self.mean is None else b.div(total, counts(b, self.p, self.mean, line,
+                                                                   column, lanes))  # fmt: skip
+
+
+def counts(b: Builder, p: Pool, mean: Mean, line: Reg, column: Reg, lanes: int) -> Reg:
+    """How many elements count in the windows of a row from a column on."""
+    if mean.divisor is not None:
+        return b.const(p.kind, mean.divisor, lanes)
+    if mean.with_padding and not any(_reaches_beyond(p, axis) for axis in (0, 1)):
+        return b.const(p.kind, prod(p.kernel), lanes)
+    if p.whole(0) and p.whole(1):
+        return b.const(p.kind, prod(p.kernel), lanes)
+
+    def length(number: Reg, axis: int) -> Reg:
+        more = p.padding[axis] if mean.with_padding else 0
+        start = b.sub(
+            b.mul(number, b.const("i64", p.stride[axis], number.lanes)),
+            b.const("i64", p.padding[axis], number.lanes),
+        )
+        end = b.minimum(
+            b.add(start, b.const("i64", p.kernel[axis], number.lanes)),
+            b.const("i64", p.size[axis] + more, number.lanes),
+        )
+        return b.sub(end, b.maximum(start, b.const("i64", -more, number.lanes)))
+
+    columns = b.add(b.iota("i64", lanes), b.splat(column, lanes))
+    return b.cast(b.mul(b.splat(length(line, 0), lanes), length(columns, 1)), p.kind)
+
+
+def _reaches_beyond(p: Pool, axis: int) -> bool:
+    """Whether a window has places beyond the padding, as the last may in ceil mode."""
+    end = (p.out[axis] - 1) * p.stride[axis] - p.padding[axis] + p.kernel[axis]
+    return end > p.size[axis] + p.padding[axis]
+
+
+class _Backward(_Writer):
+    """The gradient of the largest element (arguments g, x, peak) or of the mean (g)."""
+
+    def __init__(self, p: Pool, target: Target, mean: Mean | None) -> None:
+        super().__init__(p, target, _band(p) if p.side_by_side else p.out[0])
+        self.mean = mean
+        b = self.b
+        rows = self.band * p.stride[0] if p.side_by_side else p.size[0]
+        if self.band == p.out[0]:
+            rows = p.size[0]
+        self.plane = b.alloca(p.kind, rows * p.size[1] + 2 * self.lanes + self.wide)
+        self.shares = b.alloca(p.kind, self.lanes)
+        self.numbers = b.alloca("i32", self.lanes)
+
+    @classmethod
+    def fits(cls, p: Pool) -> bool:
+        """Whether what is held at once is not too large."""
+        rows = _band(p) * p.stride[0] if p.side_by_side else p.size[0]
+        return rows * p.size[1] * BYTES[p.kind] <= _SCRATCH_BYTES
+
+    def write(self, epilogue: Epilogue) -> tuple[Builder, int]:
+        b, p = self.b, self.p
+        arguments = [b.argument(k) for k in range(1 if self.mean is not None else 3)]
+        first, last = self.cuts.begins[1], self.cuts.ends[1]
+        top = b.affine(0, (first, p.stride[0])) if p.side_by_side else b.index(0)
+        # the last band has the rows too that no window meets
+        end = b.select(
+            b.eq(last, b.index(p.out[0])), b.index(p.size[0]), b.affine(0, (last, p.stride[0]))
+        )
+        plane = b.loop(self.cuts.begins[0], self.cuts.ends[0])
+        whole, windows = self.places(plane.index)
+        pointers = [b.at(a, p.kind, whole if k == 1 else windows) for k, a in enumerate(arguments)]
+        if not p.side_by_side or prod(p.out) * prod(p.kernel) < prod(p.size):
+            clear = b.loop(0, b.mul(b.sub(end, top), b.index(p.size[1])), self.lanes)
+            b.store(b.const(p.kind, 0, self.lanes), self.plane, clear.index)
+            clear.end()
+        line = b.loop(first, last)
+        column = b.loop(0, p.out[1], self.lanes)
+        self.spread(pointers, top, line.index, column.index)
+        column.end()
+        line.end()
+        out = b.loop(top, end)
+        at = b.affine(0, (b.sub(out.index, top), p.size[1]))
+        hand_line(
+            b, epilogue, lambda k, n: b.load(self.plane, p.kind, b.add(at, k), n),
+            (*self.lead(plane.index), out.index), 0, p.size[1], self.wide,
+        )  # fmt: skip
+        out.end()
+        plane.end()
+        return b, self.cuts.chunks
+
+    def spread(self, pointers: list[Reg], top: Reg, line: Reg, column: Reg) -> None:
+        """Give the windows from `column` on of a row their shares."""
+        b, p, lanes = self.b, self.p, self.lanes
+        row = b.affine(-p.padding[0], (line, p.stride[0]))
+        left = b.affine(-p.padding[1], (column, p.stride[1]))
+        at = b.affine(0, (line, p.out[1]), (column, 1))
+        there = b.mask_below(b.sub(b.index(p.out[1]), column), lanes)
+        share = b.load(pointers[0], p.kind, at, lanes, there)
+        place = b.affine(0, (b.sub(row, top), p.size[1]), (left, 1))
+        count = b.minimum(b.index(lanes), b.sub(b.index(p.out[1]), column))
+        if self.mean is not None:
+            share = b.div(share, counts(b, p, self.mean, line, column, lanes))
+            if p.side_by_side:
+                self.deal([share] * len(p.taps), place, count)
+            else:
+                self.add_to_all(share, row, left, count)
+            return
+        peak = b.load(pointers[2], p.kind, at, lanes, there)
+        winner = self.winners(self.taps(pointers[1], row, left), peak)
+        if p.side_by_side:
+            zero = b.const(p.kind, 0, lanes)
+            self.deal(
+                [
+                    b.select(b.eq(winner, b.const("i32", row * p.size[1] + col, lanes)), share, zero)
+                    for row, col in p.taps
+                ],
+                place, count,
+            )  # fmt: skip
+        else:
+            none = b.lt(winner, b.const("i32", 0, lanes))
+            self.add_to_one(
+                b.select(none, b.const(p.kind, 0, lanes), share),
+                b.select(none, b.const("i32", 0, lanes), winner), place, count,
+            )  # fmt: skip
+
+    def winners(self, taps: list[tuple[Reg, Reg | None]], peak: Reg) -> Reg:
+        """Where each window's largest lies from its first element on; -1 for none.
+
+        It is the first that equals the peak, or the last NaN.
+        """
+        b, p, lanes = self.b, self.p, self.lanes
+        winner = b.const("i32", -1, lanes)
+        for (row, col), (value, there) in zip(p.taps, taps):
+            first = b.both(b.eq(value, peak), b.lt(winner, b.const("i32", 0, lanes)))
+            met = b.either(first, b.isnan(value))
+            met = met if there is None else b.both(met, there)
+            winner = b.select(met, b.const("i32", row * p.size[1] + col, lanes), winner)
+        return winner
+
+    def deal(self, shares: list[Reg], place: Reg, count: Reg) -> None:
+        """Write the shares of `count` windows that lie side by side, of which every tap has one."""
+        b, p, lanes, wide = self.b, self.p, self.lanes, self.p.kernel[1]
+        for row in range(p.kernel[0]):
+            dealt = shares[row * wide : (row + 1) * wide]
+            if wide == 2:
+                first = [k // 2 + lanes * (k % 2) for k in range(lanes)]
+                second = [k + lanes // 2 for k in first]
+                dealt = [shuffle(b, *dealt, first), shuffle(b, *dealt, second)]
+            for k, value in enumerate(dealt):
+                mask = b.mask_below(b.affine(-k * lanes, (count, wide)), lanes)
+                at = b.affine(row * p.size[1] + k * lanes, (place, 1))
+                b.store(value, self.plane, at, mask)
+
+    def add_to_one(self, share: Reg, winner: Reg, place: Reg, count: Reg) -> None:
+        """Add each window's share to one element, `winner` from the window's first on."""
+        b, p = self.b, self.p
+        b.store(share, self.shares)
+        b.store(winner, self.numbers)
+        window = b.loop(0, count)
+        number = b.cast(b.load(self.numbers, "i32", window.index), "i64")
+        at = b.affine(0, (place, 1), (window.index, p.stride[1]), (number, 1))
+        value = b.add(b.load(self.plane, p.kind, at), b.load(self.shares, p.kind, window.index))
+        b.store(value, self.plane, at)
+        window.end()
+
+    def add_to_all(self, share: Reg, row: Reg, left: Reg, count: Reg) -> None:
+        """Add each window's share to all its elements; those of one tap are apart."""
+        b, p, lanes, step = self.b, self.p, self.lanes, self.p.stride[1]
+        there = b.mask_below(count, lanes)
+        for down, across in p.taps:
+            line, begin = b.affine(down, (row, 1)), b.affine(across, (left, 1))
+            columns = self.columns(begin, step, lanes)
+            mask = b.both(there, b.lt(columns, b.const("u32", p.size[1], lanes)))
+            inside = b.both(b.ge(line, b.index(0)), b.lt(line, b.index(p.size[0])))
+            mask = b.both(mask, b.splat(inside, lanes))
+            at = b.affine(0, (line, p.size[1]), (begin, 1))
+            if step == 1:
+                value = b.add(b.load(self.plane, p.kind, at, lanes, mask), share)
+                b.store(value, self.plane, at, mask)
+                continue
+            steps = b.mul(b.iota("i64", lanes), b.const("i64", step, lanes))
+            offsets = b.add(steps, b.splat(at, lanes))
+            value = b.add(b.gather(self.plane, p.kind, offsets, mask), share)
+            b.scatter(value, self.plane, offsets, mask)
+
+
+def max_forward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
+    """x (*lead, *size) -> the largest of every window, NaN where one is (*lead, *out).
+
+    None, here and below, for what is left to NumPy: nothing at all, or very large windows.
+    """
+    return _Forward(p, target, None).write(epilogue) if _usual(p) else None
+
+
+def mean_forward(
+    p: Pool, mean: Mean, target: Target, epilogue: Epilogue
+) -> tuple[Builder, int] | None:
+    """x (*lead, *size) -> the mean of every window (*lead, *out)."""
+    return _Forward(p, target, mean).write(epilogue) if _usual(p) else None
+
+
+def max_backward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
+    """g (*lead, *out), x (*lead, *size), peak (*lead, *out) -> (*lead, *size).
+
+    Every number of g goes to its window's largest element.
+    """
+    if not _usual(p) or not _Backward.fits(p):
+        return None
+    return _Backward(p, target, None).write(epilogue)
+
+
+def mean_backward(
+    p: Pool, mean: Mean, target: Target, epilogue: Epilogue
+) -> tuple[Builder, int] | None:
+    """g (*lead, *out) -> (*lead, *size): every element gets its windows' g by their counts."""
+    if not _usual(p) or not _Backward.fits(p):
+        return None
+    return _Backward(p, target, mean).write(epilogue)
+
+
+def _usual(p: Pool) -> bool:
+    return 0 not in (*p.lead, *p.size, *p.out) and 0 < prod(p.kernel) <= _MOST_TAPS
