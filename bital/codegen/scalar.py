@@ -71,10 +71,40 @@ def mangled(kind: str, lanes: int) -> str:
     return scalar if lanes == 1 else f"v{lanes}{scalar}"
 
 
+def whole(x: Reg) -> int | None:
+    """The number that a constant i64 is; None for anything else."""
+    if (x.kind, x.lanes) != ("i64", 1) or not x.name.removeprefix("-").isdecimal():
+        return None
+    return int(x.name)
+
+
+def _folded(word: str, x: Reg, y: Reg) -> Reg | None:
+    """x + y, x - y or x * y of i64 where it takes no instruction, or None."""
+    if (x.kind, x.lanes, y.lanes) != ("i64", 1, 1) or word not in ("add", "sub", "mul"):
+        return None
+    p, q = whole(x), whole(y)
+    if p is not None and q is not None:
+        value = p + q if word == "add" else p - q if word == "sub" else p * q
+        return Reg(str(value), "i64") if -(2**63) <= value < 2**63 else None
+    if (q == 0 and word != "mul") or (q == 1 and word == "mul"):
+        return x
+    if (p == 0 and word == "add") or (p == 1 and word == "mul"):
+        return y
+    return Reg("0", "i64") if word == "mul" and 0 in (p, q) else None
+
+
 class Loop:
-    """An open loop: `index` counts from begin by step; `values` are what it carries along."""
+    """An open loop: `index` counts from begin by step; `values` are what it carries along.
+
+    A single turn is written as it is, without a loop.
+    """
 
     def __init__(self, b: Builder, begin: Reg, end: Reg, step: int, carried: Sequence[Reg]) -> None:
+        first, stop = whole(begin), whole(end)
+        self.once = first is not None and stop is not None and first < stop <= first + step
+        if self.once:
+            self.index, self.values = begin, list(carried)
+            return
         self.b, self.step, self.last = b, step, end
         self.number = b.count()
         self.entry = b.label
@@ -91,7 +121,15 @@ class Loop:
 
     def end(self, *values: Reg) -> list[Reg]:
         """Close the body, giving what the next turn carries; what the last turn left."""
+        if self.once:
+            return list(values)
         b = self.b
+        # LLVM need not see through pointers: its search for better addresses takes a fifth of the
+        # time of compiling, and finds none
+        values = tuple(
+            b.call("llvm.strip.invariant.group.p0", "ptr", 1, v) if v.kind == "ptr" else v
+            for v in values
+        )
         following = b.line_value("add nsw i64 {}, " + str(self.step), "i64", 1, self.index)
         back = b.label
         b.line(f"br label %L{self.number}.head")
@@ -246,7 +284,8 @@ class Builder:
     def _binary(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
         x, y = self.alike(x, y)
         word = float_word if x.kind in FLOATS else int_word
-        return self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
+        folded = _folded(word, x, y)
+        return folded or self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
 
     def add(self, x: Reg, y: Reg) -> Reg:
         return self._binary("fadd", "add", x, y)
@@ -313,6 +352,9 @@ class Builder:
         if x.kind in FLOATS:
             # x > y, or x is NaN: x; else y, which may be NaN
             return self.select(self.either(self.compare("ogt", x, y), self.isnan(x)), x, y)
+        p, q = whole(x), whole(y)
+        if p is not None and q is not None:
+            return x if p > q else y
         return self.select(self.gt(x, y), x, y)
 
     def minimum(self, x: Reg, y: Reg) -> Reg:
@@ -320,6 +362,9 @@ class Builder:
         x, y = self.alike(x, y)
         if x.kind in FLOATS:
             return self.select(self.either(self.compare("olt", x, y), self.isnan(x)), x, y)
+        p, q = whole(x), whole(y)
+        if p is not None and q is not None:
+            return x if p < q else y
         return self.select(self.lt(x, y), x, y)
 
     # comparisons and logic: results are i1
@@ -402,7 +447,7 @@ class Builder:
 
     def at(self, pointer: Reg, kind: str, offset: int | Reg) -> Reg:
         """The address `offset` elements on."""
-        if offset == 0:
+        if offset == 0 or whole(self.index(offset)) == 0:
             return pointer
         memory = "i8" if kind == "i1" else LLVM_TYPES[kind]
         return self.line_value(
