@@ -35,9 +35,22 @@ def _linker() -> Any:
     return llvm().create_lljit_compiler(_machine(host()), use_jit_link=True, suppress_errors=True)
 
 
+def _refuse_foreign(text: str, target: Target) -> None:
+    """ValueError for instructions of another processor, at which LLVM would end the process."""
+    for family, there in (
+        ("@llvm.x86.", target.is_x86),
+        ("@llvm.x86.avx", target.is_x86 and target.vector_bytes >= 32),
+        ("@llvm.x86.avx512", target.is_x86 and target.vector_bytes >= 64),
+        ("@llvm.aarch64.", target.is_arm),
+    ):
+        if family in text and not there:
+            raise ValueError(f"{family}… is no instruction of {target.name}")
+
+
 def _emit(text: str, target: Target, emit: Callable[[Any], T]) -> T:
     """What code generation makes of the text; ValueError where the text is not right."""
     binding = llvm()
+    _refuse_foreign(text, target)
     with binding.create_context() as context:
         try:
             # The module is closed before its context, also where the text is refused.

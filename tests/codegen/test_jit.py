@@ -76,6 +76,22 @@ def test_text_that_is_not_right_is_refused(text):
         jit.build(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("x86-64-v2", ["x86.avx.rcp.ps.256", "x86.avx512.rcp14.ps.512", "aarch64.hint"]),
+        ("x86-64-v3", ["x86.avx512.rcp14.ps.512", "aarch64.hint"]),
+        ("x86-64-v4", ["aarch64.hint"]),
+        ("aarch64-neon", ["x86.sse2.pause", "x86.avx.rcp.ps.256"]),
+    ],
+)
+def test_instructions_of_other_processors_are_refused(name, refused):
+    for word in refused:  # LLVM would end the process
+        text = f"declare void @llvm.{word}()\ndefine void @f() {{\n ret void\n}}"
+        with pytest.raises(ValueError, match="is no instruction of"):
+            jit.compile_object(text, target.named(name))
+
+
 def test_missing_names_are_refused():
     with pytest.raises(ValueError, match="no function 'cubes'"):
         jit.build(SQUARES).address("cubes")
