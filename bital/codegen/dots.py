@@ -136,9 +136,9 @@ class Dots(Nest):
         zeros = [b.const(p.kind, 0, self.lanes)] * (count * turns)
         whole = p.K // (turns * self.lanes) * turns * self.lanes
         walk = b.loop(0, whole, turns * self.lanes, *zeros)
-        sums = list(walk.values)
+        sums, at = list(walk.values), b.freeze(walk.index)
         for turn in range(turns):
-            k = b.add(walk.index, b.index(turn * self.lanes)) if turn else walk.index
+            k = b.add(at, b.index(turn * self.lanes)) if turn else at
             part = slice(turn * count, (turn + 1) * count)
             sums[part] = self._add(sums[part], left, right, k)
         sums = walk.end(*sums)

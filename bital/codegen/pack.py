@@ -65,7 +65,8 @@ def pack_columns(
         starts.append(b.at(source, kind, b.mul(column, b.index(stride))))
     step = lanes if least >= lanes else side if least >= side else 1
     walk = b.loop(0, depth, step)
-    k = b.minimum(walk.index, b.sub(b.index(depth), b.index(step))) if step > 1 else walk.index
+    k = walk.index if step == 1 else b.minimum(walk.index, b.sub(b.index(depth), b.index(step)))
+    k = b.freeze(k)
     place = b.at(scratch, kind, b.add(b.mul(k, b.index(width)), first))
     if step == 1:
         for lane, start in enumerate(starts):

@@ -538,6 +538,14 @@ class Builder:
             return x
         return self.line_value(f"extractelement {x.type} {{}}, i32 {k}", x.kind, 1, x)
 
+    def freeze(self, x: Reg) -> Reg:
+        """The same value, of which code generation forgets where it comes from.
+
+        Of an index or address of a loop: LLVM's loop strength reduction then leaves the many
+        addresses made of it alone, on which it would spend most of the time of compiling.
+        """
+        return self.line_value(f"freeze {x.type} {{}}", x.kind, x.lanes, x)
+
     def join(self, parts: Sequence[Reg]) -> Reg:
         """Vectors of as many lanes one after the other, as one."""
         x = parts[0]
