@@ -260,6 +260,7 @@ def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
     )
 
     def impl(xp: Any, x: Any, y: Any) -> Any:
+        y = y if hasattr(y, "dtype") else x.dtype.type(y)
         product = x * getattr(xp, log)(y)
         return xp.where(xp.equal(x, 0) & ~xp.isnan(y), product.dtype.type(0), product)
 

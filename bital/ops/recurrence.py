@@ -19,6 +19,7 @@ from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op, like
 from bital.ir.trace import local
+from bital.ops import unrolled
 from bital.ops.create import constant
 from bital.ops.descend import descend
 from bital.ops.family import check_dtype
@@ -52,6 +53,7 @@ class Recurrence:
     backward  (*gradients of out and last states, *states, *weights, out, *reserve, steps)
               -> gradients of x, states and weights
     cell      (x, *states, *weights) -> states, of public operators, for one step
+    native    forward and backward in array words: (xp, as above, steps=)
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Recurrence:
         forward: Callable,
         backward: Callable,
         cell: Callable,
+        native: tuple[Callable, Callable],
     ) -> None:
         self.states, self.reserve, self.cell = len(states), reserve, cell
         inputs = ("x", *states, *weights)
@@ -70,10 +73,11 @@ class Recurrence:
         self.forward = Op(
             name, self._rule, _in_single(forward), inputs=inputs,
             vjp=with_names(self._vjp, *inputs, *kept, "steps"), grad_fn="StackBackward0",
+            native=native[0],
         )  # fmt: skip
         self.backward = Op(
             f"{name}_backward", self._backward_rule, _in_single(backward),
-            inputs=("g", *[f"g_{s}" for s in states], *inputs[1:], *kept),
+            inputs=("g", *[f"g_{s}" for s in states], *inputs[1:], *kept), native=native[1],
         )  # fmt: skip
 
     def __call__(self, tensors: tuple[Tensor, ...], steps: Steps) -> tuple:
@@ -196,19 +200,25 @@ def _elman_backward(slope: Callable) -> Callable:
     return backward
 
 
-def _elman(name: str, step: Callable, slope: Callable, cell: Callable) -> Recurrence:
+def _elman(
+    name: str, step: Callable, slope: Callable, cell: Callable, native: Callable
+) -> Recurrence:
     return Recurrence(
         f"rnn_{name}", ("h",), ("w",), (), _elman_forward(step), _elman_backward(slope),
         lambda x, h, w: (cell(x + h @ w.t()),),
+        (unrolled.elman_forward(native), unrolled.elman_backward(slope)),
     )  # fmt: skip
 
 
-RNN_TANH = _elman("tanh", np.tanh, lambda out: 1 - out * out, lambda z: z.tanh())
+RNN_TANH = _elman(
+    "tanh", np.tanh, lambda out: 1 - out * out, lambda z: z.tanh(), lambda xp, z: xp.tanh(z)
+)
 RNN_RELU = _elman(
     "relu",
     lambda z, out: np.maximum(z, 0, out=out),
     lambda out: (out > 0).astype(out.dtype),
     lambda z: z.relu(),
+    lambda xp, z: xp.maximum(z, 0),
 )
 
 
@@ -318,10 +328,12 @@ def _lstm_cell(x: Any, h: Any, c: Any, w: Any, p: Any = None) -> tuple:
     return (h if p is None else h @ p.t()), c
 
 
-LSTM = Recurrence("lstm", ("h", "c"), ("w",), (4, 1, 1), _lstm_forward, _lstm_backward, _lstm_cell)
-LSTM_PROJECTED = Recurrence(
-    "lstm_projected", ("h", "c"), ("w", "p"), (4, 1, 1), _lstm_forward, _lstm_backward, _lstm_cell
-)
+_LSTM = (
+    (4, 1, 1), _lstm_forward, _lstm_backward, _lstm_cell,
+    (unrolled.lstm_forward, unrolled.lstm_backward),
+)  # fmt: skip
+LSTM = Recurrence("lstm", ("h", "c"), ("w",), *_LSTM)
+LSTM_PROJECTED = Recurrence("lstm_projected", ("h", "c"), ("w", "p"), *_LSTM)
 
 
 # ---- GRU: r, z of x + W h + b; n = tanh(x_n + r (W_n h + b_n)); h' = n + z (h - n)
@@ -395,4 +407,7 @@ def _gru_cell(x: Any, h: Any, w: Any, b: Any) -> tuple:
     return (n + z * (h - n),)
 
 
-GRU = Recurrence("gru", ("h",), ("w", "b"), (4,), _gru_forward, _gru_backward, _gru_cell)
+GRU = Recurrence(
+    "gru", ("h",), ("w", "b"), (4,), _gru_forward, _gru_backward, _gru_cell,
+    (unrolled.gru_forward, unrolled.gru_backward),
+)  # fmt: skip
