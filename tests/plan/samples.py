@@ -8,7 +8,7 @@ def _tensors(out: Any) -> Iterator[Any]:
     """The tensors in whatever a module or a sample gives."""
     if hasattr(out, "batch_sizes"):
         yield out.data
-    elif isinstance(out, (tuple, list)) or isinstance(out, Iterator):
+    elif isinstance(out, (tuple, list, Iterator)):
         for each in out:
             yield from _tensors(each)
     elif out is not None:
@@ -39,10 +39,11 @@ def _recurrent(torch: Any) -> Iterator[Any]:
 
 def _optimizers(torch: Any) -> Iterator[Any]:
     for name, options in (
-        ("Adam", {}), ("Adam", {"weight_decay": 0.1, "maximize": True}), ("Adam", {"amsgrad": True}),
-        ("AdamW", {"amsgrad": True}), ("Adam", {"betas": (0.4, 0.99)}), ("SGD", {"momentum": 0.9}),
-        ("RMSprop", {"centered": True}), ("Adagrad", {}), ("Adadelta", {}), ("NAdam", {}),
-        ("RAdam", {}), ("Adamax", {}), ("Rprop", {}), ("ASGD", {}),
+        ("Adam", {}), ("Adam", {"weight_decay": 0.1, "maximize": True}),
+        ("Adam", {"amsgrad": True}), ("AdamW", {"amsgrad": True}), ("Adam", {"betas": (0.4, 0.99)}),
+        ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}), ("Adagrad", {}),
+        ("Adadelta", {}), ("NAdam", {}), ("RAdam", {}), ("Adamax", {}), ("Rprop", {}),
+        ("ASGD", {}),
     ):  # fmt: skip
         weight = torch.nn.Parameter(torch.randn(3, 4))
         optimizer = getattr(torch.optim, name)([weight], **options)
