@@ -73,7 +73,7 @@ class FunctionCtx(Node):
         if type(kept) is tuple:
             tensor, version = kept
             if tensor._storage.version != version:
-                raise_modified(tensor, self, tensor._storage.version, version)
+                raise_modified(tensor._meta, tensor._edge, tensor._storage.version, version)
             return tensor
         return kept.unpack(self)
 

@@ -16,6 +16,7 @@ from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import Trace, Value, user_line
 from bital.ops.sparse import SparseTensor
 from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, told_apart
+from bital.tensor.storage import Storage
 from bital.tensor.tensor import wrap
 
 if TYPE_CHECKING:
@@ -91,13 +92,18 @@ class _Writer:
             self.require("saved is not None")
         for at in range(0, len(node.saved), 2):
             t, version = node.saved[at], node.saved[at + 1]
-            if t._view is not None:
+            if isinstance(t, Storage):  # of a result
+                self.lines.append(f"cell = saved[{at}]")
+                self.require(f"cell.__class__ is {self.name(t.__class__)}")
+                cell = t
+            elif version is None or t._view is not None:
                 return False
-            self.lines.append(f"t = saved[{at}]")
-            self.lines.append("cell = t._storage")
-            expected = "t.version" if version is None else f"saved[{at + 1}]"
-            self.require("t._view is None", f"cell.version == {expected}")
-            if not self.require_value("cell", t._storage.value):
+            else:
+                self.lines += [f"t = saved[{at}]", "cell = t._storage"]
+                self.require("t._view is None")
+                cell = t._storage
+            self.require(f"cell.version == saved[{at + 1}]")
+            if not self.require_value("cell", cell.value):
                 return False
         for at, edge in enumerate(node.edges):
             if edge is None:  # as the node's class says

@@ -7,6 +7,7 @@ same for a family of operators each, written out: here recording spends its time
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from bital.base.dtype import INT, can_cast, dtype
@@ -388,7 +389,13 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
     )  # fmt: skip
     space = {"__name__": __name__, "__package__": __package__, **_NAMES}
     exec(compile(text, "<bital recorder>", "exec"), space)
-    return space["family"]
+
+    def recorder(op: Op) -> Callable:
+        call = space["family"](op)
+        # with code of its own, since Python is fast where a line meets the same classes always
+        return FunctionType(call.__code__.replace(), space, op.name, None, call.__closure__)
+
+    return recorder
 
 
 _NAMES = {

@@ -7,10 +7,11 @@ turn gradients of results into gradients of inputs.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType, NoneType
 from typing import Any
 
@@ -21,6 +22,7 @@ from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, S
 from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import FORWARD_ONLY, Trace, local, user_line
 from bital.tensor.handle import RemovableHandle
+from bital.tensor.storage import Storage
 
 _next_number = itertools.count().__next__
 
@@ -224,9 +226,9 @@ class OpNode(Node):
         if place is None:
             return
         if hooks.pack is None:
-            self.saved[2 * place] = saved_output(tensor, k)
+            self.saved[2 * place : 2 * place + 2] = saved_output(tensor, k), None
         else:
-            self.saved[2 * place] = packed = hooks.pack(tensor.detach())
+            self.saved[2 * place : 2 * place + 2] = (packed := hooks.pack(tensor.detach())), None
             packed.output = k
 
     def unpack(self, k: int) -> Any:
@@ -236,20 +238,33 @@ class OpNode(Node):
         kept, version = self.saved[2 * k : 2 * k + 2]
         if version is None:
             return kept.unpack(self)
+        if isinstance(kept, Storage):  # of a result that was all of it
+            if kept.version != version:
+                raise_modified(self.spec.out, self, kept.version, version)
+            tensor = hooks.rebuild(kept, self.spec.out, None)
+            tensor._edge = self
+            return tensor
         if kept._storage.version != version:
-            raise_modified(kept, self, kept._storage.version, version)
+            raise_modified(kept._meta, kept._edge, kept._storage.version, version)
         return kept
+
+    def kept_result(self, k: int) -> Any:
+        """The k-th kept tensor, a result; None where hooks have packed it or it was overwritten."""
+        kept, version = self.saved[2 * k : 2 * k + 2]
+        if isinstance(kept, Storage):
+            return self.unpack(k) if kept.version == version else None
+        if not isinstance(kept, SavedOutput) or kept._storage.version != kept.version:
+            return None
+        return self.unpack(k)
 
     def release(self) -> None:
         if self.vjp.once:
             self.saved = None
 
-    def __getattr__(self, name: str) -> Any:
+    def look(self, wanted: str) -> Any:
         """PyTorch's `_saved_…`: the operand, result, scalar or attribute of that name."""
-        if not name.startswith("_saved_"):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         op = self.spec.op
-        wanted = name[7:]
+        name = f"_saved_{wanted}"
         sizes = wanted.endswith("_sym_sizes")
         wanted = wanted.removesuffix("_sym_sizes")
         place = op.locate({"self": op.inputs[0], "result": "out"}.get(wanted, wanted))
@@ -339,7 +354,7 @@ class SavedOutput:
 
     def unpack(self, node: Node) -> Any:
         if self._storage.version != self.version:
-            raise_modified(self, node, self._storage.version, self.version)
+            raise_modified(self._meta, node, self._storage.version, self.version)
         tensor = hooks.rebuild(self._storage, self._meta, self._view)
         tensor._edge = node if node.outputs == 1 else Output(node, self.index)
         return tensor
@@ -354,14 +369,9 @@ def saved_output(tensor: Any, index: int) -> SavedOutput:
     return kept
 
 
-def raise_modified(kept: Any, node: Node, now: int, expected: int) -> None:
-    """PyTorch's error for a saved tensor that an in-place operation has overwritten."""
-    meta = kept._meta
-    edge = getattr(kept, "_edge", None)
-    origin: Any = edge.node if type(edge) is Output else edge
-    index = edge.index if type(edge) is Output else 0
-    if isinstance(kept, SavedOutput):
-        origin = node
+def raise_modified(meta: Meta, edge: Any, now: int, expected: int) -> None:
+    """PyTorch's error for a saved tensor, the result of `edge`, that was overwritten in place."""
+    origin, index = (edge.node, edge.index) if type(edge) is Output else (edge, 0)
     which = ""
     if not is_leaf_edge(origin):
         which = f", which is output {index} of {origin.name().partition('Backward')[0]},"
@@ -409,6 +419,8 @@ def node_maker(spec: Spec, wanted: int) -> Any:
     cls = op.nodes.get(wanted)
     if cls is None:
         cls = node_class(op, wanted)
+    if cls:
+        _name_saved(op.node_class, spec.attrs)  # type: ignore[arg-type]
     exact = type(spec.out) is Meta and spec.out.dtype.category <= INT
     make = spec.nodes[wanted] = bool(cls) and not exact and cls.maker(spec)
     return make
@@ -422,6 +434,8 @@ def node_class(op: Op, wanted: int) -> Any:
     if op.node_class is None:
         named = {"__slots__": (), "op": op, "__module__": "torch.autograd"}
         op.node_class = type(op.grad_fn, (OpNode,), named)
+        names = {"self", "result", *op.inputs, *op.params}
+        _name_saved(op.node_class, [*names, *[f"{name}_sym_sizes" for name in names]])
     vjp = op.vjp_for(wanted) if op.vjp else None
     made: Any = False
     if vjp is not None and vjp.parts:
@@ -435,6 +449,13 @@ def node_class(op: Op, wanted: int) -> Any:
     return made
 
 
+def _name_saved(cls: type, names: Iterable[str]) -> None:
+    """Give nodes the properties `_saved_…`; a `__getattr__` would make all their others slow."""
+    for name in names:
+        if not hasattr(cls, f"_saved_{name}"):
+            setattr(cls, f"_saved_{name}", property(functools.partial(OpNode.look, wanted=name)))
+
+
 def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
     """`maker`, `apply` and `sign` of the nodes of one gradient rule."""
     names: dict[str, Any] = {
@@ -443,17 +464,16 @@ def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
         "number": _next_number,
         "sign_tensor": sign_tensor,
         "told_apart": told_apart,
-        "saved_output": saved_output,
-        "SavedOutput": SavedOutput,
     }
     kept = [
         f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT
-        else f"{'saved_output(out, 0)' if i == 0 else None} if out is not None else None, None"
+        else "cell, cell and cell.version" if i == 0 else "None, None"
         for kind, i in vjp.saves
     ]  # fmt: skip
+    plain = (OUTPUT, 0) in vjp.saves
     lines = [
         "def maker(spec):",
-        "    metas = spec.metas",
+        "    metas, whole = spec.metas, spec.out",
         "    def make(edges, tensors, params, out, prefix, epoch):",
         "        node = cls()",
         "        node.edges = edges",
@@ -464,7 +484,11 @@ def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
         "        node.extra = None",
         "        node.prefix = prefix",
         "        node.epoch = epoch",
+        "        cell = None" * plain,
+        "        if out is not None and out._view is None and out._meta is whole:" * plain,
+        "            cell = out._storage" * plain,
         f"        node.saved = [{', '.join(kept)}]",
+        "        if cell is None and out is not None: node.keep_output(0, out)" * plain,
         "        return node",
         "    return make",
         "def apply(node, g):",
@@ -508,9 +532,9 @@ def _signing(vjp: Vjp) -> list[str]:
             version = f"saved[{2 * k + 1}]"
             lines.append(f"    if {version} is None or {version} != {cell}.version: return False")
         else:
-            kept, cell, view = "t.unpack(node)", "t._storage", "t._view"
-            lines.append("    if t.__class__ is not SavedOutput: return False")
-            lines.append("    if t._storage.version != t.version: return False")
+            kept, cell, view = "t", "t._storage", "t._view"
+            lines.append(f"    t = node.kept_result({k})")
+            lines.append("    if t is None: return False")
         lines += [
             f"    number = trace.known({cell}.value) if {view} is None else None",
             "    if number is not None: named.append(number)",

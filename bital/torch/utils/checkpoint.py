@@ -196,7 +196,7 @@ class _Frame:
         """Run the function again and fill the holders that are still waited for."""
         for x, version in self.versions:
             if x._version != version:
-                raise_modified(x, None, x._version, version)  # type: ignore[arg-type]
+                raise_modified(x._meta, x._edge, x._version, version)
         again: list[dict[str, Any]] = []
 
         def fill(x: Any) -> Any:
