@@ -103,6 +103,15 @@ eager: bool = _declare(
     "Run every operation at once instead of recording it. The results are the same bits.",
     "연산을 기록하지 않고 바로 실행합니다. 결과는 비트까지 같습니다.",
 )
+compile: str = _declare(
+    "BITAL_COMPILE",
+    _one_of("never", "hot", "always"),
+    "hot",
+    "When a trace is compiled to native code: `hot` when it comes back, `never`, or `always` "
+    "before it runs for the first time, which is for tests.",
+    "트레이스를 네이티브 코드로 컴파일하는 때입니다. `hot`은 다시 나타날 때, `never`는 하지 않음, "
+    "`always`는 처음 실행하기 전이며 시험용입니다.",
+)
 trace_max_ops: int = _declare(
     "BITAL_TRACE_MAX_OPS",
     _COUNT,
@@ -197,6 +206,7 @@ _KOREAN_KINDS = {
     "a folder": "폴더",
     "a comma list of trace, plan": "쉼표로 나눈 목록 (trace, plan)",
     "program or full": "program 또는 full",
+    "never or hot or always": "never, hot 또는 always",
 }
 
 

@@ -491,21 +491,23 @@ class Builder:
             f"<{x.lanes} x i1> {mask.name})"
         )
 
-    def gather(self, pointer: Reg, kind: str, offsets: Reg, mask: Reg) -> Reg:
-        """The elements `offsets` (i64) from the pointer; those out of the mask are 0. No bools."""
+    def gather(self, pointer: Reg, kind: str, offsets: Reg, mask: Reg | None = None) -> Reg:
+        """Elements at `offsets`, a vector of i64; those out of the mask are 0."""
         lanes = offsets.lanes
-        places = self.line_value(
-            f"getelementptr {LLVM_TYPES[kind]}, ptr {{}}, {offsets.type} {{}}",
-            "ptr", lanes, pointer, offsets,
-        )  # fmt: skip
-        of = vector(kind, lanes)
-        name = f"llvm.masked.gather.{mangled(kind, lanes)}.v{lanes}p0"
-        self.declared.add(f"declare {of} @{name}({places.type}, i32, {mask.type}, {of})")
-        return self.line_value(
-            f"call {of} @{name}({places.type} {{}}, i32 {BYTES[kind]}, {mask.type} {{}}, "
+        if lanes == 1:
+            return self.load(pointer, kind, offsets)
+        stored = "i8" if kind == "i1" else kind
+        of = vector(stored, lanes)
+        places = self._places(pointer, stored, offsets)
+        mask = mask or self.const("i1", True, lanes)
+        name = f"llvm.masked.gather.{mangled(stored, lanes)}.v{lanes}p0"
+        self.declared.add(f"declare {of} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {of})")
+        got = self.line_value(
+            f"call {of} @{name}(<{lanes} x ptr> {{}}, i32 {BYTES[stored]}, <{lanes} x i1> {{}}, "
             f"{of} zeroinitializer)",
-            kind, lanes, places, mask,
+            stored, lanes, places, mask,
         )  # fmt: skip
+        return self.cast(got, "i1") if kind == "i1" else got
 
     def prefetch(self, pointer: Reg, kind: str, offset: int | Reg = 0) -> None:
         """Ask for the cache line of an element that will be read; it need not exist."""
@@ -514,18 +516,28 @@ class Builder:
         self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 0, i32 3, i32 1)")
 
     def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
-        """Write each lane `offsets` (i64) elements from the pointer, those of the mask only."""
-        lanes, stored = x.lanes, LLVM_TYPES[x.kind]
-        places = self.line_value(
-            f"getelementptr {stored}, ptr {{}}, {offsets.type} {{}}", "ptr", lanes, pointer, offsets
-        )
+        """Write elements at `offsets`, a vector of i64, those of the mask only."""
+        if x.kind == "i1":
+            x = self.cast(x, "u8")
+        if offsets.lanes == 1:
+            self.store(x, pointer, offsets)
+            return
+        lanes = offsets.lanes
+        x = self.splat(x, lanes)
+        places = self._places(pointer, x.kind, offsets)
         mask = mask or self.const("i1", True, lanes)
         name = f"llvm.masked.scatter.{mangled(x.kind, lanes)}.v{lanes}p0"
-        self.declared.add(f"declare void @{name}({x.type}, {places.type}, i32, {mask.type})")
+        self.declared.add(f"declare void @{name}({x.type}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
         self.line(
-            f"call void @{name}({x.type} {x.name}, {places.type} {places.name}, "
-            f"i32 {BYTES[x.kind]}, {mask.type} {mask.name})"
+            f"call void @{name}({x.type} {x.name}, <{lanes} x ptr> {places.name}, "
+            f"i32 {BYTES[x.kind]}, <{lanes} x i1> {mask.name})"
         )
+
+    def _places(self, pointer: Reg, kind: str, offsets: Reg) -> Reg:
+        return self.line_value(
+            f"getelementptr {LLVM_TYPES[kind]}, ptr {{}}, {offsets.type} {{}}",
+            "ptr", offsets.lanes, pointer, offsets,
+        )  # fmt: skip
 
     def mask_below(self, count: int | Reg, lanes: int) -> Reg:
         """The mask of the first `count` lanes."""

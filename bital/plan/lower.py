@@ -28,11 +28,15 @@ class Program:
     one is false NumPy must run the trace, and will raise the error of an instruction.
     """
 
-    def __init__(self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple]) -> None:
+    def __init__(
+        self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple],
+        absent: frozenset[int] = frozenset(),
+    ) -> None:  # fmt: skip
         self.graph = Graph()
         self.xp = Namespace(self.graph)
         self.required = self.xp.required
         self.layouts = layouts
+        self.absent = absent  # run-time scalars that are None
         self.code = code
         self.inputs: dict[int, Node] = {}
         #: node -> number of the instruction that first made it
@@ -87,7 +91,9 @@ class Program:
             raise Untraceable(f"a result {node!r} where {meta!r} was to be")
         return node
 
-    def _operand(self, r: int, spec: Spec, k: int, whole: bool) -> Array:
+    def _operand(self, r: int, spec: Spec, k: int, whole: bool) -> Array | None:
+        if r - PARAM in self.absent:
+            return None
         if r >= PARAM:
             return Array(self.xp, self.graph.param(r - PARAM, "i64" if whole else "f64"))
         return Array(self.xp, self._value(r, spec.metas[k]))

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from bital.base import config
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
+from bital.runtime.compile import Compiler
 
 #: the run on which a plan is linked
 LINK_AT = 2
@@ -59,6 +61,8 @@ class Plan:
         self.runs = 0
         self.used = 0  # when the cache last gave it out
         self.linked: Callable | None = None
+        self.native: Callable | None = None
+        self.compiler = Compiler(code, held, donated) if config.compile != "never" else None
         self.steps = _steps(code, held, donated)
         # such a run cannot be broken off and begun again
         self.overwrites = any(r is not None and r < 0 for s in self.steps for r in s.taken())
@@ -66,6 +70,13 @@ class Plan:
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
+        if self.compiler is not None and hooks.watch is None:
+            native = self.native or self.compiler.step(self.runs, arrays, params)
+            if native is not None:
+                self.native = native
+                results = native(arrays, params)
+                if results is not None:
+                    return results
         linked = self.linked
         if linked is None and self.runs >= LINK_AT:
             linked = self.linked = link(self)

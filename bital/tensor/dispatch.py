@@ -366,9 +366,7 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         operands += [f"x = {value}",
                      f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
         same += [f"step.{number} == {number}", f"step.{meta} is {t}._meta"]
-        edges.append(
-            f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows
-        )
+        edges.append(f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows)
     if "kind" in attrs:
         begin.insert(0, "kind = scalar.__class__")
         same.append("step.attrs[0] is kind")

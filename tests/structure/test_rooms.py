@@ -21,7 +21,11 @@ THIRD_PARTIES = {"ml_dtypes", "numpy"}
 # Loaded only by the operator that needs them, so they are imported inside functions and only there.
 LAZY = {"llvmlite", "onnx", "onnxruntime", "scipy", "tensorboardX"}
 # Imports inside a function that have a reason of their own: (file, module).
-LISTED: set[tuple[str, str]] = set()
+LISTED: set[tuple[str, str]] = {
+    # the compiler is loaded when a plan is first compiled
+    ("bital/runtime/compile.py", "bital.codegen.background"),
+    ("bital/runtime/compile.py", "bital.codegen.native"),
+}
 
 
 def room_rank(module: str) -> int:

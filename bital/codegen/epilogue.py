@@ -1,0 +1,71 @@
+"""Epilogue: the elementwise nodes that follow a product, written into its kernel.
+
+Room: codegen. The kernel of the product hands over its results, a vector of one row at a time.
+"""
+
+from __future__ import annotations
+
+from bital.codegen.gemm import Product
+from bital.codegen.kernel import At, Kernel, Operands
+from bital.codegen.scalar import Builder, Reg
+from bital.codegen.target import Target
+from bital.codegen.values import Values
+from bital.plan.access import access
+from bital.plan.fuse import Group
+from bital.plan.graph import Node
+
+
+class Epilogue(Values):
+    """Called by the kernel of a group's first node with each of its values."""
+
+    def __init__(self, group: Group, target: Target, in_memory: set[Node]) -> None:
+        super().__init__(group, target, in_memory)
+        self.first = group.nodes[0]
+        self.factors: list[At] = []
+
+    def product(self) -> Product:
+        """The shapes and strides of the product that begins the group."""
+        n = self.first
+        x, y = n.inputs
+        turn_a, turn_b = n.attrs
+        batch = n.shape[:-2]
+        rank = len(n.shape) + 1  # the domain of a product: batch, m, n, k
+        lead = tuple(range(len(batch)))
+        m, col, k = len(batch), len(batch) + 1, len(batch) + 2
+
+        def strides(f: Node, places: tuple) -> tuple[int, ...]:
+            gap = len(batch) - (len(f.shape) - 2)
+            own = tuple(
+                None if size == 1 else p for size, p in zip(f.shape, (*lead[gap:], *places))
+            )
+            a = access(f, own, rank)
+            self.factors.append(At(a.root, a.offset, a.moved))
+            return a.strides
+
+        a = strides(x, (k, m) if turn_a else (m, k))
+        b = strides(y, (col, k) if turn_b else (k, col))
+        K = x.shape[-2] if turn_a else x.shape[-1]
+        self.operands = Operands(self.b, tuple(self.factors))
+        return Product(
+            tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,
+            (*a[: len(batch)], a[m], a[k]), (*b[: len(batch)], b[k], b[col]),
+        )  # fmt: skip
+
+    def __call__(
+        self, b: Builder, value: Reg, batch: tuple[Reg, ...], row: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        self.at(b, value, (*batch, row, col), mask)
+
+    def at(self, b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
+        """Take one value, a scalar or a vector along the last axis, and do what follows."""
+        self.b = b
+        self.operands.b = b
+        self.mask, self.width, self.lanes = mask, value.lanes, value.lanes
+        self.open = list(enumerate(indices))
+        self.scopes = [{} for _ in range(len(indices) + 1)]
+        self.scopes[-1][self.first, 0] = value
+        self._store_all(self.group.nodes)
+
+    def kernel(self, builder: Builder, chunks: int) -> Kernel:
+        """The finished kernel with its operands."""
+        return Kernel(builder, chunks, self.operands.order)

@@ -1,0 +1,76 @@
+"""Kernel: the text of one function, with what it works on.
+
+Room: codegen.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bital.codegen import scalar
+from bital.codegen.math import FUNCTIONS
+from bital.codegen.scalar import Builder, Reg
+from bital.plan.graph import Node
+
+
+class Scratch:
+    """Memory that only the kernels of one group share: `elems` elements of `kind`."""
+
+    __slots__ = ("elems", "kind")
+
+    def __init__(self, elems: int, kind: str) -> None:
+        self.elems, self.kind = elems, kind
+
+    @property
+    def nbytes(self) -> int:
+        return self.elems * scalar.BYTES[self.kind]
+
+
+class At(NamedTuple):
+    """A place in a node's memory: `offset` elements on, and a run-time number of elements more."""
+
+    root: Node
+    offset: int
+    moved: Node | None
+
+
+Operand = Node | Scratch | At
+
+
+class Kernel(NamedTuple):
+    """A function of (args, chunk): `operands` are what args point to, in order."""
+
+    builder: Builder
+    chunks: int
+    operands: list[Operand]
+
+
+class Operands:
+    """Hands out a kernel's arguments: every operand is named once."""
+
+    def __init__(self, b: Builder, first: tuple[Operand, ...] = ()) -> None:
+        self.b = b
+        self.order: list[Operand] = list(first)
+        self.places = {x: k for k, x in enumerate(self.order)}
+
+    def pointer(self, x: Operand) -> Reg:
+        """The pointer to an operand's memory, known from the entry on."""
+        place = self.places.get(x)
+        if place is None:
+            place = self.places[x] = len(self.order)
+            self.order.append(x)
+        return self.b.argument(place)
+
+
+def apply_word(b: Builder, word: str, more: tuple, operands: list[Reg], kind: str) -> Reg:
+    """A scalar word of the graph on registers."""
+    if word == "cast":
+        return b.cast(operands[0], more[0])
+    if word == "copy":
+        return operands[0]
+    if word == "select":
+        return b.select(*operands)
+    function = FUNCTIONS.get(word)
+    if function is not None:
+        return function(b, *operands)
+    return getattr(b, word)(*operands)

@@ -1,0 +1,426 @@
+"""Loops: a group of elementwise nodes and reductions as one nest of loops over vectors.
+
+Room: codegen. The domain's kept axes run outside, the reduced ones inside; the last axis of the
+domain runs in vectors (the last lanes under a mask). What does not depend on an inner axis is
+computed before its loop begins. A chunk is a range of one axis; its bounds follow from shapes
+alone, so that the same sums are made whoever runs it.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from bital.codegen.kernel import Kernel, Operands, Scratch
+from bital.codegen.scalar import BYTES, FLOATS, Builder, Loop, Reg
+from bital.codegen.target import Target
+from bital.codegen.values import Axis, Values
+from bital.plan.access import Access, access, follow, identity, of_operand
+from bital.plan.fuse import EXPENSIVE, Group
+from bital.plan.graph import Node
+
+#: what a chunk is to take at least, and what an element costs: by memory, by dear words
+_CHUNK_NS = 12_000
+_BYTE_NS, _WORD_NS, _DEAR_NS = 0.03, 0.02, 0.4
+_MOST_CHUNKS = 64
+#: vectors that are worked on side by side, so that sums do not wait for each other
+_SIDE_BY_SIDE = 4
+#: how two partial results of a reduction are one
+COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any": "either",
+           "all": "both"}  # fmt: skip
+_LOWEST = {"i8": -(2**7), "i16": -(2**15), "i32": -(2**31), "i64": -(2**63), "u8": 0, "i1": 0}
+_HIGHEST = {"i8": 2**7 - 1, "i16": 2**15 - 1, "i32": 2**31 - 1, "i64": 2**63 - 1, "u8": 255,
+            "i1": 1}  # fmt: skip
+
+
+def neutral(how: str, kind: str) -> float | int:
+    """What changes nothing when it is combined with a value."""
+    if how in ("sum", "any"):
+        return 0
+    if how in ("prod", "all"):
+        return 1
+    if kind in FLOATS:
+        return float("-inf") if how == "max" else float("inf")
+    return _LOWEST[kind] if how == "max" else _HIGHEST[kind]
+
+
+class Writer(Values):
+    """Writes the kernel of one loop group."""
+
+    def __init__(self, group: Group, target: Target, in_memory: set[Node]) -> None:
+        super().__init__(group, target, in_memory)
+        self.reduced = group.reduced or ()
+        self.rows = [n for n in group.nodes if n.word != "reduce" and group.is_row(n)]
+        self.reduces = [n for n in group.nodes if n.word == "reduce"]
+        self.axes = self._axes()
+        self.vector = len(self.axes) - 1
+        kinds = {n.kind for n in group.nodes} | {i.kind for n in group.nodes for i in n.inputs}
+        widest = 4 if "f32" in kinds or not kinds & {"f64", "i64"} else 8
+        self.lanes = target.lanes(widest)
+        if self.axes and self.axes[-1].size == 1:
+            self.lanes = 1
+        self.parts: dict[Node, Scratch] = {}
+        self.step = 1
+        self.split_axis, self.chunks = self._chunks()
+
+    # the shape of the nest
+
+    def _accesses(self) -> list[Access]:
+        """Everything that is loaded or stored, over the axes of the domain."""
+        group = self.group
+        found = []
+        for n in group.nodes:
+            for k, x in enumerate(n.inputs):
+                places = of_operand(x, group.places[n]) if n.word != "reduce" else identity(x)
+                if n.word == "take" and k == 0:
+                    continue
+                source, _ = follow(x, places)
+                if source not in group.places and source.word not in ("constant", "param"):
+                    found.append(access(x, places, self.rank))
+            if n in group.stored:
+                found.append(self._target(n))
+        return found
+
+    def _axes(self) -> list[Axis]:
+        """The loops, kept axes first; neighbours that every access runs through as one are one."""
+        domain = self.group.domain
+        order = [k for k in range(self.rank) if k not in self.reduced and domain[k] != 1]
+        order += [k for k in range(self.rank) if k in self.reduced and domain[k] != 1]
+        accesses = self._accesses()
+        takes = any(n.word == "take" for n in self.group.nodes)
+        axes: list[Axis] = []
+        for k in order:
+            reduced = k in self.reduced
+            before = axes[-1] if axes else None
+            if (
+                before is not None
+                and before.reduced == reduced
+                and before.last == self._previous(k)
+                and not takes
+                and all(a.strides[before.last] == a.strides[k] * domain[k] for a in accesses)
+            ):
+                before.size *= domain[k]
+                before.last = k
+            else:
+                axes.append(Axis(domain[k], k, reduced))
+        # vectors run along the last axis, which comes innermost, be it a kept one
+        axes.sort(key=lambda a: bool(order) and a.last == max(order))
+        return axes
+
+    def _chunks(self) -> tuple[int, int]:
+        """The loop that is divided into chunks, and into how many."""
+        group = self.group
+        words = [n.attrs[0] for n in group.nodes if n.word == "map"]
+        dear = sum(word in EXPENSIVE for word in words)
+        size = prod(group.domain)
+        nbytes = sum(BYTES.get(n.kind, 8) for n in group.stored)
+        nbytes += sum(BYTES.get(n.kind, 8) for n in group.leaves if n.shape)
+        ns = size * (nbytes * _BYTE_NS + len(words) * _WORD_NS + dear * _DEAR_NS)
+        wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
+        able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
+        if wanted < 2 or not able:
+            return -1, 1
+        large = [k for k in able if self.axes[k].size >= wanted]
+        axis = large[0] if large else max(able, key=lambda k: self.axes[k].size)
+        size = self.axes[axis].size
+        step = -(-size // wanted)
+        if axis == self.vector:
+            unit = self.lanes * (_SIDE_BY_SIDE if self._column_wise() else 1)
+            step = -(-step // unit) * unit
+        self.step = step
+        return axis, -(-size // step)
+
+    def _column_wise(self) -> bool:
+        """Whether reductions run over other axes than the vectors do."""
+        return bool(self.reduces) and bool(self.axes) and not self.axes[self.vector].reduced
+
+    # writing
+
+    def kernels(self) -> list[Kernel]:
+        """The kernel, and where it leaves parts of reductions, the one that combines them."""
+        if prod(self.group.domain) == 0:
+            return self._of_nothing()
+        kept = [k for k, a in enumerate(self.axes) if not a.reduced and k != self.vector]
+        if self.split_axis >= 0:
+            self._bounds(self.split_axis)
+        self._nest(kept)
+        kernel = Kernel(self.b, self.chunks, self.operands.order)
+        if not self.parts:
+            return [kernel]
+        return [kernel, *[finish(n, part, self.chunks) for n, part in self.parts.items()]]
+
+    def _of_nothing(self) -> list[Kernel]:
+        """Reductions of no elements: what changes nothing, and the rows made of it."""
+        group = self.group
+        kept = prod(n for k, n in enumerate(group.domain) if k not in self.reduced)
+        if not kept or not self.reduces:
+            return []
+        for n in self.reduces:
+            self.scopes[0][n] = self.b.const(n.kind, neutral(n.attrs[0], n.kind))
+        outer = [k for k, a in enumerate(self.axes) if not a.reduced]
+        self.lanes, self.split_axis, self.chunks = 1, -1, 1
+        self._nest_rows(outer)
+        return [Kernel(self.b, 1, self.operands.order)]
+
+    def _nest_rows(self, outer: list[int]) -> None:
+        loops = [self._open(k, 1) for k in outer]
+        self._store_all([*self.reduces, *self.rows])
+        for loop in reversed(loops):
+            self._close(loop)
+
+    def _nest(self, outer: list[int]) -> None:
+        """Open the kept loops outside, write the phases, close them."""
+        self._hoist()
+        loops = []
+        for k in outer:
+            loops.append(self._open(k, 1))
+            self._hoist()
+        inner = [k for k, a in enumerate(self.axes) if a.reduced and k != self.vector]
+        if not self.axes:
+            self._phases([], None)
+        elif self._column_wise():
+            sides = min(_SIDE_BY_SIDE, -(-self.axes[self.vector].size // self.lanes))
+            self._in_vectors(sides, lambda: self._phases(inner, None))
+        elif self.axes[self.vector].reduced:
+            self._phases(inner, self.vector)
+        else:
+            self._in_vectors(1, lambda: self._body([], self.group.nodes))
+        for loop in reversed(loops):
+            self._close(loop)
+
+    def _bounds(self, k: int) -> tuple[Reg | int, Reg | int]:
+        """Where the loop over an axis begins and ends in this chunk."""
+        size = self.axes[k].size
+        if k != self.split_axis:
+            return 0, size
+        found = self.scopes[0].get("bounds")
+        if found is None:
+            b = self.b
+            chunk = Reg("%chunk", "i64")
+            begin = b.mul(chunk, b.const("i64", self.step))
+            end = b.add(begin, b.const("i64", self.step))
+            end = b.select(b.lt(end, b.const("i64", size)), end, b.const("i64", size))
+            found = self.scopes[0]["bounds"] = (begin, end)
+        return found
+
+    def _open(self, k: int, step: int, *carried: Reg) -> Loop:
+        begin, end = self._bounds(k)
+        loop = self.b.loop(begin, end, step, *carried)
+        self.open.append((k, loop.index))
+        self.scopes.append({})
+        return loop
+
+    def _close(self, loop: Loop, *values: Reg) -> list[Reg]:
+        self.open.pop()
+        self.scopes.pop()
+        return loop.end(*values)
+
+    def _segments(self, sides: int) -> list[tuple[Reg | int, Reg | int, int, bool]]:
+        """Ranges of the vector axis: (begin, end, vectors at a time, whether under a mask)."""
+        k = self.vector
+        size, lanes = self.axes[k].size, self.lanes
+        begin, end = self._bounds(k)
+        if lanes == 1:
+            return [(begin, end, 1, False)]
+        if k == self.split_axis:
+            if not size % (lanes * sides):
+                return [(begin, end, sides, False)]
+            b = self.b
+            whole = b.sub(end, b.both(b.sub(end, begin), b.const("i64", lanes * sides - 1)))
+            return [(begin, whole, sides, False), (whole, end, 1, True)]
+        whole = size - size % (lanes * sides)
+        found: list[tuple[Reg | int, Reg | int, int, bool]] = []
+        if whole:
+            found.append((0, whole, sides, False))
+        rest = size - size % lanes
+        if rest > whole and rest == size:
+            found.append((whole, size, 1, False))
+        elif size > whole:
+            found.append((whole, size, 1, True))
+        return found
+
+    def _in_vectors(self, sides: int, write: Any) -> None:
+        """Run the vector axis outside of what `write` writes."""
+        for begin, end, count, masked in self._segments(sides):
+            loop = self.b.loop(begin, end, self.lanes * count)
+            self._enter_vectors(loop.index, end, masked)
+            self.sides = count
+            write()
+            self._leave_vectors()
+            loop.end()
+
+    def _enter_vectors(self, index: Reg, end: Reg | int, masked: bool) -> None:
+        self.open.append((self.vector, index))
+        self.scopes.append({})
+        self.width = self.lanes
+        self.mask = None
+        if masked and self.lanes > 1:
+            left = self.b.sub(self.b.index(end), index)
+            self.mask = self.b.mask_below(left, self.lanes)
+
+    def _leave_vectors(self) -> None:
+        self.open.pop()
+        self.scopes.pop()
+        self.width, self.mask, self.sides, self.side = 1, None, 1, 0
+
+    # phases
+
+    def _phases(self, inner: list[int], vector: int | None) -> None:
+        """Each phase's loops over the reduced axes, then what there is one of per kept element."""
+        group = self.group
+        last = max(group.phase.values(), default=0)
+        self._rows(-1)
+        for phase in range(last + 1):
+            self.phase = phase
+            full = [
+                n for n in group.nodes
+                if group.phase[n] == phase and n not in self.rows and n.word != "reduce"
+                and n in group.stored
+            ]  # fmt: skip
+            reduces = [n for n in self.reduces if group.phase[n] == phase]
+            if full or reduces:
+                self._reduce_loops(inner, vector, full, reduces)
+            self._rows(phase)
+
+    def _rows(self, phase: int) -> None:
+        """Compute what there is one of per kept element, as far as this phase makes it known."""
+        group = self.group
+        mine = [
+            n for n in group.nodes
+            if group.phase[n] == phase and (n.word == "reduce" or n in self.rows)
+        ]  # fmt: skip
+        whole = [n for n in mine if n.word != "reduce" or not self._store_part(n)]
+        for side in range(self.sides if self.width > 1 else 1):
+            self.side = side
+            for n in whole:
+                self._value(n)
+            self._store_all(whole)
+        self.side = 0
+
+    def _store_part(self, n: Node) -> bool:
+        """Store a chunk's part of a reduction; False where a chunk has the whole of it."""
+        if self.split_axis < 0 or not self.axes[self.split_axis].reduced:
+            return False
+        part = self.parts.get(n)
+        if part is None:
+            part = self.parts[n] = Scratch(self.chunks * n.numel, n.kind)
+        base = self.b.at(
+            self.operands.pointer(part), n.kind,
+            self.b.mul(Reg("%chunk", "i64"), self.b.const("i64", n.numel)),
+        )  # fmt: skip
+        a = self._target(n)
+        for k, index in self.open:
+            stride = a.strides[self.axes[k].last]
+            if stride and k != self.vector:
+                base = self.b.at(base, n.kind, self.b.mul(index, self.b.const("i64", stride)))
+        for side in range(self.sides if self.width > 1 else 1):
+            self.side = side
+            value = self._value(n)
+            if self._vector_stride(a):
+                self.b.store(self.b.splat(value, self.width), base, self._vector_index(), self.mask)
+            else:
+                self.b.store(value, base)
+        self.side = 0
+        return True
+
+    def _reduce_loops(
+        self, inner: list[int], vector: int | None, full: list[Node], reduces: list[Node]
+    ) -> None:
+        """The loops of one phase, which store `full` and leave the reductions' values."""
+        sides = self.sides if vector is None else self._sides_within()
+        lanes = self.width if vector is None else self.lanes
+        start = [
+            self.b.const(n.kind, neutral(n.attrs[0], n.kind), lanes)
+            for n in reduces for _ in range(sides)
+        ]  # fmt: skip
+        values = self._inner(inner, vector, sides, full, reduces, start)
+        for k, n in enumerate(reduces):
+            mine = values[k * sides : (k + 1) * sides]
+            word = COMBINE[n.attrs[0]]
+            if vector is None:
+                for side, value in enumerate(mine):
+                    self._remember(n, side, value)
+                continue
+            while len(mine) > 1:
+                mine = [
+                    getattr(self.b, word)(mine[i], mine[i + 1]) if i + 1 < len(mine) else mine[i]
+                    for i in range(0, len(mine), 2)
+                ]
+            self._remember(n, 0, self.b.across(word, mine[0]))
+
+    def _sides_within(self) -> int:
+        """How many vectors side by side a reduction along the vectors takes."""
+        size = self.axes[self.vector].size
+        small = len(self.group.nodes) <= 12
+        return _SIDE_BY_SIDE if small and size >= 2 * _SIDE_BY_SIDE * self.lanes else 1
+
+    def _remember(self, n: Node, side: int, value: Reg) -> None:
+        self.scopes[-1][n, side if self._along_vectors(n) else 0] = value
+
+    def _inner(
+        self, inner: list[int], vector: int | None, sides: int, full: list[Node],
+        reduces: list[Node], carried: list[Reg],
+    ) -> list[Reg]:  # fmt: skip
+        """The reduced loops, from the outermost in; what they carry at their end."""
+        self._hoist()
+        if inner:
+            loop = self._open(inner[0], 1, *carried)
+            values = self._inner(inner[1:], vector, sides, full, reduces, loop.values)
+            return self._close(loop, *values)
+        if vector is None:
+            return self._body(full, reduces, carried, sides)
+        for begin, end, count, masked in self._segments(sides):
+            # with fewer vectors at a time the first accumulators take them
+            loop = self.b.loop(begin, end, self.lanes * count, *carried)
+            self._enter_vectors(loop.index, end, masked)
+            self.sides = count
+            values = self._body(full, reduces, loop.values, sides)
+            self._leave_vectors()
+            carried = loop.end(*values)
+        return carried
+
+    def _body(
+        self, full: list[Node], nodes: list[Node], carried: list[Reg] | None = None, sides: int = 1
+    ) -> list[Reg]:
+        """The innermost code: store what is stored, add to what is carried."""
+        b = self.b
+        if carried is None:  # no reductions: all nodes that are stored
+            self._store_all(nodes)
+            return []
+        found = list(carried)
+        for side in range(self.sides):
+            self.side = side
+            operands = [self._operand(n, 0) for n in nodes]
+            self._store_all(full)
+            for k, (n, value) in enumerate(zip(nodes, operands)):
+                how = n.attrs[0]
+                at = k * sides + side
+                value = b.splat(value, found[at].lanes)
+                if self.mask is not None:
+                    rest = b.const(n.kind, neutral(how, n.kind), value.lanes)
+                    value = b.select(self.mask, value, rest)
+                found[at] = getattr(b, COMBINE[how])(found[at], value)
+        self.side = 0
+        return found
+
+
+def finish(n: Node, part: Scratch, chunks: int) -> Kernel:
+    """The kernel that combines the parts of a reduction, in the order of their chunks."""
+    b = Builder()
+    operands = Operands(b)
+    source, place = operands.pointer(part), operands.pointer(n)
+    word = COMBINE[n.attrs[0]]
+    elems = b.loop(0, n.numel)
+    start = b.const(n.kind, neutral(n.attrs[0], n.kind))
+    sums = b.loop(0, chunks, 1, start)
+    offset = b.add(b.mul(sums.index, b.const("i64", n.numel)), elems.index)
+    value = getattr(b, word)(sums.values[0], b.load(source, n.kind, offset))
+    (total,) = sums.end(value)
+    b.store(total, place, elems.index)
+    elems.end()
+    return Kernel(b, 1, operands.order)
+
+
+def loops(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
+    """The kernels of a loop group; `in_memory` are the nodes that other groups have stored."""
+    return Writer(group, target, in_memory).kernels()

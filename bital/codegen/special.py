@@ -1,0 +1,20 @@
+"""Special: words that have a kernel writer of their own.
+
+Room: codegen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bital.codegen.kernel import Kernel
+from bital.codegen.target import Target
+from bital.plan.fuse import Group
+from bital.plan.graph import Node
+
+WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {}
+
+
+def special(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
+    """The kernels of a group that begins with a special word."""
+    return WRITERS[group.nodes[0].attrs[0]](group, target, in_memory)

@@ -1,0 +1,94 @@
+"""Access: where in memory the elements lie that a node shows.
+
+Room: plan. A kernel runs over the axes of its domain. A node inside it has *places*: for each of
+its axes the axis of the domain that it runs along, None for an axis of size 1. Views only
+change the places, or give strides into the memory of the node they look at.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bital.plan.graph import Ints, Node, contiguous
+
+Places = tuple[int | None, ...]
+LEAVES = frozenset(("input", "param", "constant", "scalar"))
+VIEWS = frozenset(("axes", "reshape", "window"))
+
+
+class Access(NamedTuple):
+    """Element (i, j, …) of a domain lies at offset + moved + the sum of strides times indices.
+
+    `root` is the node whose memory it is; all count elements.
+    """
+
+    root: Node
+    strides: Ints
+    offset: int
+    moved: Node | None
+
+
+def identity(n: Node) -> Places:
+    """The places of a node that has the shape of the domain."""
+    return tuple(None if size == 1 else k for k, size in enumerate(n.shape))
+
+
+def of_operand(x: Node, places: Places) -> Places:
+    """The places of an operand broadcast into a node with `places`."""
+    gap = len(places) - len(x.shape)
+    return tuple(None if size == 1 else places[gap + k] for k, size in enumerate(x.shape))
+
+
+def follow(x: Node, places: Places) -> tuple[Node, Places]:
+    """Past views that only rearrange axes: the node shown, and its places."""
+    while x.word == "axes":
+        (mapping,) = x.attrs
+        source = x.inputs[0]
+        found: list[int | None] = [None] * len(source.shape)
+        for place, m in zip(places, mapping):
+            if m is not None and source.shape[m] != 1:
+                found[m] = place
+        x, places = source, tuple(found)
+    return x, places
+
+
+def access(x: Node, places: Places, rank: int) -> Access:
+    """Where the elements of x lie, which runs along `places` of a domain of `rank` axes."""
+    x, places = follow(x, places)
+    offset, moved = 0, None
+    if x.word == "window":
+        strides, offset = x.attrs
+        moved = x.inputs[1] if len(x.inputs) > 1 else None
+        root = x.inputs[0]
+    elif x.word == "reshape":
+        strides, root = contiguous(x.shape), x.inputs[0]
+    else:
+        strides, root = x.attrs[1] if x.word == "input" else contiguous(x.shape), x
+    along = [0] * rank
+    for stride, place in zip(strides, places):
+        if place is not None:
+            along[place] += stride
+    return Access(root, tuple(along), offset, moved)
+
+
+def root_of(x: Node) -> Node:
+    """The node whose memory x shows."""
+    while x.word in VIEWS:
+        x = x.inputs[0]
+    return x
+
+
+def is_uniform(n: Node) -> bool:
+    """Whether a node is one number made of run-time scalars and constants alone."""
+    if n.word in ("param", "constant"):
+        return True
+    return n.word == "map" and not n.shape and all(is_uniform(i) for i in n.inputs)
+
+
+def is_whole(n: Node) -> bool:
+    """Whether a node shows all of its memory's elements, in order: it may be its array."""
+    source, places = follow(n, identity(n))
+    shown = [p for p in places if p is not None]
+    if source.word == "window" or source.numel != n.numel or shown != sorted(shown):
+        return False
+    return source.word != "input" or source is n

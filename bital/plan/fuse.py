@@ -1,0 +1,294 @@
+"""Fusion: the nodes of a graph gathered into groups, each of which becomes one kernel.
+
+Room: plan. A group of kind "loop" runs over a domain; once it holds a reduction it runs over the
+kept axes outside and the reduced ones inside, in phases: what needs a finished reduction over the
+same elements comes in a later phase. The elementwise nodes after a matrix product (or another word
+whose kernel hands over its results one by one) join the product's group. Groups are numbered so
+that each needs only earlier ones.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from bital.plan.access import (
+    LEAVES,
+    VIEWS,
+    Places,
+    follow,
+    identity,
+    is_uniform,
+    of_operand,
+    root_of,
+)
+from bital.plan.graph import Ints, Node
+
+#: words whose results are handed on, element by element, to the maps that follow
+HANDING_ON = frozenset(("convolution", "convolution_backward_input", "convolution_backward_weight"))
+#: scalar words that take many instructions
+EXPENSIVE = frozenset((
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin",
+    "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "arctan2", "hypot",
+    "logaddexp", "logaddexp2", "erf", "erfc", "erfinv", "sigmoid", "power", "div", "sqrt",
+))  # fmt: skip
+_MOST_PHASES = 3
+#: a group whose nodes are looked at when another could join it, at most so many back
+_LOOK_BACK = 8
+#: elements from which a reduction to little is split over chunks, which a second kernel adds up
+_SPLIT_ELEMS = 65536
+_FEW_PARTS = 8
+
+
+class Group:
+    """Nodes that one kernel computes.
+
+    kind      "loop", "product", "special", "opaque", "concat", "write"
+    domain    the sizes the kernel runs over
+    reduced   the axes of the domain that reductions run over; None without reductions
+    split     the reductions are over much and keep little: done in parts
+    places, phase   of each node
+    stored    the nodes whose values are needed elsewhere, or again in a later phase
+    """
+
+    __slots__ = ("number", "kind", "domain", "reduced", "split", "nodes", "places", "phase",
+                 "stored", "leaves")  # fmt: skip
+
+    def __init__(self, number: int, kind: str, domain: Ints) -> None:
+        self.number, self.kind, self.domain = number, kind, domain
+        self.reduced: Ints | None = None
+        self.split = False
+        self.nodes: list[Node] = []
+        self.places: dict[Node, Places] = {}
+        self.phase: dict[Node, int] = {}
+        self.stored: list[Node] = []
+        self.leaves: set[Node] = set()
+
+    def is_row(self, n: Node) -> bool:
+        """Whether a node has one value per kept element, not per element of the domain."""
+        return self.reduced is not None and not any(
+            p is not None and p in self.reduced for p in self.places[n]
+        )
+
+    def __repr__(self) -> str:
+        return f"<group {self.number} {self.kind} {self.domain} {len(self.nodes)} nodes>"
+
+
+class Fusion:
+    """Gathers the nodes that lead to `results`; `order` tells the nodes in topological order."""
+
+    def __init__(self, order: list[Node], results: list[Node]) -> None:
+        self.results = results
+        self.groups: list[Group] = []
+        self.group_of: dict[Node, Group] = {}
+        needed = reachable(results)
+        for n in order:
+            if n in needed and n.word not in LEAVES and n.word not in VIEWS:
+                if not is_uniform(n):
+                    self._place(n)
+        for n in results:
+            if is_uniform(n) and n not in self.group_of:
+                self._alone(n, "loop")
+        self._find_stored()
+
+    # placing
+
+    def _place(self, n: Node) -> None:
+        if n.word in ("map", "take"):
+            self._place_map(n)
+        elif n.word == "reduce":
+            self._place_reduce(n)
+        elif n.word == "pick":
+            group = self.group_of[n.inputs[0]]
+            self._add(group, n, identity(n), 0)
+        else:
+            kinds = {"product", "special", "opaque", "concat", "write"}
+            self._alone(n, n.word if n.word in kinds else "loop")
+
+    def _alone(self, n: Node, kind: str) -> Group:
+        group = Group(len(self.groups), kind, n.shape)
+        self.groups.append(group)
+        self._add(group, n, identity(n), 0)
+        return group
+
+    def _add(self, group: Group, n: Node, places: Places, phase: int) -> None:
+        group.nodes.append(n)
+        group.places[n] = places
+        group.phase[n] = phase
+        self.group_of[n] = group
+        for x in n.inputs:
+            group.leaves.add(root_of(x))
+
+    def _earliest(self, n: Node) -> int:
+        """The number of the last group that n needs, -1 for none."""
+        last = -1
+        for x in n.inputs:
+            found = self.group_of.get(root_of(x))
+            if found is not None:
+                last = max(last, found.number)
+            if x.word == "window" and len(x.inputs) > 1:
+                last = max(last, self._earliest(x))
+        return last
+
+    def _candidates(self, n: Node) -> list[Group]:
+        """Groups that n might join: the last one it needs, or later ones that read what it does."""
+        first = self._earliest(n)
+        roots = {root_of(x) for x in n.inputs}
+        found = [self.groups[first]] if first >= 0 else []
+        for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
+            if group.kind == "loop" and not roots.isdisjoint(group.leaves):
+                found.append(group)
+        return found
+
+    def _place_map(self, n: Node) -> None:
+        for group in self._candidates(n):
+            places = self._places_in(group, n)
+            if places is not None:
+                phase = self._phase_in(group, n, places)
+                if phase is not None:
+                    self._add(group, n, places, phase)
+                    return
+        self._alone(n, "loop")
+
+    def _places_in(self, group: Group, n: Node) -> Places | None:
+        """The places n would have in a group, None where it does not fit."""
+        if group.kind not in ("loop", "product", "special"):
+            return None
+        if group.kind == "special":
+            first = group.nodes[0]
+            if first.attrs[0] not in HANDING_ON or len(group.places) == 0:
+                return None
+        if n.shape == group.domain:
+            return identity(n)
+        if group.kind != "loop" or group.reduced is None:
+            return None
+        return self._row_places(group, n)
+
+    def _row_places(self, group: Group, n: Node) -> Places | None:
+        """The places of a node that has one value for each kept element of a group, else None."""
+        found: list[int | None] = [None] * len(n.shape)
+        for x in n.inputs:
+            trial = tuple(range(len(n.shape)))
+            source, shown = follow(x, of_operand(x, trial))
+            known = group.places.get(source)
+            if known is None:
+                continue
+            for axis, place in zip(shown, known):
+                if axis is not None:
+                    if found[axis] not in (None, place):
+                        return None
+                    found[axis] = place
+        kept = {k for k, size in enumerate(group.domain)
+                if size != 1 and k not in (group.reduced or ())}  # fmt: skip
+        for size, place in zip(n.shape, found):
+            if size != 1 and (place is None or group.domain[place] != size):
+                return None
+        taken = [p for p in found if p is not None]
+        return tuple(found) if set(taken) == kept and len(taken) == len(kept) else None
+
+    def _phase_in(self, group: Group, n: Node, places: Places) -> int | None:
+        """The phase n would have in a group; None where something it needs is not there yet."""
+        row = group.reduced is not None and not any(
+            p is not None and p in group.reduced for p in places
+        )
+        phase = -1 if row else 0
+        for k, x in enumerate(n.inputs):
+            source, shown = follow(x, of_operand(x, places))
+            if n.word == "take" and k == 0:
+                source = root_of(x)
+                if self.group_of.get(source) is group:
+                    return None
+                continue
+            if source in group.places:
+                known = group.places[source]
+                if any(a != b for a, b, s in zip(shown, known, source.shape) if s != 1):
+                    return None
+                at = group.phase[source]
+                if source.word == "reduce" or (group.reduced is not None and group.is_row(source)):
+                    if group.split and source.word == "reduce":
+                        return None
+                    at += 0 if row else 1
+                phase = max(phase, at)
+            elif self.group_of.get(root_of(source)) is group:
+                return None  # through a view that needs the whole in memory
+        return phase if phase <= _MOST_PHASES else None
+
+    def _place_reduce(self, n: Node) -> None:
+        x = n.inputs[0]
+        axes: Ints = n.attrs[1]
+        source, shown = follow(x, identity(x))
+        group = self.group_of.get(source)
+        split = splits(x.shape, axes)
+        if (
+            group is not None
+            and group.kind == "loop"
+            and group.domain == x.shape
+            and group.reduced in (None, axes)
+            and (group.reduced is None or group.split == split)
+            and shown == group.places[source]
+            and group.number == self._earliest(n)
+        ):
+            group.reduced, group.split = axes, split
+            phase = group.phase[source]
+        else:
+            group = Group(len(self.groups), "loop", x.shape)
+            group.reduced, group.split = axes, split
+            self.groups.append(group)
+            phase = 0
+        self._add(group, n, identity(n), phase)
+
+    # what must be in memory
+
+    def _find_stored(self) -> None:
+        stored: set[Node] = {root_of(n) for n in self.results}
+        for group in self.groups:
+            for n in group.nodes:
+                for x in n.inputs:
+                    source, _ = follow(x, of_operand(x, (None,) * max(len(n.shape), len(x.shape))))
+                    root = root_of(source)
+                    if self.group_of.get(root) is not group or source.word in VIEWS:
+                        stored.add(root)
+                    elif self._again_later(group, n, source):
+                        stored.add(source)
+        for group in self.groups:
+            group.stored = [n for n in group.nodes if n in stored and n.kind != "many"]
+
+    def _again_later(self, group: Group, n: Node, source: Node) -> bool:
+        """Whether a later phase needs what an earlier one computed, which is dear to compute."""
+        if source not in group.places or source.word != "map" or group.is_row(source):
+            return False
+        return group.phase[n] > group.phase[source] and self._is_dear(group, source)
+
+    def _is_dear(self, group: Group, n: Node) -> bool:
+        seen: set[Node] = set()
+        todo = [n]
+        while todo:
+            m = todo.pop()
+            if m in seen or m not in group.places or m.word != "map" or group.is_row(m):
+                continue
+            seen.add(m)
+            if m.attrs[0] in EXPENSIVE or len(seen) > 6:
+                return True
+            todo += [follow(x, of_operand(x, group.places[m]))[0] for x in m.inputs]
+        return False
+
+
+def splits(shape: Ints, axes: Ints) -> bool:
+    """Whether a reduction runs over so much and keeps so little that it is done in parts."""
+    if prod(shape) < _SPLIT_ELEMS:
+        return False
+    kept = [n for k, n in enumerate(shape) if k not in axes]
+    if len(shape) - 1 not in axes:
+        kept[-1] = -(-kept[-1] // 16)  # vectors of the last axis are one part
+    return prod(kept) < _FEW_PARTS
+
+
+def reachable(results: list[Node]) -> set[Node]:
+    """The nodes that lead to the results."""
+    seen: set[Node] = set()
+    todo = list(results)
+    while todo:
+        n = todo.pop()
+        if n not in seen:
+            seen.add(n)
+            todo += n.inputs
+    return seen

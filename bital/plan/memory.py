@@ -1,0 +1,180 @@
+"""Memory: where each stored value lies, and in which order groups run.
+
+Room: plan. Results that are held lie in arrays of their own, or in the array of an input that
+nobody else holds and nothing reads any more (a parameter and its update). What opaque
+instructions read or make lies in arrays, too. All else shares one arena by turns.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from bital.plan.access import access, identity, of_operand, root_of
+from bital.plan.fuse import Fusion, Group
+from bital.plan.graph import Node, contiguous
+
+_ALIGN = 64
+
+
+class Layout:
+    """The order of the groups, and for every stored node one of: an input's array that it
+    overwrites (`over`), an array of its own (`arrays`, in order), a place in the arena (`offsets`).
+    """
+
+    def __init__(self, fusion: Fusion, donated: tuple[bool, ...]) -> None:
+        self.fusion = fusion
+        self.after: dict[int, set[int]] = {g.number: set() for g in fusion.groups}
+        self.readers: dict[Node, list[Group]] = {}
+        for group in fusion.groups:
+            for leaf in sorted(group.leaves, key=id):
+                self.readers.setdefault(leaf, []).append(group)
+                made = fusion.group_of.get(leaf)
+                if made is not None and made is not group:
+                    self.after[group.number].add(made.number)
+        self.over: dict[Node, int] = {}
+        self._overwrite(donated)
+        self.order = self._order()
+        self.arrays: list[Node] = []
+        self.offsets: dict[object, int] = {}
+        self.arena_bytes = 0
+        self._find_arrays()
+
+    # results in the place of inputs
+
+    def _overwrite(self, donated: tuple[bool, ...]) -> None:
+        """Let results that are held take the arrays of inputs that die."""
+        fusion = self.fusion
+        held = {root_of(n) for n in fusion.results}
+        free = {
+            leaf.attrs[0]: leaf for leaf in self.readers
+            if leaf.word == "input" and donated[leaf.attrs[0]] and leaf not in held
+            and not any(self._aliased(leaf, g) for g in self.readers[leaf])
+        }  # fmt: skip
+        for group in fusion.groups:
+            for n in group.stored:
+                if n not in held or not n.shape or n.word == "pick":
+                    continue
+                for k, leaf in free.items():
+                    if leaf in group.leaves and self._fits(group, n, leaf):
+                        others = [g.number for g in self.readers[leaf] if g is not group]
+                        if not any(self._leads(group.number, other) for other in others):
+                            self.over[n] = k
+                            self.after[group.number].update(others)
+                            del free[k]
+                            break
+
+    def _aliased(self, leaf: Node, group: Group) -> bool:
+        """Whether an opaque instruction may hand out windows of the memory."""
+        return group.kind == "opaque" and group.nodes[0].attrs[0].op.alias
+
+    def _fits(self, group: Group, n: Node, leaf: Node) -> bool:
+        """Whether every element of the input is read no later than the result takes its place."""
+        if leaf.shape != n.shape or leaf.kind != n.kind or leaf.attrs[1] != contiguous(n.shape):
+            return False
+        if group.kind == "write":
+            value = group.nodes[0].inputs[1]
+            return group.nodes[0].inputs[0] is leaf and root_of(value) is not leaf
+        if group.kind not in ("loop", "product", "special") or group.split:
+            return False
+        rank = len(group.domain)
+        place = access(n, group.places[n], rank)
+        for m in group.nodes:
+            for k, x in enumerate(m.inputs):
+                if root_of(x) is not leaf:
+                    continue
+                if m.word not in ("map", "reduce") or (m.word == "take" and k == 0):
+                    return False
+                places = identity(x) if m.word == "reduce" else of_operand(x, group.places[m])
+                a = access(x, places, rank)
+                if a.strides != place.strides or a.offset or a.moved is not None:
+                    return False
+                if group.phase[m] > group.phase[n]:
+                    return False
+        return n.word != "reduce"
+
+    def _leads(self, first: int, last: int) -> bool:
+        """Whether group `last` must come after group `first`."""
+        seen = set()
+        todo = [last]
+        while todo:
+            g = todo.pop()
+            if g == first:
+                return True
+            if g not in seen:
+                seen.add(g)
+                todo += self.after[g]
+        return False
+
+    # the order
+
+    def _order(self) -> list[Group]:
+        """Groups after what they need; opaque ones late, so that native ones run in one go."""
+        groups = self.fusion.groups
+        waiting = {g.number: len(self.after[g.number]) for g in groups}
+        then: dict[int, list[int]] = {g.number: [] for g in groups}
+        for number, needs in self.after.items():
+            for needed in needs:
+                then[needed].append(number)
+        native: list[int] = []
+        opaque: list[int] = []
+
+        def release(number: int) -> None:
+            heapq.heappush(opaque if groups[number].kind == "opaque" else native, number)
+
+        for number, count in waiting.items():
+            if not count:
+                release(number)
+        found = []
+        while native or opaque:
+            number = heapq.heappop(native or opaque)
+            found.append(groups[number])
+            for other in then[number]:
+                waiting[other] -= 1
+                if not waiting[other]:
+                    release(other)
+        return found
+
+    # arrays and the arena
+
+    def _find_arrays(self) -> None:
+        fusion = self.fusion
+        outside = {root_of(n) for n in fusion.results}
+        for group in fusion.groups:
+            if group.kind == "opaque":
+                outside.update(root_of(x) for x in group.nodes[0].inputs)
+        for group in self.order:
+            for n in group.stored:
+                if group.kind == "opaque" or n in self.over:
+                    continue
+                if n in outside:
+                    self.arrays.append(n)
+
+    def place(self, scratch: Callable[[Group], list]) -> None:
+        """Give every other stored node, and each group's scratch, a place in the arena.
+
+        `scratch` tells a group's own needs, objects with `nbytes`.
+        """
+        at = {g.number: k for k, g in enumerate(self.order)}
+        wanted = []
+        arrays = set(self.arrays)
+        for k, group in enumerate(self.order):
+            for n in group.stored:
+                if group.kind != "opaque" and n not in self.over and n not in arrays:
+                    last = max((at[g.number] for g in self.readers.get(n, ())), default=k)
+                    wanted.append((k, last, n.nbytes, n))
+            for s in scratch(group):
+                wanted.append((k, k, s.nbytes, s))
+        placed: list[tuple[int, int, int, int]] = []  # first, last, offset, end
+        for first, last, nbytes, owner in sorted(wanted, key=lambda w: (-w[2], w[0])):
+            size = -(-max(nbytes, 1) // _ALIGN) * _ALIGN
+            offset = 0
+            for _, _, start, end in sorted(
+                (p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]
+            ):
+                if offset + size <= start:
+                    break
+                offset = max(offset, end)
+            self.offsets[owner] = offset
+            placed.append((first, last, offset, offset + size))
+            self.arena_bytes = max(self.arena_bytes, offset + size)
