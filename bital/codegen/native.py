@@ -8,6 +8,7 @@ reads from the Python objects themselves, and a table of what stays the same fro
 from __future__ import annotations
 
 import ctypes
+import itertools
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -76,7 +77,7 @@ class Native:
         ]
         #: the shapes of arrays that are results under another shape than their nodes'
         self.shapes = {root_of(n): n.shape for n in results}
-        fusion = Fusion(list(graph.table.values()), results)
+        fusion = Fusion(list(graph.table.values()), results, program.required)
         self.layout = Layout(fusion, donated)
         in_memory = {n for g in fusion.groups for n in g.stored}
         self.kernels: dict[int, list[Kernel]] = {
@@ -149,6 +150,8 @@ class _Text:
 
     def __init__(self, native: Native) -> None:
         self.native = native
+        self.required = {root_of(n) for n in native.program.required}
+        self.numbers = itertools.count()
         self.functions: dict[str, str] = {}
         self.declared: set[str] = set()
         self.segments: list[str] = []
@@ -174,15 +177,17 @@ class _Text:
                 most = max(most, len(kernel.operands))
                 for k, operand in enumerate(kernel.operands):
                     pointer = self._pointer(operand, lines, pointers)
+                    n = next(self.numbers)
                     lines += [
-                        f"  %a{len(lines)} = getelementptr ptr, ptr %args, i64 {k}",
-                        f"  store ptr {pointer}, ptr %a{len(lines)}, align 8",
+                        f"  %a{n} = getelementptr ptr, ptr %args, i64 {k}",
+                        f"  store ptr {pointer}, ptr %a{n}, align 8",
                     ]
                 if kernel.chunks > 1:
                     lines.append(f"  call void %parallel(ptr @{name}, ptr %args, "
                                  f"i64 {kernel.chunks})")  # fmt: skip
                 else:
                     lines.append(f"  call void @{name}(ptr %args, i64 0)")
+            lines += self._conditions(group, pointers)
         self.segments.append("\n".join([
             f"define i64 @segment{number}(ptr %list, ptr %table) #0 {{", "entry:",
             f"  %args = alloca [{most} x ptr], align 64",
@@ -198,7 +203,7 @@ class _Text:
         native = self.native
         if operand in known:
             return known[operand]
-        n = len(lines)
+        n = next(self.numbers)
         if isinstance(operand, At):
             return self._moved(operand, lines, known)
         if isinstance(operand, Node) and operand.word == "param":
@@ -217,11 +222,26 @@ class _Text:
         known[operand] = f"%p{n}"
         return known[operand]
 
+    def _conditions(self, group: Group, pointers: dict) -> list[str]:
+        """Return 1 where a condition that the group has computed does not hold."""
+        lines: list[str] = []
+        for n in group.stored:
+            if n in self.required:
+                pointer = self._pointer(n, lines, pointers)
+                k = next(self.numbers)
+                lines += [
+                    f"  %x{k} = load i8, ptr {pointer}, align 1",
+                    f"  %y{k} = icmp ne i8 %x{k}, 0",
+                    f"  br i1 %y{k}, label %z{k}, label %wrong{k}",
+                    f"wrong{k}:", "  ret i64 1", f"z{k}:",
+                ]  # fmt: skip
+        return lines
+
     def _moved(self, at: At, lines: list[str], known: dict) -> str:
         """The name of a pointer to a place within an operand."""
         size = BYTES[at.root.kind]
         pointer = self._pointer(at.root, lines, known)
-        n = len(lines)
+        n = next(self.numbers)
         if at.offset:
             lines.append(f"  %f{n} = getelementptr i8, ptr {pointer}, i64 {at.offset * size}")
             pointer = f"%f{n}"
@@ -247,7 +267,7 @@ class _Text:
             wanted = [(a, s) for a, (s, n) in enumerate(zip(strides, node.shape)) if n > 1]
             if itemsize is None or not wanted or 0 in node.shape:
                 continue
-            n = len(lines)
+            n = next(self.numbers)
             lines += [
                 f"  %co{n} = getelementptr ptr, ptr %items, i64 {k}",
                 f"  %cq{n} = load ptr, ptr %co{n}, align 8",
@@ -300,18 +320,13 @@ def _runner(
     rest = native.size - native.arena_slot - 1
     if rest:
         lines.append(f"    t += ({'None, ' * rest})")
-    checked = False
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
     lines.append("    at = id(t)")
     for k, segment in enumerate(segments):
         if isinstance(segment, list):
             names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
             text = f"segment{k}(at, {ctypes.addressof(table)})"
-            if checked:
-                lines.append(f"    {text}")
-            else:
-                lines += [f"    if {text}:", "        return None"]
-            checked = True
+            lines += [f"    if {text}:", "        return None"]
         else:
             lines += _opaque_call(native, k, segment, names)
     lines.append("    arenas.give(arena)")

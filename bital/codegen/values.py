@@ -12,9 +12,9 @@ from typing import Any
 from bital.codegen.kernel import Operands, apply_word
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
-from bital.plan.access import Access, access, follow, identity, is_uniform, of_operand
+from bital.plan.access import Access, access, follow, identity, of_operand
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.graph import Node, is_uniform
 
 
 class Axis:

@@ -78,13 +78,6 @@ def root_of(x: Node) -> Node:
     return x
 
 
-def is_uniform(n: Node) -> bool:
-    """Whether a node is one number made of run-time scalars and constants alone."""
-    if n.word in ("param", "constant"):
-        return True
-    return n.word == "map" and not n.shape and all(is_uniform(i) for i in n.inputs)
-
-
 def is_whole(n: Node) -> bool:
     """Whether a node shows all of its memory's elements, in order: it may be its array."""
     source, places = follow(n, identity(n))

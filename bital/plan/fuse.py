@@ -17,11 +17,10 @@ from bital.plan.access import (
     Places,
     follow,
     identity,
-    is_uniform,
     of_operand,
     root_of,
 )
-from bital.plan.graph import Ints, Node
+from bital.plan.graph import Ints, Node, is_uniform
 
 #: words whose results are handed on, element by element, to the maps that follow
 HANDING_ON = frozenset(("convolution", "convolution_backward_input", "convolution_backward_weight"))
@@ -74,18 +73,21 @@ class Group:
 
 
 class Fusion:
-    """Gathers the nodes that lead to `results`; `order` tells the nodes in topological order."""
+    """Gathers the nodes that lead to `results`, and to the conditions that are `required`.
 
-    def __init__(self, order: list[Node], results: list[Node]) -> None:
-        self.results = results
+    `order` tells the nodes in topological order.
+    """
+
+    def __init__(self, order: list[Node], results: list[Node], required: list[Node]) -> None:
+        self.results, self.required = results, required
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
-        needed = reachable(results)
+        needed = reachable([*results, *required])
         for n in order:
             if n in needed and n.word not in LEAVES and n.word not in VIEWS:
                 if not is_uniform(n):
                     self._place(n)
-        for n in results:
+        for n in [*results, *required]:
             if is_uniform(n) and n not in self.group_of:
                 self._alone(n, "loop")
         self._find_stored()
@@ -239,7 +241,7 @@ class Fusion:
     # what must be in memory
 
     def _find_stored(self) -> None:
-        stored: set[Node] = {root_of(n) for n in self.results}
+        stored: set[Node] = {root_of(n) for n in (*self.results, *self.required)}
         for group in self.groups:
             for n in group.nodes:
                 for x in n.inputs:

@@ -78,6 +78,10 @@ class Node:
         return f"<{name} {self.kind}{list(self.shape)}>"
 
 
+#: words that read their operands from memory
+_FROM_MEMORY = frozenset(("product", "take", "special", "opaque"))
+
+
 class Graph:
     """Makes nodes; those alike are one."""
 
@@ -86,6 +90,8 @@ class Graph:
 
     def node(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> Node:
         """The one node that is so described."""
+        if word in _FROM_MEMORY:
+            inputs = tuple([self.in_memory(x) for x in inputs])
         key = (word, inputs, attrs, shape, kind)
         found = self.table.get(key)
         if found is None:
@@ -182,6 +188,15 @@ class Graph:
             return self.node("window", x.inputs, (contiguous(shape), x.attrs[1]), shape, x.kind)
         return self.node("reshape", (self.in_order(x),), (), shape, x.kind)
 
+    def in_memory(self, x: Node) -> Node:
+        """x, or a copy of it where it is made of numbers that no memory holds."""
+        root = x
+        while root.word in ("axes", "reshape", "window"):
+            root = root.inputs[0]
+        if not is_uniform(root):
+            return x
+        return self.node("map", (x,), ("copy",), x.shape, x.kind)
+
     def in_order(self, x: Node) -> Node:
         """x, or a copy of it, such that its elements lie in memory in order, without gaps."""
         if x.word in ("axes", "window", "constant", "param") or (
@@ -258,6 +273,15 @@ class Graph:
         N = b.shape[-2] if turn_b else b.shape[-1]
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         return self.node("product", (a, b), (turn_a, turn_b), (*batch, M, N), a.kind)
+
+
+def is_uniform(n: Node) -> bool:
+    """Whether a node is one number made of run-time scalars and constants, kept in no memory."""
+    if n.word in ("param", "constant"):
+        return True
+    if n.word != "map" or n.shape or n.attrs[0] == "copy":
+        return False
+    return all(is_uniform(i) for i in n.inputs)
 
 
 def contiguous(shape: Ints) -> Ints:

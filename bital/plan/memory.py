@@ -34,6 +34,9 @@ class Layout:
                     self.after[group.number].add(made.number)
         self.over: dict[Node, int] = {}
         self._overwrite(donated)
+        conditions = {fusion.group_of[root_of(n)].number for n in fusion.required}
+        for n in self.over:  # nothing is overwritten before it is sure that nothing is wrong
+            self.after[fusion.group_of[n].number] |= conditions
         self.order = self._order()
         self.arrays: list[Node] = []
         self.offsets: dict[object, int] = {}
