@@ -298,14 +298,26 @@ def _runner(
     native: Native, segments: list, results: list[Node], fresh: list[Node]
 ) -> Callable[[list, list], list | None]:
     """The Python function that runs a plan; it gives None where an input's layout is another."""
-    table = (ctypes.c_int64 * (1 + len(native.params)))()
-    table[0] = threads.address()
+
+    def new_table() -> tuple[Any, int]:
+        table = (ctypes.c_int64 * (1 + len(native.params)))()
+        table[0] = threads.address()
+        return table, ctypes.addressof(table)
+
     codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
     names: dict[str, Any] = {
-        "empty": np.empty, "pack": struct.Struct(f"={codes}").pack_into, "table": table,
-        "arenas": arenas, "native": native,
+        "empty": np.empty, "pack": struct.Struct(f"={codes}").pack_into, "tables": [new_table()],
+        "new_table": new_table, "arenas": arenas,
     }  # fmt: skip
-    lines = ["def run(t, params):"]
+    # a table belongs to one run at a time, so that threads may run the same plan
+    lines = [
+        "def run(t, params):",
+        "    try:",
+        "        holder = tables.pop()",
+        "    except IndexError:",
+        "        holder = new_table()",
+        "    table, fixed = holder",
+    ]
     if native.params:
         values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
         lines.append(f"    pack(table, 8, {values})")
@@ -325,11 +337,10 @@ def _runner(
     for k, segment in enumerate(segments):
         if isinstance(segment, list):
             names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
-            text = f"segment{k}(at, {ctypes.addressof(table)})"
-            lines += [f"    if {text}:", "        return None"]
+            lines += [f"    if segment{k}(at, fixed):", "        return None"]
         else:
             lines += _opaque_call(native, k, segment, names)
-    lines.append("    arenas.give(arena)")
+    lines += ["    arenas.give(arena)", "    tables.append(holder)"]
     shown = []
     for n in results:
         root = root_of(n)

@@ -8,7 +8,8 @@ Python function, which does the same calls without the walking.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import Any
 
@@ -44,12 +45,26 @@ class Step:
 
 
 class _Hooks:
-    """What a profiler sets: who is told of every step; plans are then interpreted."""
+    """What a profiler sets: who is told of every step; plans are then walked through.
+
+    `interpreted` counts those who want the same bits from every run, and so no native code.
+    """
 
     watch: Callable[..., None] | None = None
+    interpreted = 0
 
 
 hooks = _Hooks()
+
+
+@contextmanager
+def interpreted() -> Iterator[None]:
+    """Within the block nothing runs as native code: the first run's bits are those of all."""
+    hooks.interpreted += 1
+    try:
+        yield
+    finally:
+        hooks.interpreted -= 1
 
 
 class Plan:
@@ -70,7 +85,7 @@ class Plan:
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
-        if self.compiler is not None and hooks.watch is None:
+        if self.compiler is not None and hooks.watch is None and not hooks.interpreted:
             native = self.native or self.compiler.step(self.runs, arrays, params)
             if native is not None:
                 self.native = native

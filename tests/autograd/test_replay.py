@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bital.autograd import replay
+from bital.runtime.plan import interpreted
 from tests.parity.cases import FAMILIES
 
 
@@ -11,7 +12,8 @@ from tests.parity.cases import FAMILIES
 def fresh_table():
     replay.table.clear()
     replay.table.in_vain = 0
-    yield
+    with interpreted():
+        yield
     replay.table.clear()
 
 
