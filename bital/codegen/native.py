@@ -325,7 +325,7 @@ def _runner(
         made = []
         for k, node in enumerate(fresh):
             names[f"d{k}"] = DTYPES[node.kind]
-            made.append(f"empty({native.shapes.get(node, node.shape)!r}, d{k})")
+            made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
         lines.append(f"    t += ({', '.join(made)},)")
     lines.append(f"    arena = arenas.take({native.layout.arena_bytes})")
     lines.append("    t.append(arena)")
@@ -345,7 +345,9 @@ def _runner(
     for n in results:
         root = root_of(n)
         array = f"t[{native.slots[root]}]"
-        shown.append(array if native.shape_of(root) == n.shape else f"{array}.reshape({n.shape!r})")
+        shown.append(
+            array if native.shape_of(root) == n.shape else f"{array}.reshape({tuple(n.shape)!r})"
+        )
     lines.append(f"    return [{', '.join(shown)}]")
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
@@ -385,20 +387,20 @@ def in_order(x: Any, dtype: np.dtype) -> np.ndarray:
 def _shown(native: Native, x: Node, names: dict[str, Any], key: str) -> str:
     """The expression of an array that shows what a node shows."""
     if x.word == "reshape":
-        return f"{_shown(native, x.inputs[0], names, key)}.reshape({x.shape!r})"
+        return f"{_shown(native, x.inputs[0], names, key)}.reshape({tuple(x.shape)!r})"
     if x.word == "axes":
         (mapping,) = x.attrs
         source = _shown(native, x.inputs[0], names, key)
         names["show_axes"] = show_axes
-        return f"show_axes({source}, {mapping!r}, {x.shape!r})"
+        return f"show_axes({source}, {mapping!r}, {tuple(x.shape)!r})"
     if x.word == "window":
         strides, offset = x.attrs
         source = _shown(native, x.inputs[0], names, key)
         names["show_window"] = show_window
         moved = f" + int(params[{_param(x.inputs[1]).attrs[0]}])" if len(x.inputs) > 1 else ""
-        return f"show_window({source}, {x.shape!r}, {strides!r}, {offset}{moved})"
+        return f"show_window({source}, {tuple(x.shape)!r}, {strides!r}, {offset}{moved})"
     array = f"t[{native.slots[x]}]"
-    return array if native.shape_of(x) == x.shape else f"{array}.reshape({x.shape!r})"
+    return array if native.shape_of(x) == x.shape else f"{array}.reshape({tuple(x.shape)!r})"
 
 
 def _param(moved: Node) -> Node:

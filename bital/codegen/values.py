@@ -165,8 +165,23 @@ class Values:
         key = ("load", a, self.side if step else 0)
         found = self._lookup(key)
         if found is None:
-            pointer = self._pointer(a, len(self.open))
-            found = self.scopes[-1][key] = self._load_vector(pointer, kind, step)
+            if a.root.word == "iota":
+                found = self._place(a)
+            else:
+                found = self._load_vector(self._pointer(a, len(self.open)), kind, step)
+            self.scopes[-1][key] = found
+        return found
+
+    def _place(self, a: Access) -> Reg:
+        """The place itself, which is what an iota holds there."""
+        b = self.b
+        found = b.const("i64", a.offset)
+        for k, index in self.open:
+            stride = a.strides[self.axes[k].last]
+            if stride and k == self.vector:
+                found = b.add(found, self._lane_offsets(stride))
+            elif stride:
+                found = b.add(found, b.mul(index, b.const("i64", stride)))
         return found
 
     def _load_vector(self, pointer: Reg, kind: str, step: int) -> Reg:
@@ -263,7 +278,8 @@ class Values:
                 self._pointer(self._target(n), len(self.open))
 
     def _hoist_access(self, a: Access, kind: str, opened: set[int]) -> None:
-        self._pointer(a, len(self.open))
+        if a.root.word != "iota":
+            self._pointer(a, len(self.open))
         along = {k for k, axis in enumerate(self.axes) if a.strides[axis.last]}
         if along <= opened:
             self._load(a, kind)

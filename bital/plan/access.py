@@ -12,14 +12,15 @@ from typing import NamedTuple
 from bital.plan.graph import Ints, Node, contiguous
 
 Places = tuple[int | None, ...]
-LEAVES = frozenset(("input", "param", "constant", "scalar"))
+LEAVES = frozenset(("input", "param", "constant", "scalar", "iota"))
 VIEWS = frozenset(("axes", "reshape", "window"))
 
 
 class Access(NamedTuple):
     """Element (i, j, …) of a domain lies at offset + moved + the sum of strides times indices.
 
-    `root` is the node whose memory it is; all count elements.
+    `root` is the node whose memory it is; all count elements. What an iota shows needs no memory:
+    its element is its place.
     """
 
     root: Node
@@ -84,4 +85,4 @@ def is_whole(n: Node) -> bool:
     shown = [p for p in places if p is not None]
     if source.word == "window" or source.numel != n.numel or shown != sorted(shown):
         return False
-    return source.word != "input" or source is n
+    return source.word != "iota" and (source.word != "input" or source is n)
