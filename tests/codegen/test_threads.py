@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bital.base import cores
-from bital.codegen import jit, target, threads
+from bital.codegen import jit, target, team, threads
 
 pytest.importorskip("llvmlite")
 
@@ -105,7 +105,7 @@ def test_workers_come_back_after_sleeping(regions):
     threads.set_threads(2)
     for _ in range(20):
         assert (regions.run("count", 64, 64, times=1) == 1).all()
-        threading.Event().wait(3 * threads.SPIN_NS * 1e-9)
+        threading.Event().wait(3 * team.SPIN_NS * 1e-9)
 
 
 def run_program(program: str) -> str:
@@ -175,13 +175,13 @@ def test_exit_is_clean_with_workers_awake():
     ],
 )
 def test_the_pool_of_each_system_compiles(system, machine, name, words):
-    text = jit.assembly(threads.pool_text(system, machine), target.named(name))
+    text = jit.assembly(team.pool_text(system, machine), target.named(name))
     assert all(word in text for word in words)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
 def test_napping_workers_count_as_well(regions):
-    library = jit.build(threads.pool_text(sys.platform, "without a futex"))
+    library = jit.build(team.pool_text(sys.platform, "without a futex"))
     KEPT.append(library)  # its worker runs until the process ends
     ctypes.c_int64.from_address(library.address("limit")).value = 2
     counts = np.zeros(64, np.int64)
@@ -189,12 +189,12 @@ def test_napping_workers_count_as_well(regions):
     for _ in range(10):
         parallel, count = library.address("parallel"), regions.library.address("count")
         regions.many(parallel, count, args, 64, 100)
-        threading.Event().wait(3 * threads.SPIN_NS * 1e-9)
+        threading.Event().wait(3 * team.SPIN_NS * 1e-9)
     assert (counts == 1000).all()
 
 
 def test_where_there_are_no_posix_threads_the_caller_does_all(regions):
-    library = jit.build(threads.SERIAL)
+    library = jit.build(team.SERIAL)
     counts = np.zeros(9, np.int64)
     args = (ctypes.c_void_p * 1)(counts.ctypes.data)
     regions.many(library.address("parallel"), regions.library.address("count"), args, 8, 10)
