@@ -44,6 +44,15 @@ def _take_impl(xp: Any, x: Any, index: Any, *, axis: int) -> Any:
     return xp.take(x, flat_places(index, x.shape, axis))
 
 
+def _take_native(xp: Any, x: Any, index: Any, *, axis: int) -> Any:
+    if not x.ndim:
+        return x.reshape(index.shape)
+    outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    shape = (outer, index.size // max(outer * inner, 1), inner)
+    first = xp.iota(shape, 0) * (n * inner) + xp.iota(shape, 2)
+    return xp.take_rows(x.reshape(-1), index.reshape(shape) * inner + first).reshape(index.shape)
+
+
 def _put_rule(g: Meta, index: Meta, shape: Ints, axis: int, add: bool) -> tuple[Meta, dict]:
     total = np.dtype(np.float32) if add and g.dtype in LOW_PRECISION else g.np
     return like(g, shape), {"shape": shape, "axis": axis, "add": add, "total": total}
@@ -71,6 +80,7 @@ _TAKE = Op(
     vjp=(lambda g, index, x_shape, axis: put_along(g, index, x_shape, axis, add=True), None),
     grad_fn="GatherBackward0",
     batch=again(0),
+    native=_take_native,
 )
 _PUT = Op(
     "put_along",

@@ -116,13 +116,18 @@ def _scaled(name: str, fn: str, sign: int, refuse: tuple, grad_fn: str, turned: 
         scaled = xp.multiply(y, alpha if number is None else number(alpha))
         return getattr(xp, fn)(x, scaled, out=out)
 
+    def native(xp: Any, x: Any, y: Any, alpha: Any, *, number: Any) -> Any:
+        if turned:
+            x, y = y, x
+        return getattr(xp, fn)(x, y * (y.dtype.type(alpha) if number else alpha))
+
     def scale(g: Tensor, alpha: Any) -> Tensor:
         return g * (conj(alpha) * sign)
 
     vjp = (scale, lambda g: g) if turned else (lambda g: g, scale)
     return Op(
         name, rule, impl, inputs=("self", "other"), params=("alpha",), vjp=vjp, grad_fn=grad_fn,
-        elementwise=True, out="any",
+        elementwise=True, out="any", native=native,
     )  # fmt: skip
 
 

@@ -133,6 +133,11 @@ def _lerp_impl(xp: Any, x: Any, end: Any, weight: Any) -> Any:
     return xp.subtract(end, t)
 
 
+def _lerp_native(xp: Any, x: Any, end: Any, weight: Any) -> Any:
+    span = end - x
+    return xp.where(abs(weight) < 0.5, span * weight + x, end - span * (1 - weight))
+
+
 def _lerp_tensor_impl(xp: Any, x: Any, end: Any, weight: Any) -> Any:
     span = xp.subtract(end, x)
     return xp.where(xp.abs(weight) < 0.5, x + weight * span, end - span * (1 - weight))
@@ -146,6 +151,7 @@ _LERP = Op(
     params=("weight",),
     vjp=(lambda g, weight: g * conj(1 - weight), lambda g, weight: g * conj(weight)),
     elementwise=True,
+    native=_lerp_native,
 )
 _LERP_TENSOR = Op(
     "lerp_tensor",

@@ -68,6 +68,51 @@ def _fmod(xp: Any, x: Any, y: Any) -> Any:
     return xp.fmod(x, y)
 
 
+def _native_parts(xp: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """Of integers: the quotient truncated, what is left, and whether that has the wrong sign."""
+    kind = y if hasattr(y, "dtype") else x
+    if kind.dtype.kind not in "iu":
+        raise NotImplementedError("remainders of floats")
+    wide = xp.int16 if kind.dtype.kind == "u" else kind.dtype
+    x, y = xp.asarray(x, wide), xp.asarray(y, wide)
+    xp.require(y != 0)
+    # nothing is divided by 0, nor the least integer by -1
+    whole = xp.where(y == -1, -x, xp.truncated(x, xp.where((y == 0) | (y == -1), 1, y)))
+    rest = x - whole * y
+    return whole, rest, (rest != 0) & ((y < 0) != (rest < 0))
+
+
+def _floor_native(xp: Any, x: Any, y: Any) -> Any:
+    whole, _, below = _native_parts(xp, x, y)
+    return (whole - below.astype(whole.dtype)).astype(_kind_of(x, y))
+
+
+def _trunc_native(xp: Any, x: Any, y: Any) -> Any:
+    if _kind_of(x, y).kind not in "iu":
+        return xp.trunc(xp.divide(x, y))
+    return _native_parts(xp, x, y)[0].astype(_kind_of(x, y))
+
+
+def _remainder_native(xp: Any, x: Any, y: Any) -> Any:
+    _, rest, below = _native_parts(xp, x, y)
+    return (rest + xp.where(below, y, 0)).astype(_kind_of(x, y))
+
+
+def _fmod_native(xp: Any, x: Any, y: Any) -> Any:
+    return _native_parts(xp, x, y)[1].astype(_kind_of(x, y))
+
+
+def _kind_of(x: Any, y: Any) -> Any:
+    """The dtype of the operand that is an array."""
+    return x.dtype if x.ndim >= y.ndim else y.dtype
+
+
+_NATIVE = {
+    _floor_divide: _floor_native, _trunc_divide: _trunc_native, _remainder: _remainder_native,
+    _fmod: _fmod_native,
+}  # fmt: skip
+
+
 def _times_minus_quotient(mode: str) -> Callable:
     """The gradient of a remainder by its divisor: minus the whole quotient."""
     return lambda g, self, other: -g * div(self, other, rounding_mode=mode)
@@ -97,11 +142,12 @@ def _whole(
     """The operator on two tensors and on a tensor and a number, for one kind of whole division."""
     refuse = (BOOL, COMPLEX, UNSIGNED)
     both = binary_op(
-        name, impl, vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[0], fallible=True
-    )
+        name, impl, vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[0], fallible=True,
+        native=_NATIVE[impl],
+    )  # fmt: skip
     number = scalar_op(
         f"{name}_scalar", impl, scalar_vjp, refuse=refuse, kernel=kernel, grad_fn=grad_fns[1],
-        fallible=True, empty_edges=int(grad_fns[0] == "DivBackward2"),
+        fallible=True, empty_edges=int(grad_fns[0] == "DivBackward2"), native=_NATIVE[impl],
     )  # fmt: skip
     by_number = with_scalar(number)
 
@@ -125,7 +171,7 @@ def _from_number(name: str, impl: Callable, kernel: str) -> Callable:
     """The same with the number first, of which PyTorch has no derivative."""
     op: Op = scalar_op(
         f"{name}_from_scalar", impl, not_implemented(name), refuse=(BOOL, COMPLEX, UNSIGNED),
-        kernel=kernel, grad_fn="NotImplemented", reverse=True, fallible=True,
+        kernel=kernel, grad_fn="NotImplemented", reverse=True, fallible=True, native=_NATIVE[impl],
     )  # fmt: skip
     return with_scalar(op)
 

@@ -270,7 +270,13 @@ def _one_hot(xp: Any, x: Any, *, classes: int) -> Any:
     return out.reshape(*x.shape, classes)
 
 
-_ONE_HOT = Op("one_hot", _one_hot_rule, _one_hot, fallible=True)
+def _one_hot_native(xp: Any, x: Any, *, classes: int) -> Any:
+    xp.require((x >= 0) & (x < classes))
+    numbers = xp.iota((*x.shape, classes), x.ndim)
+    return xp.equal(numbers, x[..., None]).astype(x.dtype)
+
+
+_ONE_HOT = Op("one_hot", _one_hot_rule, _one_hot, fallible=True, native=_one_hot_native)
 
 
 @public("nn.functional", method=False)

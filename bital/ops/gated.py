@@ -201,8 +201,8 @@ def _glu_rule(x: Meta, dim: int) -> tuple:
 
 
 def _glu_impl(xp: Any, x: Any, *, dim: int) -> Any:
-    half = x.shape[dim] // 2
-    a, b = xp.split(x, [half], axis=dim)
+    half, ahead = x.shape[dim] // 2, (slice(None),) * dim
+    a, b = x[(*ahead, slice(half))], x[(*ahead, slice(half, None))]
     if x.dtype.itemsize == 2:
         return (a.astype(xp.float32) * sigmoid_impl(xp, b.astype(xp.float32))).astype(x.dtype)
     return a * sigmoid_impl(xp, b)

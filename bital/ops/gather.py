@@ -103,6 +103,16 @@ def _gather_impl(xp: Any, x: Any, index: Any, *, along: Along, dim: int) -> Any:
     return x.reshape(-1).take(places).reshape(index.shape)
 
 
+def _gather_native(xp: Any, x: Any, index: Any, *, along: Along, dim: int) -> Any:
+    index = index.reshape(along.index_shape).astype(xp.int64)
+    xp.require((index >= 0) & (index < along.size))
+    places = index * along.step
+    for k, step in enumerate(contiguous_strides(along.shape)):
+        if k != along.dim:
+            places = places + xp.iota(along.index_shape, k) * step
+    return xp.take_rows(x.reshape(-1), places).reshape(index.shape if x.ndim else ())
+
+
 GATHER = Op(
     "gather",
     _gather_rule,
@@ -111,6 +121,7 @@ GATHER = Op(
     vjp=(lambda g, index, x_shape, dim: _zeros(g, x_shape).scatter_add(dim, index, g), None),
     fallible=True,
     batch=again(0),
+    native=_gather_native,
 )
 
 

@@ -102,6 +102,22 @@ def _index_impl(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
         raise (out_of_bounds(x.shape, axes, indices) or IndexError("index out of range")) from None
 
 
+def _index_native(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
+    """The indexed axes in front, as one; what they name is taken out of it."""
+    places: Any = 0
+    for k, index in zip(axes, indices):
+        n = x.shape[k]
+        xp.require((index >= -n) & (index < n))
+        places = places * n + xp.where(index < 0, index + n, index).astype(xp.int64)
+    rest = [k for k in range(x.ndim) if k not in axes]
+    shape = (math.prod([x.shape[k] for k in axes]), *[x.shape[k] for k in rest])
+    taken = xp.take_rows(x.transpose([*axes, *rest]).reshape(shape), places)
+    at, own = place_of(axes), places.ndim
+    order = list(range(own, own + len(rest)))
+    order[at:at] = range(own)
+    return taken.transpose(order)
+
+
 def _index_rule(x: Meta, *rest: Any) -> tuple[Meta, dict]:
     *indices, axes = rest
     shape = result_shape(x.shape, axes, broadcast_indices(indices))
@@ -208,6 +224,7 @@ def index_op(count: int) -> Op:
     return Op(
         f"index_{count}", _index_rule, _index_impl, inputs=("x", *names), grad_fn="IndexBackward0",
         vjp=(_written(["g", *names, "axes", "x_shape"], back), None), fallible=True,
+        native=_index_native,
     )  # fmt: skip
 
 

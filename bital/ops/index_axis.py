@@ -54,6 +54,11 @@ def _select_impl(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     return x.take(index.reshape(-1), dim) if x.ndim else x
 
 
+def _select_native(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
+    xp.require((index >= 0) & (index < (x.shape[dim] if x.ndim else 1)))
+    return xp.take(x, index.reshape(-1), dim) if x.ndim else x
+
+
 _SELECT = Op(
     "index_select",
     _select_rule,
@@ -63,6 +68,7 @@ _SELECT = Op(
     fresh=False,
     fallible=True,
     batch=again(0, bare=(1,)),
+    native=_select_native,
 )
 
 

@@ -9,6 +9,8 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import INT
 from bital.ir.meta import Meta
 from bital.ir.op import Op
@@ -84,7 +86,9 @@ def _variance_rule(var: Meta) -> tuple[Meta, dict]:
 
 
 def _variance(xp: Any, var: Any, eps: float) -> Any:
-    if (var < 0).any():
+    if xp is not np:
+        xp.require(~(var < 0))
+    elif (var < 0).any():
         raise ValueError("var has negative entry/entries")
     return xp.maximum(var, var.dtype.type(eps))
 
@@ -92,7 +96,7 @@ def _variance(xp: Any, var: Any, eps: float) -> Any:
 #: the variance, checked and at least eps; its gradient knows nothing of the bound
 _VARIANCE = Op(
     "clone_positive", _variance_rule, _variance, inputs=("var",), params=("eps",),
-    vjp=(lambda g: g,), grad_fn="CloneBackward0", fallible=True,
+    vjp=(lambda g: g,), grad_fn="CloneBackward0", fallible=True, native=_variance,
 )  # fmt: skip
 
 

@@ -236,6 +236,10 @@ def _added(
             out += widened(x) * beta
         return out.astype(x.dtype, copy=False)
 
+    def native(xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any, *, whole: bool) -> Any:
+        out = multiply(a, b) * alpha
+        return xp.where(xp.equal(beta, 0), out, out + x * beta)
+
     rule = _added_rule(check, shape_of)
     inputs = ("input", "a", "b")
     whole = Op(
@@ -244,6 +248,7 @@ def _added(
     )  # fmt: skip
     with_numbers = Op(
         f"{name}_scaled", rule, scaled, inputs=inputs, params=("beta", "alpha"), grad_fn=grad_fn,
+        native=native,
         vjp=(
             lambda g, beta: g * conj(beta),
             lambda g, b, alpha: vjp_a(g, b) * conj(alpha),

@@ -178,6 +178,7 @@ class PointwiseLoss:
             name, rule, values if each else total, inputs=self.inputs, params=self.params,
             vjp=self._padded(vjps), grad_fn=f"{self.title}Backward0", elementwise=each,
             fallible=fallible, batch=None if each else of_examples,
+            native=(values if each else total) if fallible else None,
         )  # fmt: skip
 
     def _backward(self, name: str) -> Op:
@@ -303,7 +304,10 @@ def _bce_dtypes(x: Meta, y: Meta, *_: Meta) -> None:
 def _bce_value(xp: Any, x: Any, y: Any) -> Any:
     """(y - 1) max(log(1 - x), -100) - y max(log x, -100)."""
     for what, numbers in (("input", x), ("target", y)):
-        if not ((numbers >= 0) & (numbers <= 1)).all():
+        inside = (numbers >= 0) & (numbers <= 1)
+        if xp is not np:
+            xp.require(inside)
+        elif not inside.all():
             raise RuntimeError(f"all elements of {what} should be between 0 and 1")
     failure = xp.maximum(xp.log1p(-x), -100)
     return (y - 1) * failure - y * xp.maximum(xp.log(x), -100)

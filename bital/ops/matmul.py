@@ -135,7 +135,7 @@ def _mm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool, half: bool)
     if turn_a:
         a = a.T
     if turn_b:
-        if 4 * a.shape[0] < b.shape[0] and not half:
+        if xp is np and 4 * a.shape[0] < b.shape[0] and not half:
             return xp.matmul(b, a.T).T  # few rows: BLAS takes a third less for the turned product
         b = b.T
     if half:

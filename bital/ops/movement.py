@@ -131,6 +131,16 @@ def _roll_impl(xp: Any, x: Any, shift: int, *, dim: int | None) -> Any:
     return xp.concatenate(ends, axis).reshape(x.shape)
 
 
+def _roll_native(xp: Any, x: Any, shift: Any, *, dim: int | None) -> Any:
+    flat = x.reshape(-1) if dim is None or not x.ndim else x
+    axis = dim or 0
+    n = flat.shape[axis]
+    if not n:
+        return x
+    places = xp.iota((n,), 0) - shift.astype(xp.int64)
+    return xp.take(flat, xp.remainder(places, n), axis).reshape(x.shape)
+
+
 #: one shift, a run-time scalar, along one axis or along all elements
 _ROLL = Op(
     "roll",
@@ -139,6 +149,7 @@ _ROLL = Op(
     params=("shift",),
     vjp=(lambda g, dim, shift: apply(_ROLL, (g,), (dim,), (-shift,)),),
     batch=along(0),
+    native=_roll_native,
 )
 
 
@@ -187,7 +198,18 @@ def _repeat_vjp(g: Tensor, x_shape: Ints, repeats: Ints) -> Tensor:
     return summed.reshape(x_shape)
 
 
-_REPEAT = Op("repeat", _repeat_rule, lambda xp, x, repeats: xp.tile(x, repeats), vjp=(_repeat_vjp,))
+def _repeat_native(xp: Any, x: Any, *, repeats: Ints) -> Any:
+    old = (1,) * (len(repeats) - x.ndim) + x.shape
+    spread = xp.broadcast_to(
+        x.reshape([k for n in old for k in (1, n)]), [k for pair in zip(repeats, old) for k in pair]
+    )
+    return spread.reshape([n * r for n, r in zip(old, repeats)])
+
+
+_REPEAT = Op(
+    "repeat", _repeat_rule, lambda xp, x, repeats: xp.tile(x, repeats), vjp=(_repeat_vjp,),
+    native=_repeat_native,
+)  # fmt: skip
 
 
 @public("Tensor")
@@ -210,11 +232,16 @@ def _triangle(name: str, doc: str) -> None:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return x, {"k": k}
 
+    def native(xp: Any, x: Any, *, k: int) -> Any:
+        right = xp.iota(x.shape[-2:], 1) - xp.iota(x.shape[-2:], 0)
+        return xp.where(right <= k if name == "tril" else right >= k, x, x.dtype.type(0))
+
     op = Op(
         name,
         rule,
         lambda xp, x, k: getattr(xp, name)(x, k),
         vjp=(lambda g, k: apply(op, (g,), (k,)),),
+        native=native,
     )
 
     def fn(input: Tensor, diagonal: int = 0) -> Tensor:

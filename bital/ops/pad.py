@@ -53,6 +53,20 @@ def _constant_impl(
     return out
 
 
+def _constant_native(
+    xp: Any, x: Any, value: Any, *, shape: Ints, take: tuple, put: tuple, pad: Ints
+) -> Any:
+    """The constant and x side by side, axis after axis."""
+    out, value = x[take], x.dtype.type(value)
+    for axis, place in enumerate(put):
+        ends = []
+        for count in (place.start, shape[axis] - place.stop):
+            edge = (*out.shape[:axis], count, *out.shape[axis + 1 :])
+            ends.append(xp.full(edge, value, x.dtype))
+        out = xp.concatenate([ends[0], out, ends[1]], axis)
+    return out
+
+
 _CONSTANT = Op(
     "constant_pad_nd",
     _constant_rule,
@@ -60,6 +74,7 @@ _CONSTANT = Op(
     params=("value",),
     vjp=(lambda g, pad: apply(_CONSTANT, (g,), (tuple([-n for n in pad]),), (0,)),),
     batch=again(),
+    native=_constant_native,
 )
 
 

@@ -51,7 +51,7 @@ def _weights(xp: Any, x: Any, out: Any, axis: Ints, nan: bool) -> tuple[Any, Any
 def _share_impl(xp: Any, g: Any, x: Any, out: Any, *, axis: Ints, nan: bool) -> Any:
     mask, count = _weights(xp, x, out, axis, nan)
     wide = widened(g.reshape(count.shape))
-    return (wide * mask / count.astype(wide.dtype)).astype(g.dtype, "C", copy=False)
+    return (wide * mask / count.astype(wide.dtype)).astype(g.dtype, order="C", copy=False)
 
 
 def _collect_rule(h: Meta, x: Meta, out: Meta, axis: Ints, nan: bool) -> tuple[Meta, dict]:
@@ -181,10 +181,24 @@ def _argmin_impl(xp: Any, x: Any, *, along: int | None, shape: Ints, wide: bool)
     return found if found.shape == shape else found.reshape(shape)
 
 
-_ARGMAX = Op("argmax", _index_rule("argmax"), _argmax_impl, batch=along(0))
-_ARGMIN = Op("argmin", _index_rule("argmin"), _argmin_impl, batch=along(0))
-_MAX_INDEX = Op("max_index", _index_rule("max"), _argmax_impl, batch=along(0))
-_MIN_INDEX = Op("min_index", _index_rule("min"), _argmin_impl, batch=along(0))
+def _first_native(extreme: str) -> Callable:
+    """The first place of an extreme, or of a NaN, in array words."""
+
+    def native(xp: Any, x: Any, *, along: int | None, shape: Ints, wide: bool) -> Any:
+        axis, x = (0, x.reshape(-1)) if along is None else (along, x)
+        peak = getattr(xp, extreme)(x, axis, keepdims=True)
+        hit = (x == peak) | (x != x)
+        numbers = xp.iota(x.shape, axis)
+        return xp.min(xp.where(hit, numbers, x.shape[axis]), axis).reshape(shape)
+
+    return native
+
+
+_LARGEST, _SMALLEST = _first_native("max"), _first_native("min")
+_ARGMAX = Op("argmax", _index_rule("argmax"), _argmax_impl, batch=along(0), native=_LARGEST)
+_ARGMIN = Op("argmin", _index_rule("argmin"), _argmin_impl, batch=along(0), native=_SMALLEST)
+_MAX_INDEX = Op("max_index", _index_rule("max"), _argmax_impl, batch=along(0), native=_LARGEST)
+_MIN_INDEX = Op("min_index", _index_rule("min"), _argmin_impl, batch=along(0), native=_SMALLEST)
 
 
 def _one_dim(dim: Any, fn: str, position: int = 1) -> int | None:

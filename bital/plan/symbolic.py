@@ -180,6 +180,20 @@ class Namespace(Shapes, Reductions):
 
     divide = true_divide
 
+    def truncated(self, x: Any, y: Any) -> Array:
+        """x / y of signed integers towards 0; y is not 0."""
+        nodes, kind = self.nodes((x, y))
+        if kind not in _BITS or kind == "u8":
+            raise Untraceable(f"whole division of {kind}")
+        return Array(self, self.graph.map("div", *nodes))
+
+    def remainder(self, x: Array, n: int) -> Array:
+        """What is left of integers divided by n > 0, from 0 to n - 1."""
+        if isinstance(n, Array) or n <= 0:
+            raise Untraceable("a remainder")
+        rest = x - self.truncated(x, n) * n
+        return self.where(self.less(rest, 0), rest + n, rest)
+
     def square(self, x: Array, out: Any = None) -> Array:
         return self.into(out, self.multiply(x, x))
 

@@ -131,11 +131,14 @@ class Array:
     def swapaxes(self, a: int, b: int) -> Array:
         return self.xp.swapaxes(self, a, b)
 
-    def astype(self, dtype: Any, copy: bool = True) -> Array:
+    def astype(self, dtype: Any, order: Any = "K", copy: bool = True) -> Array:
         return self.xp.astype(self, dtype)
 
     def dot(self, other: Any) -> Array:
         return self.xp.matmul(self, other)
+
+    def take(self, indices: Any, axis: int | None = None) -> Array:
+        return self.xp.take(self, indices, axis)
 
     def ravel(self) -> Array:
         return self.xp.reshape(self, (-1,))

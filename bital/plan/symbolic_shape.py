@@ -146,6 +146,29 @@ class Shapes:
     def stack(self, arrays: Any, axis: int = 0, out: Any = None) -> Array:
         return self.concatenate([self.expand_dims(a, axis) for a in arrays], axis, out)
 
+    def take(self, x: Array, indices: Any, axis: int | None = None) -> Array:
+        """x at indices along an axis: at given places, or at numbers known to be in range."""
+        if axis is None:
+            x, axis = self.reshape(x, (-1,)), 0
+        axis %= x.ndim
+        if isinstance(indices, np.ndarray):
+            return self._at_places(x, indices, axis)
+        taken = self.take_rows(self.moveaxis(x, axis, 0), indices)
+        own = indices.ndim
+        order = list(range(own, taken.ndim))
+        order[axis:axis] = range(own)
+        return self.transpose(taken, order)
+
+    def _at_places(self, x: Array, places: np.ndarray, axis: int) -> Array:
+        """Runs of evenly spaced places, each a window, one after another."""
+        steps = contiguous(x.shape)
+        parts = []
+        for first, step, count in runs_of(places):
+            shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+            strides = (*steps[:axis], step * steps[axis], *steps[axis + 1 :])
+            parts.append(self.window(x, shape, strides, first * steps[axis]))
+        return self.concatenate(parts, axis)
+
     def take_rows(self, x: Array, numbers: Array) -> Array:
         """x[numbers] along the first axis; the numbers are known to be in range."""
         shape = (*numbers.shape, *x.shape[1:])
@@ -176,6 +199,24 @@ class Shapes:
             Array(self, self.graph.node("pick", (whole,), (k,), *look))
             for k, look in enumerate(looks)
         )
+
+
+def runs_of(places: np.ndarray) -> list[tuple[int, int, int]]:
+    """A vector of places as runs that are evenly spaced: first place, step, count.
+
+    >>> runs_of(np.array([2, 1, 0, 1, 2, 3, 3, 3]))
+    [(2, -1, 3), (1, 1, 3), (3, 0, 2)]
+    """
+    found: list[tuple[int, int, int]] = []
+    for place in places.tolist():
+        first, step, count = found[-1] if found else (0, 0, 0)
+        if count == 1:
+            step = place - first
+        if count and place == first + step * count:
+            found[-1] = (first, step, count + 1)
+        else:
+            found.append((place, 1, 1))
+    return found
 
 
 def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:

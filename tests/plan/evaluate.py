@@ -32,9 +32,17 @@ def _shift(word: np.ufunc) -> Callable:
     return call
 
 
+def _divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "f":
+        return np.true_divide(x, y)
+    assert (y != 0).all(), "a division by 0 is undefined"
+    quotient = np.abs(x) // np.abs(y)
+    return np.where((x < 0) != (y < 0), -quotient, quotient)
+
+
 #: scalar word -> what it means for arrays of one kind
 WORDS: dict[str, Callable] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide,
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _divide,
     "neg": np.negative, "abs": np.absolute, "maximum": np.maximum, "minimum": np.minimum,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
     "ge": np.greater_equal, "both": np.bitwise_and, "either": np.bitwise_or,
