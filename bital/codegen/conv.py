@@ -9,6 +9,7 @@ operands are contiguous, and nothing is packed beforehand.
 
 from __future__ import annotations
 
+import functools
 from math import prod
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ Pair = tuple[int, int]
 _PANEL_BYTES, _SUMS_BYTES = 128 << 10, 96 << 10
 #: multiply-adds that a chunk should have: some 10 to 20 µs
 _CHUNK_WORK = 1_200_000
+#: more phases than so many are too much code
+_PHASES = 9
 #: so many chunks are enough for all cores
 _CHUNKS = 16
 
@@ -54,7 +57,9 @@ class _Product(NamedTuple):
     """A sum over `depth` channels of a source, and taps, to `rows` channels of a result, in groups.
 
     `steps` are the elements of the weight from one group, row, channel, row tap and column tap to
-    the next; every phase, two axes, gives some places of the result.
+    the next; every phase, two axes, gives some places of the result. Where there is `spread`, the
+    places are those of the source along a row, each column tap has sums of its own, and `spread`
+    says which of them an element of the result is the sum of.
     """
 
     kind: str
@@ -66,6 +71,12 @@ class _Product(NamedTuple):
     source: Pair
     result: Pair
     phases: tuple[Pair2, ...]
+    spread: Axis | None = None
+
+    @property
+    def each(self) -> int:
+        """How many rows of sums a channel of the result has."""
+        return self.spread.taps if self.spread is not None else 1
 
     @property
     def step(self) -> Pair:
@@ -81,14 +92,17 @@ class _Product(NamedTuple):
     def work(self) -> int:
         """Multiply-adds for one image and group."""
         met = sum(r.places * r.taps * c.places * c.taps for r, c in self.phases)
-        return self.rows * self.depth * met
+        return self.rows * self.depth * met * self.each
 
 
 Pair2 = tuple[Axis, Axis]
 
 
 def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """x (n, c, *size), weight (o, c / groups, *kernel) -> (n, o, *out)."""
+    """x (n, c, *size), weight (o, c / groups, *kernel) -> (n, o, *out).
+
+    None for what is left to NumPy: nothing at all, and kernels of very many taps.
+    """
     taps, rows, depth = prod(c.kernel), c.o // c.groups, c.c // c.groups
     row = depth * taps
     phase = (c.axes[0], c.axes[1])
@@ -100,13 +114,22 @@ def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] 
 
 
 def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """g (n, o, *out), weight (o, c / groups, *kernel) -> (n, c, *size)."""
+    """g (n, o, *out), weight (o, c / groups, *kernel) -> (n, c, *size).
+
+    None for large strides too.
+    """
     taps, rows, depth = prod(c.kernel), c.c // c.groups, c.o // c.groups
     each = zip(c.size, c.kernel, c.stride, c.padding, c.dilation)
     downs, acrosses = [backward_axes(*numbers) for numbers in each]
+    spread = None
+    if c.stride[1] == 1 and c.kernel[1] > 1 and c.out[1] <= min(0.85 * c.size[1], 512):
+        # fewer places by far: no zeros around them
+        spread, acrosses = acrosses[0], (forward_axis(c.out[1], 1, 1, 0, 1),)
     phases = tuple([(down, across) for down in downs for across in acrosses])
+    if len(phases) > _PHASES:
+        return None
     steps = (depth * rows * taps, taps, rows * taps, c.kernel[1], 1)
-    product = _Product(c.kind, c.n, c.groups, rows, depth, steps, c.out, c.size, phases)
+    product = _Product(c.kind, c.n, c.groups, rows, depth, steps, c.out, c.size, phases, spread)
     return _write(product, target, epilogue)
 
 
@@ -143,16 +166,16 @@ def _blocks(p: _Product, lanes: int) -> _Blocks | None:
 
     width = wide if wide <= 512 else parts(wide, 256)
     height = 1 if width < wide else high
-    rows = p.rows
+    rows, taps = p.rows, phases * p.each  # rows of sums for one of places
     while height > 1 and (
         each(height, width) > panel_room
         or (height > 4 and each(height, width) * p.depth > panel_room)
-        or (height > 4 and rows * phases * up(height * width, lanes) > sums_room)
+        or (height > 4 and rows * taps * up(height * width, lanes) > sums_room)
     ):
         height = parts(high, height - 1)
     if each(height, width) > panel_room:
         return None
-    rows = parts(rows, max(1, sums_room // (phases * up(height * width, lanes))))
+    rows = parts(rows, max(1, sums_room // (taps * up(height * width, lanes))))
     depth = parts(p.depth, panel_room // max(each(height, width), 1))
     while True:
         blocks = -(-high // height) * -(-wide // width) * -(-p.rows // rows)
@@ -180,13 +203,16 @@ class _Writer:
         vectors = -(-blocks.height * blocks.width // self.lanes)
         # the last block of rows may be a small one
         fewest = p.rows - (p.rows - 1) // blocks.rows * blocks.rows
-        self.tile = tile(fewest, vectors, target.registers)
-        m, v = self.tile
+        m, v = tile(fewest * p.each, vectors, target.registers, p.each)
+        #: channels of a tile; the runs of tiles along a row: (first vector, end, vectors of each)
+        self.high = m // p.each
+        whole = vectors // v * v
+        self.runs = [r for r in ((0, whole, v), (whole, vectors, vectors - whole)) if r[2]]
         #: elements from a row of sums to the next, and from a phase to the next
-        self.row = up(vectors, v) * self.lanes
-        self.phase = up(blocks.rows, m) * self.row
+        self.row = vectors * self.lanes
+        self.phase = up(blocks.rows, self.high) * p.each * self.row
         #: how many phases there are along a row
-        self.across = min(p.step[1], p.result[1])
+        self.across = 1 if p.spread is not None else min(p.step[1], p.result[1])
         self.sums = b.alloca(p.kind, self.phase * len(p.phases) + 2 * self.lanes)
         room = max(panel.channel for panel in self.panels) * blocks.depth
         beyond = self.row - blocks.height * blocks.width
@@ -246,33 +272,33 @@ class _Writer:
             (group, by_group), (self.first, by_row), (begin.index, by_depth),
         )  # fmt: skip
         weights = b.at(b.argument(1), p.kind, weight)
-        m, v = self.tile
-        upper = b.loop(0, self.count, m)
+        upper = b.loop(0, self.count, self.high)
         # the last tile reaches back over the one before
-        row = b.minimum(upper.index, b.affine(-m, (self.count, 1)))
-        across = b.loop(0, self.row, v * self.lanes)
-        to = b.affine(number * self.phase, (upper.index, self.row), (across.index, 1))
-        self.tile_sums(
-            panel, b.at(weights, p.kind, b.affine(0, (row, by_row))),
-            b.at(self.scratch, p.kind, b.affine(panel.start, (across.index, 1))),
-            b.at(self.sums, p.kind, to), count, blocked,
-        )  # fmt: skip
-        across.end()
+        row = b.minimum(upper.index, b.affine(-self.high, (self.count, 1)))
+        for first, stop, v in self.runs:
+            across = b.loop(first * self.lanes, stop * self.lanes, v * self.lanes)
+            to = b.affine(number * self.phase, (upper.index, p.each * self.row), (across.index, 1))
+            self.tile_sums(
+                panel, v, b.at(weights, p.kind, b.affine(0, (row, by_row))),
+                b.at(self.scratch, p.kind, b.affine(panel.start, (across.index, 1))),
+                b.at(self.sums, p.kind, to), count, blocked,
+            )  # fmt: skip
+            across.end()
         upper.end()
         begin.end()
 
     def tile_sums(
-        self, panel: Panel, weights: Reg, places: Reg, to: Reg, count: Reg, more: bool
+        self, panel: Panel, v: int, weights: Reg, places: Reg, to: Reg, count: Reg, more: bool
     ) -> None:
         """One register tile: the sums over `count` channels and all taps, added where `more`."""
         b, p, lanes = self.b, self.p, self.lanes
-        m, v = self.tile
-        offsets = [r * self.row + c * lanes for r in range(m) for c in range(v)]
+        _, by_row, by_depth, by_line, by_tap = p.steps
+        factors = [r * by_row + s * by_tap for r in range(self.high) for s in range(p.each)]
+        offsets = [r * self.row + c * lanes for r in range(len(factors)) for c in range(v)]
         zero = b.const(p.kind, 0, lanes)
         sums = [b.load(to, p.kind, at, lanes) if more else zero for at in offsets]
-        _, by_row, by_depth, by_line, by_tap = p.steps
         rows, cols = panel.rows, panel.cols
-        unrolled = cols.taps * m * v <= 256
+        unrolled = cols.taps * len(sums) <= 256
         channel = b.loop(0, count, 1, *sums)
         line = b.loop(0, rows.taps, 1, *channel.values)
         tap = b.loop(0, 1 if unrolled else cols.taps, 1, *line.values)
@@ -287,8 +313,8 @@ class _Writer:
         sums = list(tap.values)
         for t in range(cols.taps if unrolled else 1):
             met = [b.load(places, p.kind, t * panel.column + c * lanes, lanes) for c in range(v)]
-            for r in range(m):
-                factor = b.load(weights, p.kind, r * by_row + t * by_tap * cols.every)
+            for r, at in enumerate(factors):
+                factor = b.load(weights, p.kind, at + t * by_tap * cols.every)
                 for c in range(v):
                     sums[r * v + c] = b.fma(b.splat(factor, lanes), met[c], sums[r * v + c])
         sums = channel.end(*line.end(*tap.end(*sums)))
@@ -298,7 +324,7 @@ class _Writer:
     def hand_over(self, epilogue: Epilogue, image: Reg, group: Reg) -> None:
         """Give the sums of a block to the epilogue, row by row of the result."""
         b, p, k = self.b, self.p, self.blocks
-        m = self.tile[0]
+        m = self.high
         channel = b.loop(0, self.count)
         # rows of the last tile, which reached back, lie further on
         tiles = b.mul(b.div(b.affine(m - 1, (self.count, 1)), b.index(m)), b.index(m))
@@ -311,7 +337,9 @@ class _Writer:
         line = b.loop(top, end)
         inside = b.sub(line.index, top)
         phase, place = b.rem(inside, b.index(p.step[0])), b.div(inside, b.index(p.step[0]))
-        at = b.affine(0, (row, self.row), (phase, self.across * self.phase), (place, k.width))
+        at = b.affine(
+            0, (row, p.each * self.row), (phase, self.across * self.phase), (place, k.width)
+        )
         self.line_out(epilogue, (image, outside, line.index), at)
         line.end()
         channel.end()
@@ -321,7 +349,7 @@ class _Writer:
         b, (_, step), whole = self.b, self.p.step, self.p.result[1]
         left, width = b.affine(0, (self.corner[1], step)), self.blocks.width * step
         count: Reg | int = whole
-        if width < whole:
+        if width < whole and self.p.spread is None:
             count = b.minimum(b.sub(b.index(whole), left), b.index(width))
         lanes = min(self.lanes, 1 << (whole - 1).bit_length())
         if step > 2 or (step == 2 and lanes < 4):
@@ -331,6 +359,8 @@ class _Writer:
     def read(self, at: Reg, column: Reg, lanes: int) -> Reg:
         """The sums of consecutive places of a row, which their phases take turns to give."""
         b, kind, step = self.b, self.p.kind, self.p.step[1]
+        if self.p.spread is not None:
+            return self.gathered(at, column, lanes)
         if step == 1:
             return b.load(self.sums, kind, b.add(at, column), lanes)
         place, turn = b.div(column, b.index(step)), b.rem(column, b.index(step))
@@ -343,3 +373,20 @@ class _Writer:
         ]
         order = [k // 2 + half * (k % 2) for k in range(lanes)]
         return shuffle(b, even, odd, order)
+
+    def gathered(self, at: Reg, column: Reg, lanes: int) -> Reg:
+        """Consecutive elements of a row, each the sum of what the column taps have for it."""
+        b, kind, taps = self.b, self.p.kind, self.p.spread
+        assert taps is not None
+        found = []
+        for s in range(taps.taps):
+            place = b.affine(taps.shift + s * taps.gap, (column, 1))
+            lane = b.add(b.iota("u32", lanes), b.splat(b.cast(place, "u32"), lanes))
+            inside = b.lt(lane, b.const("u32", self.p.source[1], lanes))
+            row = b.affine(s * self.row, (at, 1))
+            if lanes == 1:
+                one = b.load(self.sums, kind, b.add(row, b.select(inside, place, b.index(0))))
+                found.append(b.select(inside, one, b.const(kind, 0)))
+            else:
+                found.append(b.load(self.sums, kind, b.add(row, place), lanes, inside))
+        return functools.reduce(b.add, found)

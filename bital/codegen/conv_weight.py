@@ -11,13 +11,17 @@ from math import prod
 from typing import NamedTuple
 
 from bital.codegen.conv import Conv
-from bital.codegen.cuts import Cuts, Epilogue, each_across, hand_line, parts, tile_speed, up
+from bital.codegen.cuts import Cuts, Epilogue, each_across, hand_line, parts, step_slots, up
 from bital.codegen.panel import Panel, Source, fill
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 
+#: bytes of scratch for the panel and for the sums
 _PANEL_BYTES, _SUMS_BYTES = 96 << 10, 96 << 10
-_CHUNK_WORK = 1_200_000
+#: what of a panel stays in the first cache beside the gradient
+_NEAR_BYTES = 20 << 10
+#: multiply-adds that a chunk should have
+_CHUNK_WORK = 600_000
 
 
 class _Blocks(NamedTuple):
@@ -61,7 +65,9 @@ def _blocks(c: Conv) -> _Blocks | None:
     if outs_each == outs and ins_each == ins:
         most = min(sums_room // (outs * ins * taps), _CHUNK_WORK // (work * outs * ins))
         groups = parts(c.groups, most)
-    images = parts(c.n, panel_room // (room * ins_each)) if height * width == high * wide else 1
+    images = (
+        parts(c.n, _NEAR_BYTES // size // (room * ins_each)) if height * width == high * wide else 1
+    )
     return _Blocks(groups, outs_each, ins_each, height, width, images)
 
 
@@ -78,21 +84,25 @@ class _Tile(NamedTuple):
         return self.ins * self.lines * self.taps
 
 
-def _tile(c: Conv, k: _Blocks, registers: int) -> _Tile:
+def _tile(c: Conv, k: _Blocks, target: Target) -> _Tile:
     """The tile that takes least time; its columns are consecutive elements of the weight."""
     lines, taps = c.kernel
     shapes = [(1, 1, t) for t in range(1, taps) if taps % t == 0]
     shapes += [(1, r, taps) for r in range(1, lines) if lines % r == 0]
     shapes += [(i, lines, taps) for i in range(1, k.ins + 1) if k.ins % i == 0]
+    # a load that crosses lines takes as long as two and a half; the gradient comes from further
+    lanes = target.lanes(BYTES[c.kind])
+    load = 1 if prod(c.out) % lanes == 0 and k.width % lanes == 0 else 2.5
     best, found = 0.0, _Tile(1, 1, 1, 1)
     for shape in shapes:
         columns = prod(shape)
-        if columns > min(14, registers // 2):
+        if columns > min(14, target.registers // 2):
             continue
         for m in range(1, min(k.outs, 14) + 1):
-            if m * columns + min(m, columns) + 1 > registers:
+            if m * columns + min(m, columns) + 1 > target.registers:
                 break
-            speed = tile_speed(k.outs, columns, m, columns, 2 * (m + columns))
+            slots = step_slots(m, columns, load * columns + (load + 1) * m)
+            speed = k.outs * columns / (-(-k.outs // m) * slots)
             if speed > best:
                 best, found = speed, _Tile(m, *shape)
     return found
@@ -104,7 +114,7 @@ class _Writer:
     def __init__(self, c: Conv, target: Target, blocks: _Blocks) -> None:
         self.c, self.blocks, self.lanes = c, blocks, target.lanes(BYTES[c.kind])
         self.b = b = Builder(masks=target.vector_bytes == 64)
-        self.tile = _tile(c, blocks, target.registers)
+        self.tile = _tile(c, blocks, target)
         rows, cols = c.axes
         self.panel = Panel(rows, cols, blocks.height, blocks.width, blocks.images)
         self.taps = prod(c.kernel)

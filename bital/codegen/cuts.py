@@ -25,25 +25,36 @@ def up(count: int, size: int) -> int:
     return -(-count // size) * size
 
 
-def tile_speed(rows: int, columns: int, m: int, v: int, loads: int) -> float:
-    """How fast tiles of m rows by v columns go through rows x columns, relative to the best.
+def step_slots(m: int, v: int, loads: float) -> float:
+    """How long one step of a register tile of m x v sums takes, in half cycles.
 
-    A step of a tile takes as long as its multiply-adds, its `loads`, or four cycles' delay between
-    two steps; a cycle has two of each.
+    It takes as long as its multiply-adds, its `loads`, or four cycles' delay between two steps; a
+    cycle has two of each. A load that crosses lines takes as long as two and a half.
     """
-    steps = -(-rows // m) * -(-columns // v)
-    return rows * columns / (steps * max(m * v, loads, 8))
+    return max(m * v, loads, 8)
 
 
-def tile(rows: int, columns: int, registers: int) -> tuple[int, int]:
-    """The rows (scalars) and columns (vectors, which cross lines) of the fastest register tile."""
+def tile(rows: int, vectors: int, registers: int, unit: int = 1) -> tuple[int, int]:
+    """The rows (a multiple of `unit`) and vectors of the fastest register tile.
+
+    The last tile of rows reaches back over the one before; the last one of vectors is narrower.
+    Vectors are taken to cross lines; a row needs a scalar.
+    """
+
+    def cost(shape: tuple[int, int]) -> float:
+        m, v = shape
+        whole, rest = divmod(vectors, v)
+        slots = whole * step_slots(m, v, m + 2.5 * v)
+        slots += step_slots(m, rest, m + 2.5 * rest) if rest else 0
+        return -(-rows // m) * slots
+
     shapes = [
         (m, v)
-        for m in range(1, min(rows, 14) + 1)
-        for v in range(1, min(columns, 9) + 1)
+        for m in range(unit, max(min(rows, 14), unit) + 1, unit)
+        for v in range(1, min(vectors, 9) + 1)
         if m * v + v + 1 <= registers
     ]
-    return max(shapes, key=lambda s: tile_speed(rows, columns, s[0], s[1], s[0] + 2 * s[1]))
+    return min(shapes, key=cost, default=(unit, 1))
 
 
 class Cuts:

@@ -126,53 +126,89 @@ def fill(
     Rows are written in the order of memory, each in whole vectors: what runs over its end is
     written over by the next, so the scratch must be one vector longer than the panel.
     """
-    rows, cols = panel.rows, panel.cols
-    top = b.affine(rows.lowest, (corner[0], rows.stride))
-    left = b.affine(cols.shift, (corner[1], cols.stride))
+    rows, cols, width = panel.rows, panel.cols, panel.width
     channel = b.loop(0, channels)
     tap = b.loop(0, cols.taps)
+    left = b.affine(cols.shift, (corner[1], cols.stride), (tap.index, cols.gap))
     apart = b.loop(0, rows.taps if rows.apart else 1)
+    top = b.affine(rows.lowest, (corner[0], rows.stride), (apart.index, rows.gap))
+    # the lines that are outside come first and last
+    first = _lines_below(b, b.neg(top), panel)
+    last = _lines_below(b, b.affine(source.height, (top, -1)), panel)
     image = b.loop(0, images)
-    line = b.loop(0, panel.lines)
-    row = b.affine(0, (top, 1), (line.index, rows.stride), (apart.index, rows.gap))
-    column = b.affine(0, (left, 1), (tap.index, cols.gap))
-    # a row out of the source begins so far to the left that all of it is outside
-    outside = b.either(b.lt(row, b.index(0)), b.ge(row, b.index(source.height)))
-    begin = b.select(outside, b.index(-(1 << 30)), column)
     place = b.affine(
-        0, (column, 1), (row, source.width), (channel.index, source.channel),
+        0, (top, source.width), (left, 1), (channel.index, source.channel),
         (image.index, source.image),
     )  # fmt: skip
     to = b.affine(
         0, (channel.index, panel.channel), (tap.index, panel.column), (apart.index, panel.plane),
-        (image.index, panel.lines * panel.width), (line.index, panel.width),
+        (image.index, panel.lines * width),
     )  # fmt: skip
-    vector = b.loop(0, panel.width, lanes)
-    begin = b.affine(0, (begin, 1), (vector.index, cols.stride))
-    place = b.affine(0, (place, 1), (vector.index, cols.stride))
-    b.store(_strided(b, source, place, begin, cols.stride, lanes), scratch,
-            b.affine(0, (to, 1), (vector.index, 1)))  # fmt: skip
-    for loop in (vector, line, image, apart, tap, channel):
+    few = width <= 4 * lanes
+    inside = [
+        _inside(b, source, b.affine(k, (left, 1)), cols.stride, lanes)
+        for k in range(0, width * cols.stride if few else 0, lanes * cols.stride)
+    ]
+
+    def written(begin: Reg | int, end: Reg | int, copied: bool) -> None:
+        line = b.loop(begin, end)
+        vector = b.loop(0, 1 if few else width, lanes)
+        into = b.affine(0, (to, 1), (line.index, width), (vector.index, 1))
+        start = b.affine(0, (vector.index, cols.stride))
+        at = b.affine(0, (place, 1), (line.index, rows.stride * source.width), (start, 1))
+        for k in range(0, width if few else 1, lanes):
+            value = b.const(source.kind, 0, lanes)
+            if copied:
+                masks = (
+                    inside[k // lanes]
+                    if few
+                    else _inside(b, source, b.add(left, start), cols.stride, lanes)
+                )
+                value = _strided(b, source, b.affine(k * cols.stride, (at, 1)), masks, cols.stride)
+            b.store(value, scratch, b.affine(k, (into, 1)))
+        vector.end()
+        line.end()
+
+    written(0, first, False)
+    written(first, last, True)
+    written(last, panel.lines, False)
+    for loop in (image, apart, tap, channel):
         loop.end()
 
 
-def _strided(b: Builder, source: Source, place: Reg, column: Reg, stride: int, lanes: int) -> Reg:
-    """Every `stride`-th element from `place` on; 0 for those whose column is outside the row."""
+def _lines_below(b: Builder, rows: Reg, panel: Panel) -> Reg:
+    """How many lines lie among the first so many rows of the source."""
+    step = panel.rows.stride
+    count = b.maximum(rows, b.index(0))
+    if step > 1:
+        count = b.div(b.affine(step - 1, (count, 1)), b.index(step))
+    return b.minimum(count, b.index(panel.lines))
 
-    def inside(columns: Reg) -> Reg:
+
+def _inside(b: Builder, source: Source, column: Reg, stride: int, lanes: int) -> list[Reg]:
+    """Which lanes of the vectors that are loaded for every `stride`-th element are in the row."""
+
+    def below(first: int, step: int) -> Reg:
+        numbers = b.mul(b.iota("u32", lanes), b.const("u32", step, lanes))
+        columns = b.add(numbers, b.cast(b.affine(first, (column, 1)), "u32"))
         return b.lt(columns, b.const("u32", source.width, lanes))  # below 0 is large, unsigned
 
-    def columns(first: int, step: int) -> Reg:
-        numbers = b.mul(b.iota("u32", lanes), b.const("u32", step, lanes))
-        return b.add(numbers, b.cast(b.affine(first, (column, 1)), "u32"))
-
-    def part(first: int) -> Reg:
-        at = b.affine(first, (place, 1))
-        return b.load(source.pointer, source.kind, at, lanes, inside(columns(first, 1)))
-
-    if stride == 1:
-        return part(0)
     if stride == 2:
-        return shuffle(b, part(0), part(lanes), range(0, 2 * lanes, 2))
+        return [below(0, 1), below(lanes, 1)]
+    return [below(0, stride)]
+
+
+def _strided(b: Builder, source: Source, place: Reg, inside: list[Reg], stride: int) -> Reg:
+    """Every `stride`-th element from `place` on; 0 for those outside."""
+    lanes = inside[0].lanes
+    parts = [
+        b.load(source.pointer, source.kind, b.affine(k * lanes, (place, 1)), lanes, mask)
+        for k, mask in enumerate(inside)
+        if stride <= 2
+    ]
+    if stride == 1:
+        return parts[0]
+    if stride == 2:
+        return shuffle(b, parts[0], parts[1], range(0, 2 * lanes, 2))
     steps = b.mul(b.iota("i64", lanes), b.const("i64", stride, lanes))
-    return b.gather(source.pointer, source.kind, b.add(steps, place), inside(columns(0, stride)))
+    return b.gather(source.pointer, source.kind, b.add(steps, place), inside[0])

@@ -298,13 +298,8 @@ class _Backward(_Writer):
         winner = self.winners(self.taps(pointers[1], row, left), peak)
         if p.side_by_side:
             zero = b.const(p.kind, 0, lanes)
-            self.deal(
-                [
-                    b.select(b.eq(winner, b.const("i32", row * p.size[1] + col, lanes)), share, zero)
-                    for row, col in p.taps
-                ],
-                place, count,
-            )  # fmt: skip
+            here = [b.const("i32", down * p.size[1] + across, lanes) for down, across in p.taps]
+            self.deal([b.select(b.eq(winner, at), share, zero) for at in here], place, count)
         else:
             none = b.lt(winner, b.const("i32", 0, lanes))
             self.add_to_one(
@@ -334,7 +329,8 @@ class _Backward(_Writer):
             if wide == 2:
                 first = [k // 2 + lanes * (k % 2) for k in range(lanes)]
                 second = [k + lanes // 2 for k in first]
-                dealt = [shuffle(b, *dealt, first), shuffle(b, *dealt, second)]
+                even, odd = dealt
+                dealt = [shuffle(b, even, odd, order) for order in (first, second)]
             for k, value in enumerate(dealt):
                 mask = b.mask_below(b.affine(-k * lanes, (count, wide)), lanes)
                 at = b.affine(row * p.size[1] + k * lanes, (place, 1))

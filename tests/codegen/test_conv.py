@@ -97,7 +97,7 @@ def test_random_shapes(on, seed):
         conv("f32", 2, 32, (16, 16), 64, (1, 1), (2, 2)),
         conv("f32", 3, 48, (12, 12), 48, (3, 3), padding=(1, 1), groups=48),
         conv("f32", 1, 3, (64, 64), 8, (7, 7), (2, 2), (3, 3)),
-        conv("f32", 1, 3, (32, 32), 24, (16, 16), (16, 16)),
+        conv("f32", 1, 3, (31, 37), 24, (6, 6), (3, 3)),
         conv("f32", 2, 4, (1, 3000), 6, (1, 5), padding=(0, 2)),
         conv("f32", 1, 2, (3, 1200), 3, (2, 5), (2, 2), padding=(1, 2)),
         conv("f64", 1, 300, (9, 9), 70, (3, 3), padding=(1, 1)),
@@ -158,6 +158,8 @@ def test_what_is_too_large_or_empty_is_left_alone():
     for c in (huge, empty):
         for writer in (forward, backward_weight):
             assert writer(c, target.host(), plain_store((1,))) is None
+    patches = conv("f32", 1, 3, (32, 32), 24, (16, 16), (16, 16))
+    assert backward_input(patches, target.host(), plain_store((1,))) is None
 
 
 @pytest.mark.parametrize("name", ["x86-64-v2", "aarch64-neon"])
