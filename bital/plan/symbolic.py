@@ -191,8 +191,8 @@ class Namespace(Shapes, Reductions):
         """What is left of integers divided by n > 0, from 0 to n - 1."""
         if isinstance(n, Array) or n <= 0:
             raise Untraceable("a remainder")
-        rest = x - self.truncated(x, n) * n
-        return self.where(self.less(rest, 0), rest + n, rest)
+        rest = self.subtract(x, self.multiply(self.truncated(x, n), n))
+        return self.where(self.less(rest, 0), self.add(rest, n), rest)
 
     def square(self, x: Array, out: Any = None) -> Array:
         return self.into(out, self.multiply(x, x))
