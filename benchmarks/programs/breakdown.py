@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import torch
+from clock import steps_per_block
 from recording import RunClock
 
 from bital.ir import trace as ir
@@ -77,11 +78,9 @@ def main() -> None:
     torch.manual_seed(0)
     run = import_module(name).setup()
     run(20)
-    start = time.perf_counter()
-    run(5)
-    count = max(1, round(0.05 / ((time.perf_counter() - start) / 5)))
+    count = steps_per_block(run)
     figures = split(run, count, float(os.environ.get("BENCHMARK_SECONDS", "2")))
-    figures["dearest"] = dearest(run, max(1, count // 10))
+    figures["dearest"] = dearest(run, count)
     print(json.dumps(figures))
 
 

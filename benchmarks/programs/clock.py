@@ -22,7 +22,7 @@ def report(run: Callable[[int], float]) -> None:
     first = time.time() - float(os.environ.get("BENCHMARK_START", "nan"))
     value = float(run(VALUE_STEPS - 1))
     budget = float(os.environ.get("BENCHMARK_SECONDS", "2"))
-    count = _steps_per_block(run)
+    count = steps_per_block(run)
     blocks = []
     end = time.perf_counter() + budget
     while len(blocks) < 3 or time.perf_counter() < end:
@@ -33,7 +33,7 @@ def report(run: Callable[[int], float]) -> None:
     print(json.dumps(figures | {"first": first, "value": value}))
 
 
-def _steps_per_block(run: Callable[[int], float]) -> int:
+def steps_per_block(run: Callable[[int], float]) -> int:
     """So many steps that a block takes about BLOCK_SECONDS; finding out warms up, too."""
     count = 1
     while True:

@@ -131,7 +131,7 @@ def _scaled(name: str, fn: str, sign: int, refuse: tuple, grad_fn: str, turned: 
     )  # fmt: skip
 
 
-_add_scaled = binary_with_scalar(
+add_scaled = binary_with_scalar(
     _scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False)
 )
 _sub_scaled = binary_with_scalar(
@@ -171,7 +171,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     if isinstance(other, Tensor):
         if alpha == 1 and alpha is not True:
             return _add(input, other)
-        return _add_scaled(input, other, _check_alpha(alpha, input, other))
+        return add_scaled(input, other, _check_alpha(alpha, input, other))
     other = number_of(other, "add")
     if alpha != 1 or alpha is True:
         other = other * _check_alpha(alpha, input, other)

@@ -11,6 +11,7 @@ from typing import Any
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local, record_many
+from bital.ops.arithmetic import add_scaled
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, read, write
 
@@ -28,7 +29,7 @@ def _own(xp: Any, array: Any, buffer: Any) -> Any:
 def _adam_rule(*operands: Any) -> tuple[tuple[Meta, ...], dict]:
     *metas, maximize, decoupled = operands
     return tuple(metas[:-1]), {
-        "states": len(metas) - 2,
+        "states": len(metas) - 1,
         "maximize": maximize,
         "decoupled": decoupled,
     }
@@ -37,8 +38,8 @@ def _adam_rule(*operands: Any) -> tuple[tuple[Meta, ...], dict]:
 def _adam_impl(
     xp: Any, *args: Any, states: int, maximize: bool, decoupled: bool, out: tuple | None = None
 ) -> tuple:
-    """`args`: param, its states, step, grad, then the scalars; the results: all before grad."""
-    step, grad, *scalars = args[states:]
+    """`args`: param, its states, grad, then the scalars; the results: all before grad."""
+    grad, *scalars = args[states:]
     buffers = out or (None,) * states
     own = [_own(xp, a, b) for a, b in zip(args[:states], buffers, strict=False)]
     blocks = [[*own, grad]]
@@ -50,7 +51,7 @@ def _adam_impl(
     for block in blocks:
         t = spare if block[0].shape == spare.shape else spare[: block[0].size]
         _adam_block(xp, block, t, scalars, maximize, decoupled)
-    return (*own, xp.add(step, 1, dtype=step.dtype))
+    return tuple(own)
 
 
 def _adam_block(
@@ -91,7 +92,7 @@ def _adam_block(
 def _adam_native(xp: Any, *args: Any, states: int, maximize: bool, decoupled: bool) -> tuple:
     """`_adam_block` in array words; what it branches on is chosen by run-time scalars."""
     param, mean, square, *largest = args[:states]
-    step, grad, beta1, beta2, decay, eps, step_size = args[states:]
+    grad, beta1, beta2, decay, eps, step_size = args[states:]
     grad = -grad if maximize else grad
     if decoupled:
         param = param * decay
@@ -102,14 +103,25 @@ def _adam_native(xp: Any, *args: Any, states: int, maximize: bool, decoupled: bo
     square = square * beta2 + grad * grad * (1 - beta2)
     most = [xp.maximum(m, square) for m in largest]
     param = param - mean / (xp.sqrt(most[0] if most else square) + eps) * step_size
-    return param, mean, square, *most, xp.add(step, 1)
+    return param, mean, square, *most
+
+
+def sgd_step(param: Tensor, grad: Tensor, lr: float) -> None:
+    """param -= lr * grad in place."""
+    trace = local.trace
+    plain = grad._meta is param._meta and lr.__class__ is float and not trace.grad
+    if plain and grad._storage.memory is not param._storage.memory:
+        # the same as below, without its questions
+        write(param, read(add_scaled(param, grad, -lr), trace), trace)
+    else:
+        param.add_(grad, alpha=-lr)  # type: ignore[attr-defined]
 
 
 _ADAM = Op(
     "adam_step",
     _adam_rule,
     _adam_impl,
-    inputs=("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step", "grad"),
+    inputs=("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "grad"),
     params=("beta1", "beta2", "decay", "eps", "step_size"),
     out="each",
     native=_adam_native,
@@ -123,9 +135,9 @@ def adam_step(
     maximize: bool,
     decoupled: bool,
 ) -> None:
-    """Update `tensors` (param, exp_avg, exp_avg_sq, perhaps max_exp_avg_sq, step) in place.
+    """Update `tensors` (param, exp_avg, exp_avg_sq, perhaps max_exp_avg_sq) in place.
 
-    All but `step` have one shape and one dtype, float32 or float64. `scalars` are beta1, beta2;
+    All have one shape and one dtype, float32 or float64. `scalars` are beta1, beta2;
     what param is multiplied by where `decoupled`, else the weight decay added to the gradient;
     eps * sqrt(1 - beta2^n); and lr * sqrt(1 - beta2^n) / (1 - beta1^n) for the n-th step. No
     gradient is recorded.

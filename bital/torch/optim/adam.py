@@ -86,8 +86,7 @@ class Adam(PerParameter):
         self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         """One parameter, by one instruction."""
-        step = state["step"]
-        count = self._numbers.get(step) + 1.0
+        count = self._numbers.advance(state["step"])
         lr, weight_decay = _number(group["lr"]), group["weight_decay"]
         beta1, beta2 = map(_number, group["betas"])
         decoupled = group["decoupled_weight_decay"] and weight_decay != 0
@@ -97,9 +96,8 @@ class Adam(PerParameter):
             group["eps"] * root, lr * root / (1 - beta1**count),
         )  # fmt: skip
         names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
-        tensors = [param, *[state[name] for name in names], step]
+        tensors = [param, *[state[name] for name in names]]
         adam_step(tensors, grad, scalars, group["maximize"], decoupled)
-        self._numbers.note(step, count)
 
     def _update(
         self, param: Any, grad: Any, state: dict[str, Any], count: float, group: dict[str, Any]

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 import bital.torch as torch
-from bital.ir.trace import end_iteration
+from bital.ir.trace import end_iteration, local
+from bital.ops.create import constant_value
 from bital.ops.sparse import SparseTensor
+from bital.tensor.tensor import write
 from bital.torch.utils.hooks import RemovableHandle
 
 ParamsT = Iterable[Any]
@@ -102,23 +104,30 @@ class KnownNumbers:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, int, float]] = {}  # id -> tensor, its version, its value
+        # what was advanced last, and to what: parameters mostly count alike
+        self._advanced: tuple = None, None, 0.0, None
 
     def get(self, t: Any) -> float:
         """What the tensor holds."""
         known = self._known.get(id(t))
-        if known is not None and known[1] == t._version:
+        if known is not None and known[1] == t._storage.version:
             return known[2]
         return t.item()
 
     def note(self, t: Any, value: float) -> None:
         """The tensor was just made to hold `value`."""
         # holding the tensor keeps its id from being given to another
-        self._known[id(t)] = (t, t._version, value)
+        self._known[id(t)] = (t, t._storage.version, value)
 
     def advance(self, step: Any) -> float:
         """Add one to the tensor `step` and return what it is then."""
-        count = self.get(step) + 1.0
-        step.add_(1)
+        before, meta = self.get(step), step._meta
+        last, last_meta, count, value = self._advanced
+        if before != last or meta is not last_meta:
+            count = _rounded(before + 1.0, step)
+            value = constant_value(meta, count)
+            self._advanced = before, meta, count, value
+        write(step, value, local.trace)
         self.note(step, count)
         return count
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
+from bital.ops.optimize import sgd_step
 from bital.ops.sparse import SparseTensor, add_into
 from bital.torch.optim.optimizer import (
     Optimizer,
@@ -82,7 +83,7 @@ class SGD(Optimizer):
                 elif differentiable_lr:
                     param.addcmul_(grad, lr, value=-1)
                 else:
-                    param.add_(grad, alpha=-lr)
+                    sgd_step(param, grad, lr)
         return loss
 
     def _direction(self, param: Any, grad: Any, group: dict[str, Any]) -> Any:
