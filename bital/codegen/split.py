@@ -16,6 +16,10 @@ from typing import NamedTuple
 DEPTH = 512
 #: cycles of about a microsecond
 _MICROSECOND = 2500
+#: so many bytes of B stay in the nearest cache
+_NEAREST_BYTES = 40 * 1024
+#: factors of so many bytes stay in a core's own cache
+_NEAR_BYTES = 1024 * 1024
 #: scratch for the sums of a chunk, and for a packed panel
 _SUMS_BYTES = 128 * 1024
 _PANEL_BYTES = 96 * 1024
@@ -86,21 +90,36 @@ class Shape(NamedTuple):
     bytes: int
     registers: int
     packing: float  # cycles to pack a vector of B; 0: it is read where it is
+    row_bytes: int  # from one row of A to the next; 0: A is contiguous along m
 
 
-def tile_cost(rows: int, vectors: int) -> float:
-    """Cycles of one k: two multiply-adds or two loads a cycle; a sum takes four to be ready."""
-    return max(rows * vectors / 2, 4, (rows + vectors) / 2) + 0.5
+def _tile_cost(rows: int, vectors: int, near: bool) -> float:
+    """Cycles of one k: two multiply-adds or two loads a cycle; a sum takes four to be ready.
+
+    Where the vectors of B are not in the nearest cache, each takes two and a half.
+    """
+    far = 0 if near else 2.5 * vectors
+    return max(rows * vectors / 2, 4, (rows + vectors) / 2, far) + 0.5
 
 
-def _cost(rows: Pieces, panels: Pieces, depth: int) -> float:
+def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
     """Cycles of all tiles. Smaller tiles of rows take as long as larger ones."""
+    depth = shape.depth
+    lines, worse = 0.0, 1.0
+    if shape.row_bytes:
+        # rows of A multiples of 4 KiB apart want the same eight or twelve places of the cache
+        spread = 4096 // math.gcd(4096, shape.row_bytes)
+        worse = 1 + 0.02 * max(rows.size / spread - 4, 0)
+    elif shape.rows > 8:
+        # a line or two of the cache for each k
+        lines = 1 if rows.size % 8 == 0 else 1.5
     wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
-    return sum(
-        rows.many * many * (depth * tile_cost(rows.size, size) + 2 * rows.size * size + 10)
-        for many, size in wide
-        if many
-    )
+    cycles = 0.0
+    for many, size in wide:
+        near = depth * size * shape.lanes * shape.bytes < _NEAREST_BYTES
+        turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
+        cycles += rows.many * many * (turns + 2 * rows.size * size + 10)
+    return cycles
 
 
 def part_starts(total: int, parts: int) -> list[int]:
@@ -124,28 +143,33 @@ def _late(chunks: Sequence[float], workers: int) -> float:
 
 
 def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """Parts of rows and panels that make `wanted` chunks, or a few more."""
-    for panel_parts in range(1, min(panels, 2 * wanted) + 1):
-        fewest = min(-(-wanted // panel_parts), tiles)
-        for row_parts in range(fewest, min(fewest + 2, tiles) + 1):
-            yield row_parts, panel_parts
+    """Parts of rows and panels that make `wanted` chunks, or half as many, or a few more."""
+    for chunks in {wanted, -(-wanted // 2)}:
+        for panel_parts in range(1, min(panels, 2 * chunks) + 1):
+            fewest = min(-(-chunks // panel_parts), tiles)
+            for row_parts in range(fewest, min(fewest + 2, tiles) + 1):
+                yield row_parts, panel_parts
 
 
 def _part(shape: Shape, rows: Pieces, panels: Pieces, wanted: int) -> tuple[float, int, int]:
     """The cost of the best split into chunks, its parts of rows and parts of panels."""
     best = math.inf, rows.many, panels.many
+    # cycles to read a vector: from the core's own cache, or from farther off
+    read = shape.depth * (rows.total + panels.total * shape.lanes) * shape.bytes
+    reading = 1 if read < _NEAR_BYTES else 8
     for row_parts, panel_parts in _grids(rows.many, panels.many, wanted):
         tiles, wide = -(-rows.many // row_parts), -(-panels.many // panel_parts)
         room = tiles * rows.size * wide * panels.size * shape.lanes * shape.bytes
-        if shape.depth > DEPTH // 2 and room > _SUMS_BYTES:
+        if shape.depth > DEPTH and room > _SUMS_BYTES:
             continue
-        # each part of the panels reads all of A, each part of the rows all of B: 8 cycles a vector
+        # each part of the panels reads all of A, each part of the rows all of B
         reads = panel_parts * rows.total / shape.lanes + row_parts * panels.total
-        cost = (8 * reads + row_parts * panels.total * shape.packing) * shape.depth
+        cost = (reading * reads + row_parts * panels.total * shape.packing) * shape.depth
         if wanted > 1:
             down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
             chunks = [r * c * shape.depth / 2 for r in down for c in across]
-            cost += _late(chunks, 2) + _late(chunks, 4)
+            cost += 2 * _late(chunks, 2) + _late(chunks, 4)
+            cost += _late(chunks, 8) if wanted > 4 else 0
         best = min(best, (cost, row_parts, panel_parts))
     return best
 
@@ -160,7 +184,7 @@ def chunks_for(cycles: float) -> int:
 def _wanted(shape: Shape) -> int:
     """How many chunks, enough for the sums of each to find room."""
     wanted = chunks_for(shape.batches * shape.rows * shape.vectors * shape.depth / 2)
-    if shape.depth > DEPTH // 2:
+    if shape.depth > DEPTH:
         results = shape.rows * shape.vectors * shape.lanes * shape.bytes
         wanted = max(wanted, math.ceil(1.5 * results / _SUMS_BYTES))
     return wanted
@@ -172,7 +196,7 @@ def split(shape: Shape) -> Split:
     found: list[tuple[float, Pieces, Pieces]] = []
     widest = shape.registers // 2
     if shape.packing:
-        room = min(shape.depth, DEPTH // 2) * shape.lanes * shape.bytes
+        room = min(shape.depth, DEPTH) * shape.lanes * shape.bytes
         widest = min(widest, max(_PANEL_BYTES // room, 1))
     for wide in range(1, min(shape.vectors, widest) + 1):
         panels = pieces(shape.vectors, wide)
@@ -180,7 +204,7 @@ def split(shape: Shape) -> Split:
             rows = pieces(shape.rows, high)
             # two widths of panels are twice the code
             worse = 1 if panels.many == panels.larger else 1.02
-            found.append((_cost(rows, panels, shape.depth) * worse, rows, panels))
+            found.append((_cost(shape, rows, panels) * worse, rows, panels))
     wanted = _wanted(shape)
     batch_parts = min(shape.batches, wanted)
     wanted = -(-wanted // batch_parts)

@@ -59,6 +59,7 @@ class Tiles(Nest):
             Shape(
                 self.batches, p.M, -(-p.N // self.lanes), p.K, self.lanes, BYTES[p.kind],
                 target.registers, _PACKING_CYCLES[self.packing],
+                0 if p.a[-2] == 1 else abs(p.a[-2]) * BYTES[p.kind],
             )
         )  # fmt: skip
         self.parts = self.split.batch_parts, self.split.row_parts, self.split.panel_parts
@@ -67,11 +68,9 @@ class Tiles(Nest):
         self.strips = self._strips()
         self.widest = self.split.panels.size * self.lanes
         self.depth, self.blocks = p.K, 1
-        if (DEPTH if self.packing == "none" else DEPTH // 2) < p.K:
-            # whole vectors of k in each block, so that transposing meets no rest but the last;
-            # packed panels are to leave room in the nearest cache
-            most = DEPTH if self.packing == "none" else DEPTH // 4
-            self.depth = 16 * math.ceil(p.K / math.ceil(p.K / most) / 16)
+        if p.K > DEPTH:
+            # whole vectors of k in each block, so that transposing meets no rest but the last
+            self.depth = 16 * math.ceil(p.K / math.ceil(p.K / DEPTH) / 16)
             self.blocks = math.ceil(p.K / self.depth)
 
     def _strips(self) -> list[_Strip]:
