@@ -16,6 +16,8 @@ from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.split import chunks_for
 from bital.codegen.target import Target
 
+#: B is packed up to so many bytes
+_PACKED_BYTES = 32 * 1024
 #: results of a chunk are kept in scratch of so many bytes
 _RESULT_BYTES = 96 * 1024
 
@@ -80,7 +82,20 @@ class Dots(Nest):
         super().__init__(b, p, target, epilogue)
         self.rows, self.columns = tile_of(p, target.registers)
         self.cost = self.batches * cost(p, self.lanes, target.registers)
+        # columns of B lie so far apart
+        self.column = p.b[-1]
+        self.packed = p.b[-2] != 1
+        if self.packed:
+            self.column = self.lanes * math.ceil(p.K / self.lanes)
+            self.cost += self.batches * 2 * p.N * p.K
         self.parts = self._parts()
+
+    @staticmethod
+    def suits(p: Product, lanes: int) -> bool:
+        """Whether it may be best: A contiguous along k; B, too, or so small that it is packed."""
+        size = p.N * p.K * BYTES[p.kind]
+        small = p.N <= 4 and size <= _PACKED_BYTES and 4 * p.N <= p.M
+        return p.K > 1 and p.a[-1] == 1 and (p.b[-2] == 1 or small)
 
     def _parts(self) -> tuple[int, int, int]:
         p = self.p
@@ -112,6 +127,8 @@ class Dots(Nest):
         self.results = b.at(scratch, p.kind, self.rows * self.step + front)
         tiles, groups = math.ceil(p.M / self.rows), math.ceil(p.N / self.columns)
         batches = self.open(tiles, groups)
+        if self.packed:
+            self._pack()
         first_row = b.mul(self.row_range[0], b.index(self.rows))
         end_row = b.minimum(b.mul(self.row_range[1], b.index(self.rows)), b.index(p.M))
         first_col = b.mul(self.column_range[0], b.index(self.columns))
@@ -126,11 +143,23 @@ class Dots(Nest):
         self._finish(first_row, end_row, first_col, end_col)
         batches.end()
 
+    def _pack(self) -> None:
+        """B's columns, one after the other, into scratch."""
+        b, p = self.b, self.p
+        room = b.alloca(p.kind, p.N * self.column)
+        walk = b.loop(0, p.K)
+        source = b.at(self.right, p.kind, offset(b, (walk.index,), p.b[-2:-1]))
+        place = b.at(room, p.kind, walk.index)
+        for n in range(p.N):
+            b.store(b.load(source, p.kind, n * p.b[-1]), place, n * self.column)
+        walk.end()
+        self.right = room
+
     def _tile(self, row: Reg, col: Reg, first_row: Reg, first_col: Reg) -> None:
         """A tile of sums, into scratch."""
         b, p, count = self.b, self.p, self.rows * self.columns
         left = b.at(self.left, p.kind, offset(b, (row,), p.a[-2:-1]))
-        right = b.at(self.right, p.kind, offset(b, (col,), p.b[-1:]))
+        right = b.at(self.right, p.kind, offset(b, (col,), (self.column,)))
         # several chains for each sum where there are few
         turns = max(min(8 // count, p.K // self.lanes), 1)
         zeros = [b.const(p.kind, 0, self.lanes)] * (count * turns)
@@ -157,7 +186,7 @@ class Dots(Nest):
     ) -> list[Reg]:
         """The sums with the products of a vector of k added."""
         b, kind, lanes = self.b, self.p.kind, self.lanes
-        am, bn = self.p.a[-2], self.p.b[-1]
+        am, bn = self.p.a[-2], self.column
         rows = [
             b.load(left, kind, b.add(k, b.index(r * am)), lanes, mask) for r in range(self.rows)
         ]

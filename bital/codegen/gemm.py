@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bital.codegen.dots import Dots
 from bital.codegen.nest import Epilogue, Product, offset
-from bital.codegen.scalar import Builder, Reg
+from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.tiles import Tiles
+from bital.codegen.turned import Turned
 
 __all__ = ["Epilogue", "Product", "plain_store", "product"]
 
@@ -27,12 +28,14 @@ def product(p: Product, target: Target, epilogue: Epilogue) -> tuple[Builder, in
 
 def _nest(b: Builder, p: Product, target: Target, epilogue: Epilogue) -> Tiles | Dots:
     """The way that takes least."""
-    tiles = Tiles(b, p, target, epilogue)
-    if p.K > 1 and p.a[-1] == 1 == p.b[-2]:
-        dots = Dots(b, p, target, epilogue)
-        if dots.cost < tiles.cost:
-            return dots
-    return tiles
+    lanes = target.lanes(BYTES[p.kind])
+    found: list[Tiles | Dots] = [Tiles(b, p, target, epilogue)]
+    if Dots.suits(p, lanes):
+        found.append(Dots(b, p, target, epilogue))
+    if Turned.suits(p, lanes):
+        turned = Turned(b, p, target, epilogue)
+        found += [turned] if turned.whole else []
+    return min(found, key=lambda nest: nest.cost)
 
 
 def plain_store(p: Product, c_strides: tuple[int, ...]) -> Epilogue:

@@ -48,6 +48,8 @@ def first_lanes(count: int, lanes: int) -> Reg:
 class Nest:
     """Writes the loops of one product."""
 
+    #: the arguments that are the left and the right factor
+    factors = (0, 1)
     #: into how many parts batches, rows and columns are cut
     parts: tuple[int, int, int]
 
@@ -75,8 +77,8 @@ class Nest:
         begin, end = self._bounds(rest, batch_parts, self.batches)
         loop = b.loop(begin, end)
         self.batch = self._batch_indices(loop.index)
-        self.left = b.at(b.argument(0), p.kind, offset(b, self.batch, p.a[:-2]))
-        self.right = b.at(b.argument(1), p.kind, offset(b, self.batch, p.b[:-2]))
+        self.left = b.at(b.argument(self.factors[0]), p.kind, offset(b, self.batch, p.a[:-2]))
+        self.right = b.at(b.argument(self.factors[1]), p.kind, offset(b, self.batch, p.b[:-2]))
         return loop
 
     def _divided(self, number: Reg, by: int) -> tuple[Reg, Reg]:

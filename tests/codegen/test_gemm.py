@@ -1,6 +1,7 @@
 """Products: against NumPy in float64, on every kind of vector that this machine runs."""
 
 import ctypes
+import mmap
 
 import numpy as np
 import pytest
@@ -107,6 +108,12 @@ def test_random_shapes(on, dtype):
         (300, 600, 200, "rows", "columns"),
         (130, 700, 10, "columns", "columns"),
         (5, 300, 2, "rows", "rows"),
+        (33, 1000, 7, "rows", "columns"),
+        (100, 32, 2, "columns", "rows"),
+        (90, 1100, 5, "columns", "columns"),
+        (37, 100, 1, "columns", "rows"),
+        (40, 100, 2, "rows", "rows"),
+        (200, 1300, 1, "rows", "rows"),
         (1, 1000, 1, "rows", "rows"),
         (100, 1, 100, "rows", "rows"),
         (90, 600, 90, "steps", "steps"),
@@ -116,6 +123,34 @@ def test_shapes_of_each_kind(m, k, n, left, right):
     rng = np.random.default_rng(1)
     for dtype in (np.float32, np.float64):
         check(matrix(rng, (m, k), dtype, left), matrix(rng, (k, n), dtype, right))
+
+
+def fenced(a):
+    """A copy that ends where memory that may not be read begins, and what keeps it alive."""
+    page = mmap.PAGESIZE
+    size = -(-a.nbytes // page) * page
+    room = mmap.mmap(-1, size + page)
+    start = np.frombuffer(room, np.uint8).ctypes.data
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    assert protect(ctypes.c_void_p(start + size), ctypes.c_size_t(page), 0) == 0
+    out = np.frombuffer(room, a.dtype, a.size, size - a.nbytes).reshape(a.shape)
+    out[...] = a
+    return out
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="mprotect is of Unix")
+@pytest.mark.parametrize("on", targets(), ids=lambda t: t.name)
+def test_nothing_is_read_beyond_the_factors(on):
+    rng = np.random.default_rng(6)
+    shapes = [
+        (1, 50, 33), (2, 19, 5), (9, 17, 20), (33, 40, 70), (20, 3, 17), (19, 600, 3), (130, 21, 50)
+    ]  # fmt: skip
+    for m, k, n in shapes:
+        for turned in range(4):
+            a = matrix(rng, (k, m) if turned & 1 else (m, k), np.float32, "rows")
+            b = matrix(rng, (n, k) if turned & 2 else (k, n), np.float32, "rows")
+            a, b = fenced(a), fenced(b)
+            check(a.T if turned & 1 else a, b.T if turned & 2 else b, on)
 
 
 def test_bits_do_not_depend_on_rows():
@@ -158,23 +193,35 @@ def test_denormals_are_kept():
     assert np.allclose(multiply(a, b), 3e-40, rtol=1e-4, atol=0)
 
 
-def test_a_long_epilogue_sees_each_element_once():
+@pytest.mark.parametrize(
+    ("m", "n", "left", "right"),
+    [
+        (21, 53, "rows", "columns"),
+        (21, 53, "rows", "rows"),
+        (21, 530, "rows", "rows"),
+        (3, 53, "rows", "columns"),
+        (53, 3, "columns", "rows"),
+        (53, 2, "rows", "rows"),
+    ],
+)
+@pytest.mark.parametrize("on", targets(), ids=lambda t: t.name)
+def test_a_long_epilogue_sees_each_element_once(m, n, left, right, on):
     rng = np.random.default_rng(4)
-    a, b = matrix(rng, (21, 30), np.float32, "rows"), matrix(rng, (30, 53), np.float32, "columns")
+    a, b = matrix(rng, (m, 30), np.float32, left), matrix(rng, (30, n), np.float32, right)
     p = described(a, b)
-    out = np.zeros((21, 53), np.float32)
-    store = plain_store(p, (53, 1))
+    out = np.zeros((m, n), np.float32)
+    store = plain_store(p, (n, 1))
 
     def epilogue(
         b: Builder, value: Reg, batch: tuple[Reg, ...], row: Reg, col: Reg, mask: Reg | None
     ) -> None:
+        old = b.load(b.argument(2), "f32", b.add(b.mul(row, b.index(n)), col), value.lanes, mask)
         for _ in range(60):
             value = b.add(value, b.cast(b.cast(row, "i32"), "f32"))
-        old = b.load(b.argument(2), "f32", b.add(b.mul(row, b.index(53)), col), value.lanes, mask)
         store(b, b.add(value, old), batch, row, col, mask)
 
-    run(*product(p, target.host(), epilogue), (a, b, out))
-    assert np.allclose(out, a @ b + 60 * np.arange(21, dtype=np.float32)[:, None], atol=1e-3)
+    run(*product(p, on, epilogue), (a, b, out), on)
+    assert np.allclose(out, a @ b + 60 * np.arange(m, dtype=np.float32)[:, None], atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""Turned: matrix products of few columns, by tiles of the transposed result.
+
+Room: codegen. Where A is contiguous along m, vectors lie along m; the sums are turned in scratch
+before the epilogue sees them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+from bital.codegen.nest import Epilogue, Product, first_lanes
+from bital.codegen.pack import shuffle
+from bital.codegen.scalar import Builder, Reg
+from bital.codegen.target import Target
+from bital.codegen.tiles import Tiles
+
+
+def deal(b: Builder, rows: Sequence[Reg]) -> list[Reg]:
+    """n rows of L lanes, n a power of two, as the n L elements of the transposed, in order.
+
+    Each stage deals the rows of the one half out among those of the other, like cards.
+    """
+    found, lanes = list(rows), rows[0].lanes
+    half = len(rows) // 2
+    low = [k // 2 + k % 2 * lanes for k in range(lanes)]
+    high = [k + lanes // 2 for k in low]
+    for _ in range(half.bit_length()):
+        pairs = zip(found[:half], found[half:], strict=True)
+        found = [shuffle(b, x, y, which) for x, y in pairs for which in (low, high)]
+    return found
+
+
+class Turned(Tiles):
+    """The loops of one product, its factors exchanged: rows are n and columns m."""
+
+    factors = (1, 0)
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        (*batch_a, am, ak), (*batch_b, bk, bn) = p.a, p.b
+        turned = Product(
+            p.batch, p.N, p.M, p.K, p.kind, (*batch_b, bn, bk), (*batch_a, ak, am)
+        )  # fmt: skip
+        super().__init__(b, turned, target, epilogue)
+        # columns of a row as the epilogue sees it
+        self.few = 2 ** math.ceil(math.log2(p.N))
+        shuffles = self.few * math.log2(self.few) / self.lanes
+        self.cost += self.batches * p.M * (4 + shuffles)
+
+    @staticmethod
+    def suits(p: Product, lanes: int) -> bool:
+        """Whether it may be best: few columns, and A contiguous along m."""
+        return p.a[-2] == 1 and lanes <= p.M and lanes >= p.N <= 8
+
+    @property
+    def whole(self) -> bool:
+        """Whether a tile has all rows, as it must."""
+        return self.rows.many == 1
+
+    def _finish(
+        self, sums: list[list[Reg]], row: Reg, skip: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        for r, line in enumerate(sums):
+            for v, value in enumerate(line):
+                self.b.store(value, self._scratch, (r * len(line) + v) * self.lanes)
+        self._finish_rows(self._scratch, len(sums[0]), row, skip, col, mask)
+
+    def _finish_rows(
+        self, place: Reg, width: int, row: Reg, skip: Reg, col: Reg, mask: Reg | None
+    ) -> None:
+        """Turn each vector's columns, and hand them to the epilogue as rows."""
+        b, kind, lanes, few = self.b, self.p.kind, self.lanes, self.few
+        vectors = b.loop(0, width)
+        at = b.mul(vectors.index, b.index(lanes))
+        first = b.add(col, at)
+        rows = [
+            b.load(place, kind, b.add(at, b.index(r * width * lanes)), lanes)
+            for r in range(self.p.M)
+        ]
+        rows += [b.const(kind, 0, lanes)] * (few - self.p.M)
+        for k, part in enumerate(deal(b, rows)):
+            b.store(part, self._turned, k * lanes)
+        count = b.minimum(b.index(lanes), b.sub(b.index(self.p.N), first))
+        lines = b.loop(0, count)
+        value = b.load(self._turned, kind, b.mul(lines.index, b.index(few)), few)
+        there = first_lanes(self.p.M, few) if few > self.p.M else None
+        self.finish_row([value], b.add(first, lines.index), b.index(0), there)
+        lines.end()
+        vectors.end()
+
+    @functools.cached_property
+    def _turned(self) -> Reg:
+        """Room for one vector's columns."""
+        return self.b.alloca(self.p.kind, self.lanes * self.few)
