@@ -2,80 +2,26 @@
 
 Room: codegen. A Reg is one SSA value: a scalar, or a vector of `lanes` elements; a word that meets
 both spreads the scalar over the lanes. A Builder writes one function; blocks, loops and phis are
-made by `loop` and `block`, so that writers of kernels never spell labels.
+made by `loop` and `when`, so that writers of kernels never spell labels.
 """
 
 from __future__ import annotations
 
 import functools
-import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
-#: kind of element -> its LLVM type; signedness is a matter of the words, not of the type
-LLVM_TYPES = {
-    "f32": "float", "f64": "double", "f16": "half", "bf16": "bfloat", "i1": "i1", "i8": "i8",
-    "u8": "i8", "i16": "i16", "u16": "i16", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64",
-    "ptr": "ptr",
-}  # fmt: skip
-BYTES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i1": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2,
-         "i32": 4, "u32": 4, "i64": 8, "u64": 8, "ptr": 8}  # fmt: skip
-FLOATS = frozenset(("f32", "f64", "f16", "bf16"))
-UNSIGNED = frozenset(("u8", "u16", "u32", "u64", "i1"))
-#: the integer as wide as a kind of float, for looking at its bits
-BITS = {"f32": "i32", "f64": "i64", "f16": "i16", "bf16": "i16"}
-
-
-class Reg(NamedTuple):
-    """An SSA value or a constant: its name in the text, kind of element, and number of lanes."""
-
-    name: str
-    kind: str
-    lanes: int = 1
-
-    @property
-    def type(self) -> str:
-        """Its LLVM type."""
-        return vector(self.kind, self.lanes)
-
-
-def vector(kind: str, lanes: int) -> str:
-    """The LLVM type of `lanes` elements; of one, the scalar type."""
-    scalar = LLVM_TYPES[kind]
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
-
-
-def literal(kind: str, value: float | int | bool) -> str:
-    """A number as LLVM spells it; floats by their bits, so that they are exact."""
-    if kind == "i1":
-        return "true" if value else "false"
-    if kind in ("f32", "f64"):
-        number = float(np.float32(value)) if kind == "f32" else float(value)
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
-    if kind == "f16":
-        return f"0xH{np.float16(value).view(np.uint16):04X}"
-    if kind == "bf16":
-        bits = np.float32(value).view(np.uint32)
-        return f"0xR{(int(bits) + 0x7FFF + (int(bits) >> 16 & 1)) >> 16 & 0xFFFF:04X}"
-    return str(int(value))
-
-
-_NAMES = {"f32": "f32", "f64": "f64", "f16": "f16", "bf16": "bf16"}
-
-
-def mangled(kind: str, lanes: int) -> str:
-    """How an intrinsic's name spells a type: `v16f32`."""
-    scalar = _NAMES.get(kind) or LLVM_TYPES[kind]
-    return scalar if lanes == 1 else f"v{lanes}{scalar}"
-
-
-def whole(x: Reg) -> int | None:
-    """The number that a constant i64 is; None for anything else."""
-    if (x.kind, x.lanes) != ("i64", 1) or not x.name.removeprefix("-").isdecimal():
-        return None
-    return int(x.name)
+from bital.codegen.flow import Loop, When
+from bital.codegen.reg import (
+    BYTES,
+    FLOATS,
+    LLVM_TYPES,
+    UNSIGNED,
+    Reg,
+    literal,
+    mangled,
+    vector,
+    whole,
+)  # fmt: skip
 
 
 def _folded(word: str, x: Reg, y: Reg) -> Reg | None:
@@ -91,56 +37,6 @@ def _folded(word: str, x: Reg, y: Reg) -> Reg | None:
     if (p == 0 and word == "add") or (p == 1 and word == "mul"):
         return y
     return Reg("0", "i64") if word == "mul" and 0 in (p, q) else None
-
-
-class Loop:
-    """An open loop: `index` counts from begin by step; `values` are what it carries along.
-
-    A single turn is written as it is, without a loop.
-    """
-
-    def __init__(self, b: Builder, begin: Reg, end: Reg, step: int, carried: Sequence[Reg]) -> None:
-        first, stop = whole(begin), whole(end)
-        self.once = first is not None and stop is not None and first < stop <= first + step
-        if self.once:
-            self.index, self.values = begin, list(carried)
-            return
-        self.b, self.step, self.last = b, step, end
-        self.number = b.count()
-        self.entry = b.label
-        self.begin, self.carried = begin, carried
-        b.line(f"br label %L{self.number}.head")
-        b.open_block(f"L{self.number}.head")
-        self.index = Reg(f"%i{self.number}", "i64")
-        self.values = [Reg(f"%c{self.number}.{k}", c.kind, c.lanes) for k, c in enumerate(carried)]
-        # the phis name values known only at the end: a place is kept for them
-        self.place = len(b.lines)
-        more = b.line_value("icmp slt i64 {}, {}", "i1", 1, self.index, end)
-        b.line(f"br i1 {more.name}, label %L{self.number}.body, label %L{self.number}.exit")
-        b.open_block(f"L{self.number}.body")
-
-    def end(self, *values: Reg) -> list[Reg]:
-        """Close the body, giving what the next turn carries; what the last turn left."""
-        if self.once:
-            return list(values)
-        b = self.b
-        # LLVM need not see through pointers: its search for better addresses takes a fifth of the
-        # time of compiling, and finds none
-        values = tuple(
-            b.call("llvm.strip.invariant.group.p0", "ptr", 1, v) if v.kind == "ptr" else v
-            for v in values
-        )
-        following = b.line_value("add nsw i64 {}, " + str(self.step), "i64", 1, self.index)
-        back = b.label
-        b.line(f"br label %L{self.number}.head")
-        phis = [(self.index, self.begin, following), *zip(self.values, self.carried, values)]
-        b.lines[self.place : self.place] = [
-            f"  {reg.name} = phi {reg.type} "
-            f"[ {first.name}, %{self.entry} ], [ {after.name}, %{back} ]"
-            for reg, first, after in phis
-        ]
-        b.open_block(f"L{self.number}.exit")
-        return list(self.values)
 
 
 class Builder:
@@ -193,6 +89,37 @@ class Builder:
     def loop(self, begin: int | Reg, end: int | Reg, step: int = 1, *carried: Reg) -> Loop:
         """Open a loop over begin, begin + step… below end; close it by its `end`."""
         return Loop(self, self.index(begin), self.index(end), step, carried)
+
+    def when(self, condition: Reg) -> When:
+        """Open a branch for a scalar condition; close it by its `end`."""
+        return When(self, condition)
+
+    def outlined(self, name: str, write: Callable[..., Sequence[Reg]], *operands: Reg) -> list[Reg]:
+        """Call a function that `write(b, *operands)` writes; equal ones are one in a module.
+
+        It is marked as cold: for rare cases that would make the code around them long.
+        """
+        inner = Builder(self.masks)
+        parameters = [Reg(f"%x{k}", r.kind, r.lanes) for k, r in enumerate(operands)]
+        results = write(inner, *parameters)
+        struct = "{ " + ", ".join(r.type for r in results) + " }"
+        whole = "poison"
+        for k, r in enumerate(results):
+            inner.line(f"%r{k} = insertvalue {struct} {whole}, {r.type} {r.name}, {k}")
+            whole = f"%r{k}"
+        self.declared |= inner.declared
+        body = "\n".join(["entry:", *inner.entry, *inner.lines, f"  ret {struct} {whole}"])
+        types = ", ".join(f"{r.type} {r.name}" for r in parameters)
+        self.declared.add(
+            f"define internal {struct} @{name}({types}) cold noinline #0 {{\n{body}\n}}\n"
+        )
+        arguments = ", ".join(f"{r.type} {r.name}" for r in operands)
+        call = f"%v{self.count()}"
+        self.line(f"{call} = call {struct} @{name}({arguments})")
+        out = [Reg(f"{call}.{k}", r.kind, r.lanes) for k, r in enumerate(results)]
+        for k, r in enumerate(out):
+            self.line(f"{r.name} = extractvalue {struct} {call}, {k}")
+        return out
 
     def alloca(self, kind: str, count: int, align: int = 64) -> Reg:
         """`count` elements of scratch that live as long as the call."""
@@ -575,6 +502,12 @@ class Builder:
                 x.kind, lanes, joined, part,
             )  # fmt: skip
         return joined
+
+    def any(self, x: Reg) -> Reg:
+        """Whether a bool holds in any lane."""
+        if x.lanes == 1:
+            return x
+        return self.call(f"llvm.vector.reduce.or.{mangled('i1', x.lanes)}", "i1", 1, x)
 
     def across(self, word: str, x: Reg) -> Reg:
         """A vector folded into a scalar by a word of two operands: halves, quarters…"""

@@ -3,7 +3,7 @@
 `FUNCTIONS[name](b, x, ...)` writes a function by NumPy's name. No call leaves the kernel.
 """
 
-from bital.codegen.math import error, exponential, logarithm
+from bital.codegen.math import error, exponential, logarithm, trigonometry
 from bital.codegen.math.value import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "error", "exponential", "logarithm"]
+__all__ = ["FUNCTIONS", "error", "exponential", "logarithm", "trigonometry"]

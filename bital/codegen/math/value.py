@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TypeAlias
 
-from bital.codegen.scalar import BITS, BYTES, FLOATS, Builder, Reg
+from bital.codegen.reg import BITS, BYTES, FLOATS, Reg
+from bital.codegen.scalar import Builder
 
 Operand: TypeAlias = "Value | float"
 #: a word's name, NumPy's, -> what writes it
@@ -122,6 +123,10 @@ class Value:
 
     def floor(self) -> Value:
         return self._alone("floor")
+
+    def any(self) -> Value:
+        """Whether a bool holds in any lane."""
+        return self._alone("any")
 
     def copysign(self, other: Value) -> Value:
         return self._meet("copysign", other)
