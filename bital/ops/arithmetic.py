@@ -131,9 +131,7 @@ def _scaled(name: str, fn: str, sign: int, refuse: tuple, grad_fn: str, turned: 
     )  # fmt: skip
 
 
-add_scaled = binary_with_scalar(
-    _scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False)
-)
+add_scaled = binary_with_scalar(_scaled("add_scaled", "add", 1, (UNSIGNED,), "AddBackward0", False))
 _sub_scaled = binary_with_scalar(
     _scaled("sub_scaled", "subtract", -1, _SUB_REFUSES, "SubBackward0", False)
 )

@@ -1,0 +1,169 @@
+"""Runner: the Python function that runs a compiled plan.
+
+Room: codegen. Native stretches and opaque instructions take turns; all arrays are in one list.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bital.codegen import threads
+from bital.codegen.module import param_of
+from bital.plan.access import root_of
+from bital.plan.fuse import Group
+from bital.plan.graph import DTYPES, Node
+
+
+def runner(
+    native: Any, segments: list, results: list[Node], fresh: list[Node]
+) -> Callable[[list, list], list | None]:
+    """The Python function that runs a plan; it gives None where an input's layout is another."""
+
+    def new_table() -> tuple[Any, int]:
+        table = (ctypes.c_int64 * (native.first_param + len(native.params)))()
+        table[0] = threads.address()
+        native.tables.append(table)
+        return table, ctypes.addressof(table)
+
+    codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
+    names: dict[str, Any] = {
+        "empty": np.empty, "pack": struct.Struct(f"={codes}").pack_into, "tables": [new_table()],
+        "new_table": new_table, "arenas": arenas,
+    }  # fmt: skip
+    # a table belongs to one run at a time, so that threads may run the same plan
+    lines = [
+        "def run(t, params):",
+        "    try:",
+        "        holder = tables.pop()",
+        "    except IndexError:",
+        "        holder = new_table()",
+        "    table, fixed = holder",
+    ]
+    if native.params:
+        values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
+        lines.append(f"    pack(table, {8 * native.first_param}, {values})")
+    if fresh:
+        made = []
+        for k, node in enumerate(fresh):
+            names[f"d{k}"] = DTYPES[node.kind]
+            made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
+        lines.append(f"    t += ({', '.join(made)},)")
+    lines.append(f"    arena = arenas.take({native.layout.arena_bytes})")
+    lines.append("    t.append(arena)")
+    rest = native.size - native.arena_slot - 1
+    if rest:
+        lines.append(f"    t += ({'None, ' * rest})")
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
+    lines.append("    at = id(t)")
+    for k, segment in enumerate(segments):
+        if isinstance(segment, list):
+            names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
+            lines += [f"    if segment{k}(at, fixed):", "        return None"]
+        else:
+            lines += _opaque_call(native, k, segment, names)
+    lines += ["    arenas.give(arena)", "    tables.append(holder)"]
+    shown = []
+    for n in results:
+        root = root_of(n)
+        array = f"t[{native.slots[root]}]"
+        shown.append(
+            array if native.shape_of(root) == n.shape else f"{array}.reshape({tuple(n.shape)!r})"
+        )
+    lines.append(f"    return [{', '.join(shown)}]")
+    exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
+    return names["run"]
+
+
+def _opaque_call(native: Any, k: int, group: Group, names: dict[str, Any]) -> list[str]:
+    """The lines that run an opaque instruction and take its results apart."""
+    whole, *picks = group.nodes
+    names[f"f{k}"] = whole.attrs[0].fn
+    args = []
+    for m, x in enumerate(whole.inputs):
+        if x.word == "scalar":
+            args.append(f"params[{x.attrs[0]}]")
+        else:
+            args.append(_shown(native, x, names, f"{k}_{m}"))
+    slot = native.slots[whole]
+    lines = [f"    t[{slot}] = f{k}({', '.join(args)})"]
+    if not picks and whole.kind != "many":
+        names[f"e{k}"] = whole.attrs[0].out.np
+        names["in_order"] = in_order
+        lines[0] = f"    t[{slot}] = in_order(f{k}({', '.join(args)}), e{k})"
+    for pick in picks:
+        names["in_order"] = in_order
+        names[f"e{k}_{pick.attrs[0]}"] = whole.attrs[0].out[pick.attrs[0]].np
+        lines.append(
+            f"    t[{native.slots[pick]}] = "
+            f"in_order(t[{slot}][{pick.attrs[0]}], e{k}_{pick.attrs[0]})"
+        )
+    return lines
+
+
+def in_order(x: Any, dtype: np.dtype) -> np.ndarray:
+    """What an opaque instruction gave, as a contiguous array."""
+    return np.ascontiguousarray(x, dtype).reshape(np.shape(x))
+
+
+def _shown(native: Any, x: Node, names: dict[str, Any], key: str) -> str:
+    """The expression of an array that shows what a node shows."""
+    if x.word == "reshape":
+        return f"{_shown(native, x.inputs[0], names, key)}.reshape({tuple(x.shape)!r})"
+    if x.word == "axes":
+        (mapping,) = x.attrs
+        source = _shown(native, x.inputs[0], names, key)
+        names["show_axes"] = show_axes
+        return f"show_axes({source}, {mapping!r}, {tuple(x.shape)!r})"
+    if x.word == "window":
+        strides, offset = x.attrs
+        source = _shown(native, x.inputs[0], names, key)
+        names["show_window"] = show_window
+        moved = f" + int(params[{param_of(x.inputs[1]).attrs[0]}])" if len(x.inputs) > 1 else ""
+        return f"show_window({source}, {tuple(x.shape)!r}, {strides!r}, {offset}{moved})"
+    array = f"t[{native.slots[x]}]"
+    return array if native.shape_of(x) == x.shape else f"{array}.reshape({tuple(x.shape)!r})"
+
+
+def show_axes(x: np.ndarray, mapping: tuple, shape: tuple) -> np.ndarray:
+    """Axes permuted, added and repeated."""
+    strides = [0 if m is None else x.strides[m] for m in mapping]
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def show_window(x: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.ndarray:
+    """A strided look at a contiguous array; strides and offset in elements."""
+    size = x.itemsize
+    return np.ndarray(shape, x.dtype, x, offset * size, [s * size for s in strides])
+
+
+class Arenas:
+    """Memory that plans use while they run, handed from one to the next."""
+
+    def __init__(self) -> None:
+        self.free: list[np.ndarray] = []
+
+    def take(self, nbytes: int) -> np.ndarray:
+        """A block of at least so many bytes, at an address that vectors like."""
+        while self.free:
+            try:
+                block = self.free.pop()
+            except IndexError:  # another thread was quicker
+                break
+            if block.nbytes >= nbytes:
+                return block
+        whole = np.empty(max(nbytes, 1 << 16) + 64, np.uint8)
+        start = -whole.ctypes.data % 64
+        return whole[start : start + max(nbytes, 1 << 16)]
+
+    def give(self, block: np.ndarray) -> None:
+        """Give a block back."""
+        if len(self.free) < 4:
+            self.free.append(block)
+
+
+arenas = Arenas()
