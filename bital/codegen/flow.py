@@ -27,6 +27,8 @@ class Loop:
             self.index, self.values = begin, list(carried)
             return
         self.b, self.step, self.last = b, step, end
+        b.loops += 1
+        self.nth = b.loops
         self.number = b.count()
         self.entry = b.label
         self.begin, self.carried = begin, carried
@@ -45,13 +47,11 @@ class Loop:
         if self.once:
             return list(values)
         b = self.b
-        # LLVM need not see through pointers: its search for better addresses takes a fifth of the
-        # time of compiling, and finds none
-        values = tuple(
-            b.call("llvm.strip.invariant.group.p0", "ptr", 1, v) if v.kind == "ptr" else v
-            for v in values
-        )
         following = b.line_value("add nsw i64 {}, " + str(self.step), "i64", 1, self.index)
+        pointers = any(v.kind == "ptr" for v in values)
+        if pointers or b.loops > self.nth:  # addresses are made of these, or farther in
+            values = tuple(b.freeze(v) if v.kind == "ptr" else v for v in values)
+            following = b.freeze(following)
         back = b.label
         b.line(f"br label %L{self.number}.head")
         phis = [(self.index, self.begin, following), *zip(self.values, self.carried, values)]

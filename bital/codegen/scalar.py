@@ -51,6 +51,7 @@ class Builder:
         self.arguments: set[int] = set()
         self.declared: set[str] = set()
         self.number = 0
+        self.loops = 0
         self.masks = masks
         self.label = "entry"
 
@@ -481,7 +482,8 @@ class Builder:
         """The same value, of which code generation forgets where it comes from.
 
         Of an index or address of a loop: LLVM's loop strength reduction then leaves the many
-        addresses made of it alone, on which it would spend most of the time of compiling.
+        addresses made of it alone, on which it would spend most of the time of compiling. Pointers
+        that a loop carries are frozen by it.
         """
         return self.line_value(f"freeze {x.type} {{}}", x.kind, x.lanes, x)
 

@@ -176,7 +176,6 @@ class Tiles(Nest):
         zeros = [b.const(kind, 0, lanes)] * (rows * width)
         walk = b.loop(0, depth, turns, a, source, *zeros)
         a, source, *sums = walk.values
-        a, source = b.freeze(a), b.freeze(source)
         if self.packing == "none" and self._far(self.bk):
             for v in range(width):
                 b.prefetch(source, kind, _AHEAD * step + v * lanes)
