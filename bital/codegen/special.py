@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bital.codegen.kernel import Kernel
+from bital.codegen.rows import rows
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
 from bital.plan.graph import Node
 
-WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {}
+WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
+    "add_rows": rows,
+    "put_rows": rows,
+}
 
 
 def special(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:

@@ -44,13 +44,19 @@ def _take_impl(xp: Any, x: Any, index: Any, *, axis: int) -> Any:
     return xp.take(x, flat_places(index, x.shape, axis))
 
 
+def _native_places(xp: Any, index: Any, shape: Ints, axis: int) -> Any:
+    """`flat_places` in array words, flat."""
+    outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+    parts = (outer, index.size // max(outer * inner, 1), inner)
+    first = xp.iota(parts, 0) * (n * inner) + xp.iota(parts, 2)
+    return (index.reshape(parts) * inner + first).reshape(-1)
+
+
 def _take_native(xp: Any, x: Any, index: Any, *, axis: int) -> Any:
     if not x.ndim:
         return x.reshape(index.shape)
-    outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
-    shape = (outer, index.size // max(outer * inner, 1), inner)
-    first = xp.iota(shape, 0) * (n * inner) + xp.iota(shape, 2)
-    return xp.take_rows(x.reshape(-1), index.reshape(shape) * inner + first).reshape(index.shape)
+    places = _native_places(xp, index, x.shape, axis)
+    return xp.take_rows(x.reshape(-1), places).reshape(index.shape)
 
 
 def _put_rule(g: Meta, index: Meta, shape: Ints, axis: int, add: bool) -> tuple[Meta, dict]:
@@ -72,6 +78,15 @@ def _put_impl(
     return out.reshape(shape).astype(g.dtype, copy=False)
 
 
+def _put_native(
+    xp: Any, g: Any, index: Any, *, shape: Ints, axis: int, add: bool, total: np.dtype
+) -> Any:
+    if not shape:
+        return g.reshape(())
+    places = _native_places(xp, index, shape, axis)
+    return xp.put_rows(g.reshape(-1), places, math.prod(shape), add=add).reshape(shape)
+
+
 _TAKE = Op(
     "take_along",
     _take_rule,
@@ -90,6 +105,7 @@ _PUT = Op(
     vjp=(lambda g, index, axis: take_along(g, index, axis), None),
     grad_fn="ScatterBackward0",
     batch=again(1, sizes=(0,)),
+    native=_put_native,
 )
 
 

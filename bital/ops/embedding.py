@@ -91,6 +91,19 @@ def _backward(
     return out
 
 
+def _backward_native(
+    xp: Any, g: Any, indices: Any, *, rows: int, padding_idx: int, scale_grad_by_freq: bool
+) -> Any:
+    xp.require((indices >= 0) & (indices < rows))
+    if 0 <= padding_idx < rows:
+        g = xp.where((indices != padding_idx)[..., None], g, 0)
+    sums = xp.put_rows(g, indices, rows, add=True)
+    if not scale_grad_by_freq:
+        return sums
+    ones = xp.ones((*indices.shape, 1), g.dtype)
+    return sums / xp.maximum(xp.put_rows(ones, indices, rows, add=True), 1)
+
+
 def _climb(gg: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool) -> Any:
     if scale_grad_by_freq:
         raise RuntimeError("double backward of an embedding scaled by frequency is not supported")
@@ -125,6 +138,7 @@ def _backward_many(batch: Batch) -> Callable:
 _BACKWARD = Op(
     "embedding_dense_backward", _backward_rule, _backward, inputs=("g", "indices"),
     vjp=(_climb, None), grad_fn="EmbeddingDenseBackwardBackward0", batch=_backward_many,
+    native=_backward_native,
 )  # fmt: skip
 
 

@@ -103,14 +103,19 @@ def _gather_impl(xp: Any, x: Any, index: Any, *, along: Along, dim: int) -> Any:
     return x.reshape(-1).take(places).reshape(index.shape)
 
 
-def _gather_native(xp: Any, x: Any, index: Any, *, along: Along, dim: int) -> Any:
+def _places(xp: Any, index: Any, along: Along) -> Any:
+    """`along.flat(index)` in array words."""
     index = index.reshape(along.index_shape).astype(xp.int64)
     xp.require((index >= 0) & (index < along.size))
     places = index * along.step
     for k, step in enumerate(contiguous_strides(along.shape)):
         if k != along.dim:
             places = places + xp.iota(along.index_shape, k) * step
-    return xp.take_rows(x.reshape(-1), places).reshape(index.shape if x.ndim else ())
+    return places
+
+
+def _gather_native(xp: Any, x: Any, index: Any, *, along: Along, dim: int) -> Any:
+    return xp.take_rows(x.reshape(-1), _places(xp, index, along)).reshape(index.shape)
 
 
 GATHER = Op(
@@ -223,6 +228,21 @@ def _scatter_impl(
     return out
 
 
+def _scatter_native(
+    xp: Any, x: Any, index: Any, src: Any, *, along: Along | None, dim: int, how: str | None,
+    include_self: bool,
+) -> Any:  # fmt: skip
+    if along is None:
+        return x
+    if how not in (None, "add") or not include_self:
+        raise NotImplementedError("another way to combine")
+    if src.ndim:
+        src = src[tuple([slice(n) for n in index.shape])].reshape(along.index_shape)
+    src = xp.broadcast_to(src.astype(x.dtype), along.index_shape)
+    flat = xp.put_rows(src, _places(xp, index, along), x.reshape(-1), add=how == "add")
+    return flat.reshape(x.shape)
+
+
 def _source_back(g: Tensor, index: Tensor, src_meta: Meta, dim: int) -> Tensor:
     """The gradient of what was scattered; elements of src beyond the index have none."""
     got = gather(g, dim, index)
@@ -238,11 +258,12 @@ _SCATTER = Op(
         None,
         lambda g, index, src_meta, dim: _source_back(g, index, src_meta, dim),
     ),
-    out="first", fallible=True, batch=again(0))  # fmt: skip
+    out="first", fallible=True, native=_scatter_native, batch=again(0))  # fmt: skip
 _SCATTER_NUMBER = Op(
     "scatter_number", _scatter_rule, _scatter_impl, inputs=("x", "index"), params=("value",),
     vjp=(lambda g, index, dim: scatter(g, dim, index, 0), None),
-    grad_fn="ScatterBackward1", out="first", fallible=True, batch=again(0))  # fmt: skip
+    grad_fn="ScatterBackward1", out="first", fallible=True, native=_scatter_native,
+    batch=again(0))  # fmt: skip
 _SCATTER_ADD = Op(
     "scatter_add", _scatter_rule, _scatter_impl, inputs=("x", "index", "src"),
     vjp=(
@@ -250,13 +271,13 @@ _SCATTER_ADD = Op(
         None,
         lambda g, index, src_meta, dim: _source_back(g, index, src_meta, dim),
     ),
-    out="first", fallible=True, batch=again(0))  # fmt: skip
+    out="first", fallible=True, native=_scatter_native, batch=again(0))  # fmt: skip
 _SCATTER_HOW = Op(
     "scatter_how", _scatter_rule, _scatter_impl, inputs=("x", "index", "src"),
-    out="first", fallible=True, batch=again(0))  # fmt: skip
+    out="first", fallible=True, native=_scatter_native, batch=again(0))  # fmt: skip
 _SCATTER_NUMBER_HOW = Op(
     "scatter_number_how", _scatter_rule, _scatter_impl, inputs=("x", "index"), params=("value",),
-    out="first", fallible=True, batch=again(0))  # fmt: skip
+    out="first", fallible=True, native=_scatter_native, batch=again(0))  # fmt: skip
 
 
 def _scattered(op: Op, x: Tensor, index: Any, src: Any, attrs: tuple, fn: str) -> Tensor:

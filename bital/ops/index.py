@@ -102,18 +102,22 @@ def _index_impl(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
         raise (out_of_bounds(x.shape, axes, indices) or IndexError("index out of range")) from None
 
 
-def _index_native(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
-    """The indexed axes in front, as one; what they name is taken out of it."""
+def _rows_at(xp: Any, x: Any, indices: tuple, axes: Ints) -> tuple[Any, Any, Ints]:
+    """In array words x with the indexed axes in front, as one; places there; the order of axes."""
     places: Any = 0
     for k, index in zip(axes, indices):
         n = x.shape[k]
         xp.require((index >= -n) & (index < n))
         places = places * n + xp.where(index < 0, index + n, index).astype(xp.int64)
-    rest = [k for k in range(x.ndim) if k not in axes]
-    shape = (math.prod([x.shape[k] for k in axes]), *[x.shape[k] for k in rest])
-    taken = xp.take_rows(x.transpose([*axes, *rest]).reshape(shape), places)
-    at, own = place_of(axes), places.ndim
-    order = list(range(own, own + len(rest)))
+    order = (*axes, *[k for k in range(x.ndim) if k not in axes])
+    shape = (math.prod([x.shape[k] for k in axes]), *[x.shape[k] for k in order[len(axes) :]])
+    return x.transpose(order).reshape(shape), places, order
+
+
+def _index_native(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
+    rows, places, _ = _rows_at(xp, x, indices, axes)
+    taken, own, at = xp.take_rows(rows, places), places.ndim, place_of(axes)
+    order = list(range(own, taken.ndim))
     order[at:at] = range(own)
     return taken.transpose(order)
 
@@ -157,6 +161,19 @@ def _put_impl(
     except IndexError:
         raise (out_of_bounds(x.shape, axes, indices) or IndexError("index out of range")) from None
     return out
+
+
+def _put_native(xp: Any, x: Any, values: Any, *indices: Any, axes: Ints, accumulate: bool) -> Any:
+    rows, places, order = _rows_at(xp, x, indices, axes)
+    own, at = places.ndim, place_of(axes)
+    rest = rows.shape[1:]
+    values = xp.broadcast_to(values, (*rest[:at], *places.shape, *rest[at:]))
+    values = values.transpose([
+        *range(at, at + own), *range(at), *range(at + own, own + len(rest)),
+    ])  # fmt: skip
+    out = xp.put_rows(values, places, rows, add=accumulate)
+    out = out.reshape([x.shape[k] for k in order])
+    return out.transpose([order.index(k) for k in range(x.ndim)])
 
 
 def add_at(xp: Any, out: Any, axes: Ints, indices: tuple, values: Any, place: tuple) -> None:
@@ -251,7 +268,7 @@ def put_op(count: int) -> Op:
             _written(["g", *names, "axes"], back_values),
             None,
         ),
-        grad_fn="IndexPutBackward0", out="first", fallible=True,
+        grad_fn="IndexPutBackward0", out="first", fallible=True, native=_put_native,
     )  # fmt: skip
 
 

@@ -160,6 +160,35 @@ def _add_impl(
     return out
 
 
+def _put_native(xp: Any, x: Any, index: Any, rows: Any, dim: int, low: int, add: bool) -> Any:
+    """Rows put or added along an axis; with `low` 1 indices may count from the end."""
+    into = xp.moveaxis(x, dim, 0) if x.ndim else x.reshape(1)
+    n, index = into.shape[0], index.reshape(-1)
+    xp.require((index >= -low * n) & (index < n))
+    index = xp.where(index < 0, index + n, index) if low else index
+    out = xp.put_rows(rows, index, into, add=add)
+    return xp.moveaxis(out, 0, dim) if x.ndim else out.reshape(())
+
+
+def _rows_of(xp: Any, src: Any, dim: int) -> Any:
+    return xp.moveaxis(src, dim, 0) if src.ndim else src.reshape(1)
+
+
+def _add_native(xp: Any, x: Any, index: Any, src: Any, alpha: Any, *, dim: int) -> Any:
+    rows = _rows_of(xp, src, dim) * src.dtype.type(alpha)
+    return _put_native(xp, x, index, rows, dim, 0, True)
+
+
+def _copy_native(xp: Any, x: Any, index: Any, src: Any, *, dim: int) -> Any:
+    return _put_native(xp, x, index, _rows_of(xp, src, dim), dim, 0, False)
+
+
+def _fill_native(xp: Any, x: Any, index: Any, value: Any, *, dim: int) -> Any:
+    shape = x.shape or (1,)
+    rows = xp.broadcast_to(x.dtype.type(value), (index.size, *shape[:dim], *shape[dim + 1 :]))
+    return _put_native(xp, x, index, rows, dim, 1, False)
+
+
 _ADD = Op(
     "index_add", _into_rule("index_add_", RuntimeError), _add_impl,
     inputs=("x", "index", "src"), params=("alpha",),
@@ -168,7 +197,7 @@ _ADD = Op(
         None,
         lambda g, index, dim, alpha: _times(index_select(g, dim, index), alpha),
     ),
-    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
+    out="first", fallible=True, native=_add_native, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 def _times(g: Any, alpha: Any) -> Any:
@@ -211,7 +240,7 @@ _COPY = Op(
         None,
         lambda g, index, dim: index_select(g, dim, index),
     ),
-    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
+    out="first", fallible=True, native=_copy_native, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 @public(inplace=True, out=True)
@@ -248,7 +277,7 @@ def _where_filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
 _FILL = Op(
     "index_fill", _fill_rule, _fill_impl, inputs=("x", "index"), params=("value",),
     vjp=(lambda g, index, dim: index_fill(g, dim, index, 0), None),
-    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
+    out="first", fallible=True, native=_fill_native, batch=again(0, bare=(1,)))  # fmt: skip
 _FILL_TENSOR = Op(
     "index_fill_tensor", _fill_rule, _fill_impl, inputs=("x", "index", "value"),
     vjp=(
@@ -256,7 +285,7 @@ _FILL_TENSOR = Op(
         None,
         lambda g, index, dim: _where_filled(g, dim, index).sum(),
     ),
-    grad_fn="IndexFillBackward1", out="first", fallible=True,
+    grad_fn="IndexFillBackward1", out="first", fallible=True, native=_fill_native,
     batch=again(0, bare=(1, 2)),
 )  # fmt: skip
 
@@ -369,9 +398,15 @@ def _take_impl(xp: Any, x: Any, index: Any) -> Any:
     return x.reshape(-1).take(index)
 
 
+def _from_the_end(xp: Any, index: Any, n: int) -> Any:
+    xp.require((index >= -n) & (index < n))
+    return xp.where(index < 0, index + n, index)
+
+
 _TAKE = Op(
     "take", _take_rule, _take_impl, inputs=("x", "index"),
     vjp=(lambda g, index, x_shape: put(_zeros(g, x_shape), index, g, True), None), fallible=True,
+    native=lambda xp, x, index: xp.take_rows(x.reshape(-1), _from_the_end(xp, index, x.size)),
 )  # fmt: skip
 
 
@@ -423,6 +458,10 @@ _PUT = Op(
         lambda g, index, src_shape: take(g, index).reshape(src_shape),
     ),
     out="first", fallible=True,
+    native=lambda xp, x, index, src, *, accumulate: xp.put_rows(
+        src.reshape(-1), _from_the_end(xp, index.reshape(-1), x.size), x.reshape(-1),
+        add=accumulate,
+    ).reshape(x.shape),
 )  # fmt: skip
 
 

@@ -11,7 +11,19 @@ from numpy.lib.stride_tricks import as_strided
 
 from bital.plan.graph import DTYPES, Node
 
-_SPECIAL: dict[str, Callable] = {}
+
+def _rows(add: bool) -> Callable:
+    def call(node: Node, values: np.ndarray, numbers: np.ndarray, *base: np.ndarray) -> np.ndarray:
+        out = base[0].copy() if base else np.zeros(node.shape, values.dtype)
+        for row, number in zip(values, numbers):
+            assert 0 <= number < len(out), "a row that is not there"
+            out[number] = out[number] + row if add else row
+        return out
+
+    return call
+
+
+_SPECIAL: dict[str, Callable] = {"add_rows": _rows(True), "put_rows": _rows(False)}
 
 
 def _erf(name: str) -> Callable:
@@ -140,7 +152,7 @@ class Evaluator:
 
     def _special(self, node: Node, *args: np.ndarray) -> Any:
         name, *attrs = node.attrs
-        return _SPECIAL[name](*args, *attrs)
+        return _SPECIAL[name](node, *args, *attrs)
 
     def _opaque(self, node: Node, *args: Any) -> Any:
         return node.attrs[0].fn(*args)
