@@ -216,7 +216,7 @@ def _adds_to_zeros(old: Tensor, g: Tensor) -> bool:
     number = trace.known(g._storage.value)
     if number is None or number < 0 or g._meta.dtype in LOW_PRECISION:
         return False
-    spec = trace.code[number][0]
+    spec = trace.spec_of(number)
     return spec.__class__ is Spec and spec.op.positive_zero
 
 

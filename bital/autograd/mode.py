@@ -27,12 +27,24 @@ class _Mode:
 
     def __enter__(self) -> None:
         trace = local.trace
-        self.previous = trace.grad, trace.inference
+        grad = trace.grad
+        self.previous = grad, trace.inference
         trace.depth += 1
-        set_mode(trace, self._wanted)
+        if trace.forwards or grad is FORWARD_ONLY:
+            set_mode(trace, self._wanted)
+        else:
+            trace.grad = self._wanted
 
     def __exit__(self, *exc: object) -> None:
-        _leave(self.previous)
+        trace = local.trace
+        if trace.forwards or trace.grad is FORWARD_ONLY:
+            set_mode(trace, self.previous[0])
+            trace.inference = self.previous[1]
+        else:
+            trace.grad, trace.inference = self.previous
+        trace.depth -= 1
+        if trace.updated and not trace.depth:
+            end_iteration("the no_grad block that updated a leaf ended")
 
     def clone(self) -> _Mode:
         return self.__class__()
@@ -59,15 +71,6 @@ def set_mode(trace: Trace, wanted: Any) -> None:
     trace.grad = wanted = wanted or (FORWARD_ONLY if trace.forwards else False)
     if wanted is FORWARD_ONLY:
         nodes.set(forward_only=nodes.forward_only + 1)
-
-
-def _leave(previous: tuple) -> None:
-    trace = local.trace
-    set_mode(trace, previous[0])
-    trace.inference = previous[1]
-    trace.depth -= 1
-    if trace.updated and not trace.depth:
-        end_iteration("the no_grad block that updated a leaf ended")
 
 
 def _around_generator(make: Callable[[], _Mode], fn: Callable) -> Callable:

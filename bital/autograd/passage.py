@@ -35,7 +35,7 @@ class _Writer:
         self.lines = ["def take(n0, trace):", "inputs, epoch = trace.inputs, trace.epoch"]
         self.names: dict[str, Any] = {
             "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
-            "SparseTensor": SparseTensor, "Value": Value, "told_apart": told_apart,
+            "SparseTensor": SparseTensor, "told_apart": told_apart,
             "user_line": user_line, "wrap": wrap,
         }  # fmt: skip
 
@@ -149,26 +149,17 @@ class _Writer:
             self.require(f"inputs.get({self.name(value)}) == {number}")
         if len(self.found) > 1:  # different ones
             self.require(f"len({{{', '.join(self.found)}}}) == {len(self.found)}")
-        self.require(f"trace.room >= {recipe.cost}")
+        self.require(f"trace.room >= {end.spent}")
         number = len(self.trace.inputs)
         for k, which in enumerate(recipe.binds):
             found = f"f{which}" if which.__class__ is int else self.name(which)
             self.lines.append(f"inputs[{found}] = {~(number + k)}")
-        self.lines += [
-            f"trace.code += {self.name(recipe.code)}",
-            f"trace.room -= {recipe.cost}",
-            f"trace.prefix = {self.name(end)}",
-        ]
+        self.lines.append(f"trace.prefix = {self.name(end)}")
         if recipe.params:
             self.lines.append(f"trace.params += {self.name(recipe.params)}")
         self.lines += [f"trace.lines[{number}] = user_line()" for number in recipe.lines]
         for number, meta in recipe.results:
-            made = f"r{number}"
-            self.lines += [
-                f"{made} = Value()", f"{made}.meta = {self.name(meta)}", f"{made}.trace = trace",
-                f"{made}.buf = None", f"{made}.shared = False", f"{made}.number = {number}",
-                f"trace.values.append({made})",
-            ]  # fmt: skip
+            self.lines.append(f"r{number} = trace.pending({self.name(meta)}, {number})")
         self.lines += [f"n{k}.saved = None" for k in recipe.spent]
 
     def give(self, recipe: Recipe, order: list) -> None:

@@ -44,7 +44,7 @@ class Recipe:
     def __init__(self, form: Form, trace: Trace) -> None:
         self.code = trace.code[form.base :]
         self.params = trace.params[form.scalars :]
-        self.cost = form.room - trace.room
+        self.cost = form.left - trace.left
         # constants that it uses, and their numbers as inputs before it, or None
         self.constants: list[tuple[Value, int | None]] = []
         # per new input its place among the fresh values, or a constant
@@ -68,13 +68,13 @@ def _fallible(spec: Any) -> bool:
 class Form:
     """A graph about to be walked: its key, its nodes, and where the trace stands."""
 
-    __slots__ = ("key", "named", "order", "fresh", "code", "base", "scalars", "inputs", "room",
+    __slots__ = ("key", "named", "order", "fresh", "epoch", "base", "scalars", "inputs", "left",
                  "looks")  # fmt: skip
 
     def __init__(self, key: tuple, named: list, order: list, fresh: dict, trace: Trace) -> None:
         self.key, self.named, self.order, self.fresh = key, named, order, fresh
-        self.code, self.base, self.scalars = trace.code, len(trace.code), len(trace.params)
-        self.inputs, self.room = len(trace.inputs), trace.room
+        self.epoch, self.base, self.scalars = trace.epoch, trace.length, len(trace.params)
+        self.inputs, self.left = len(trace.inputs), trace.left
         self.looks = traces.looks
 
 
@@ -149,7 +149,7 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     named: list[int] = []
     if not _sign(order, key, named, trace, fresh):
         return False
-    key += (len(trace.code), len(trace.inputs), len(trace.params), keep_graph)
+    key += (trace.length, len(trace.inputs), len(trace.params), keep_graph)
     whole = (*key, *named)
     recipe = table.recipes.get(whole)
     if recipe is False:
@@ -238,8 +238,8 @@ def _sign_leaf(leaf: Any, key: list, named: list, trace: Trace, fresh: dict) -> 
 
 def _replay(recipe: Recipe, order: list, fresh: list, trace: Trace) -> bool:
     """Record the recipe's instructions and give the leaves their gradients. Hot."""
-    room = trace.room - recipe.cost
-    if room < 0:
+    left = trace.left - recipe.cost
+    if left < 0:
         return False
     inputs = trace.inputs
     for value, number in recipe.constants:
@@ -247,19 +247,14 @@ def _replay(recipe: Recipe, order: list, fresh: list, trace: Trace) -> bool:
             return False
     for which in recipe.binds:
         inputs[fresh[which] if which.__class__ is int else which] = ~len(inputs)
-    trace.code += recipe.code
     for instruction in recipe.code:
         trace.follow(instruction)
     trace.params += recipe.params
-    trace.room = room
     for number in recipe.lines:
         trace.lines[number] = user_line()
     made = {}
     for number, meta in recipe.results:
-        made[number] = value = Value()
-        value.meta, value.trace, value.buf, value.shared = meta, trace, None, False
-        value.number = number
-        trace.values.append(value)
+        made[number] = trace.pending(meta, number)
     for place, number in recipe.leaves:
         t = order[place]._variable()
         old = t._grad
@@ -280,7 +275,7 @@ def learn(form: Form) -> None:
         return
     trace = local.trace
     # a rule that looked at numbers, or a cut in the middle, may do otherwise another time
-    same = trace.code is form.code and traces.looks == form.looks
+    same = trace.epoch == form.epoch and traces.looks == form.looks
     table.add(form.key, (same and _recipe(form, trace)) or False)
 
 

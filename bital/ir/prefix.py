@@ -18,22 +18,26 @@ class Prefix:
     """The instructions of a path, of which `instruction` is the last, and what may follow.
 
     `op`, `first` and `second` (the metas of its operands), `attrs` and the operand numbers `i` and
-    `j` are parts of the instruction: what recording compares. `likely` is what followed last. The
-    runtime keeps at `ending` how a trace that ended here was run, and autograd at `passages` the
-    backward passes that began here.
+    `j` are parts of the instruction: what recording compares. `number` is the instruction's,
+    `spent` what the path costs of a trace's room, `likely` what followed last. The runtime keeps
+    at `ending` how a trace that ended here was run, and autograd at `passages` the backward passes
+    that began here.
     """
 
-    __slots__ = ("instruction", "spec", "op", "first", "second", "attrs", "i", "j", "likely",
-                 "others", "ending", "passages")  # fmt: skip
+    __slots__ = ("parent", "instruction", "spec", "op", "first", "second", "attrs", "i", "j",
+                 "number", "spent", "likely", "others", "ending", "passages")  # fmt: skip
 
-    def __init__(self, instruction: tuple = (None,)) -> None:
-        self.instruction = instruction
+    def __init__(self, parent: Prefix | None = None, instruction: tuple = (None,)) -> None:
+        self.parent, self.instruction = parent, instruction
+        self.number: int = -1 if parent is None else parent.number + 1
+        self.spent: int = 0 if parent is None else parent.spent
         self.spec: Any = instruction[0]
         metas = getattr(self.spec, "metas", ())
         self.op = getattr(self.spec, "op", None)
         self.attrs = getattr(self.spec, "asked", None)
         self.first, self.second = (*metas, None, None)[:2]
         self.i, self.j = (*instruction[1:], None, None)[:2]
+        self.spent += getattr(self.spec, "cost", 0)
         self.likely: Prefix = UNKNOWN
         self.others: dict[tuple, Prefix] = {}  # by instruction, all that may follow
         self.ending: Any = None
@@ -52,8 +56,18 @@ class Prefix:
             if not learning or self is UNKNOWN:
                 return UNKNOWN
             tree.grow()
-            found = self.others.setdefault(instruction, Prefix(instruction))
+            found = self.others.setdefault(instruction, Prefix(self, instruction))
         self.likely = found
+        return found
+
+    def code(self) -> list[tuple]:
+        """The instructions of the path."""
+        found = []
+        at: Prefix = self
+        while at.parent is not None:
+            found.append(at.instruction)
+            at = at.parent
+        found.reverse()
         return found
 
 

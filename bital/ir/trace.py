@@ -60,19 +60,21 @@ def given(meta: Meta, array: np.ndarray) -> Value:
 class Trace:
     """One thread's record since its last cut; cutting empties it, the object stays.
 
-    `code`, `values`, `inputs` and `params` are replaced, never cleared, so that whoever runs them
-    may keep them. `lock` is held while they are run: another thread that needs a value of this
-    trace runs a copy of it meanwhile recorded (see runtime.executor). Recording itself takes no
-    lock. `prefix` is where the code stands in the tree of known programs.
+    While what is recorded is known, `prefix` is where the code stands in the tree of programs;
+    when it no longer is, `prefix` is UNKNOWN and `tail` the code. `values`, `inputs`, `tail` and
+    `params` are replaced, never cleared, so that whoever runs them may keep them. `lock` is held
+    while they are run: another thread that needs a value of this trace runs a copy of it meanwhile
+    recorded (see runtime.executor). Recording itself takes no lock.
     """
 
-    __slots__ = ("code", "values", "inputs", "params", "prefix", "learning", "epoch", "lines",
-                 "room", "period", "lock", "grad", "inference", "updated", "depth", "levels",
-                 "tapes", "forwards")  # fmt: skip
+    __slots__ = ("tail", "values", "inputs", "params", "prefix", "learning", "epoch", "spare",
+                 "lines", "room", "period", "lock", "grad", "inference", "updated", "depth",
+                 "levels", "tapes", "forwards")  # fmt: skip
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.period = 0  # the room that fits whole repeats of a loop without a natural cut
+        self.spare: list[Value] = []  # pending ones that nobody knows, to be used again
         self.learning = False  # whether the tree is to take in what is recorded
         self.grad: Any = True
         self.inference = False
@@ -85,48 +87,97 @@ class Trace:
 
     def empty(self) -> None:
         """Begin afresh after a cut."""
-        self.code: list[tuple] = []
+        self.tail: list[tuple] = []
         self.values: list[Value] = []  # the results that somebody may hold, in order
         self.inputs: dict[Value, int] = {}  # the values from outside, and ~k for the k-th
         self.params: list[Any] = []
         self.prefix = tree.root
         self.epoch = _next_epoch()  # differs from that of every other trace
         self.lines: dict[int, tuple] = {}  # instruction number -> the user's line, where kept
+        # bytes that the trace may still take, beside what `prefix` says that it has
         self.room = -1 if config.eager else config.trace_max_bytes
+
+    @property
+    def code(self) -> list[tuple]:
+        """The instructions."""
+        prefix = self.prefix
+        return self.tail if prefix is UNKNOWN else prefix.code()
+
+    @property
+    def length(self) -> int:
+        """How many instructions there are."""
+        prefix = self.prefix
+        return len(self.tail) if prefix is UNKNOWN else prefix.number + 1
+
+    def spec_of(self, number: int) -> Any:
+        """What the instruction of that number is an instance of."""
+        at = self.prefix
+        if at is UNKNOWN:
+            return self.tail[number][0]
+        while at.number > number:
+            at = at.parent  # type: ignore[assignment]
+        return at.spec
+
+    @property
+    def left(self) -> int:
+        """The room that is left; negative where the trace is to be cut."""
+        return self.room - self.prefix.spent
+
+    def leave(self) -> None:
+        """Go on beside the tree of known programs."""
+        prefix = self.prefix
+        if prefix is not UNKNOWN:
+            self.room -= prefix.spent
+            self.tail = prefix.code()
+            self.prefix = UNKNOWN
 
     def number(self, value: Value) -> int:
         """The number of a value as an operand; one from outside becomes the next input."""
         if value.trace is self:
             return value.number
-        number = self.inputs.get(value)
-        return self._bind(value) if number is None else number
+        inputs = self.inputs
+        number = inputs.get(value)
+        if number is None:
+            if value.buf is None:
+                ready(value)
+            if value.shared:
+                hooks.touch(self, value)
+            number = inputs[value] = ~len(inputs)
+        return number
 
     def known(self, value: Value) -> int | None:
         """The number of a value that this trace has one for."""
         return value.number if value.trace is self else self.inputs.get(value)
 
-    def _bind(self, value: Value) -> int:
-        if value.buf is None:
-            ready(value)
-        if value.shared:
-            hooks.touch(self, value)
-        number = self.inputs[value] = ~len(self.inputs)
-        return number
+    def pending(self, meta: Meta, number: int) -> Value:
+        """The result of an instruction, yet to be computed."""
+        spare = self.spare
+        if spare:
+            value = spare.pop()
+        else:
+            value = Value()
+            value.trace, value.buf, value.shared = self, None, False
+        value.meta, value.number = meta, number
+        self.values.append(value)
+        return value
 
     def follow(self, instruction: tuple) -> None:
-        """Go on to where the code stands with one more instruction."""
-        self.prefix = self.prefix.then(instruction, self.learning)
+        """Take in one more instruction."""
+        prefix = self.prefix
+        if prefix is not UNKNOWN:
+            step = prefix.then(instruction, self.learning)
+            if step is not UNKNOWN:
+                self.prefix = step
+                return
+            self.leave()
+        self.tail.append(instruction)
+        self.room -= getattr(instruction[0], "cost", 0)
 
     def add(self, spec: Spec, instruction: tuple) -> Value:
         """Record an instruction with one result."""
-        self.prefix = self.prefix.then(instruction, self.learning)
-        value = Value()
-        value.meta, value.trace, value.buf, value.shared = spec.out, self, None, False
-        value.number = len(self.code)
-        self.code.append(instruction)
-        self.values.append(value)
-        room = self.room = self.room - spec.cost
-        if room < 0 or hooks.keep_lines or spec.op.fallible:
+        value = self.pending(spec.out, self.length)
+        self.follow(instruction)
+        if self.left < 0 or hooks.keep_lines or spec.op.fallible:
             after(self, spec)
         return value
 
@@ -182,22 +233,13 @@ def record_many(
     instruction = (spec, *operands)
     if type(spec.out) is not tuple:
         return trace.add(spec, instruction)
-    code = trace.code
-    number = len(code)
+    number = trace.length
     trace.follow(instruction)
-    code.append(instruction)
     outs = []
     for k, meta in enumerate(spec.out):
-        out = Value()
-        out.meta, out.trace, out.buf, out.shared = meta, trace, None, False
-        out.number = len(code)
-        pick = (_pick(k), number)
-        trace.follow(pick)
-        code.append(pick)
-        trace.values.append(out)
-        outs.append(out)
-    room = trace.room = trace.room - spec.cost
-    if room < 0 or hooks.keep_lines or spec.op.fallible:
+        outs.append(trace.pending(meta, trace.length))
+        trace.follow((_pick(k), number))
+    if trace.left < 0 or hooks.keep_lines or spec.op.fallible:
         after(trace, spec)
     return tuple(outs)
 
@@ -226,10 +268,10 @@ def _pick(k: int) -> Pick:
 def after(trace: Trace, spec: Spec) -> None:
     """Off the hot path: keep the user's line where asked for, cut where the trace is full."""
     if hooks.keep_lines or spec.op.fallible:
-        trace.lines[len(trace.code) - 1] = user_line()
-    if trace.room >= 0:
+        trace.lines[trace.length - 1] = user_line()
+    if trace.left >= 0:
         return
-    if config.eager or len(trace.code) < 2:
+    if config.eager or trace.length < 2:
         hooks.run(trace, "at once")
         return
     if not trace.period:
@@ -283,7 +325,7 @@ def ready(value: Value) -> np.ndarray:
 def forget_programs() -> None:
     """Specs have lost their validity: begin the tree of known programs anew."""
     tree.clear()
-    local.trace.prefix = UNKNOWN
+    local.trace.leave()
 
 
 default.forget.append(forget_programs)
@@ -292,7 +334,7 @@ default.forget.append(forget_programs)
 def flush(reason: str) -> None:
     """Run what this thread has recorded."""
     trace = local.trace
-    if trace.code:
+    if trace.length:
         trace.period = 0
         hooks.run(trace, reason)
 
@@ -302,5 +344,5 @@ def end_iteration(reason: str) -> None:
     trace = local.trace
     trace.updated = False
     trace.period = 0
-    if trace.code:
+    if trace.length:
         hooks.run(trace, reason)

@@ -32,6 +32,7 @@ from bital.tensor.dispatch import (
     binary_with_scalar,
     inplace,
     unary,
+    with_own_code,
     with_scalar,
 )
 from bital.tensor.tensor import Tensor
@@ -237,7 +238,7 @@ def operator(fn: Callable, on_tensor: Callable, on_number: Callable) -> Callable
             return fn(self, other)
         return NotImplemented
 
-    return method
+    return with_own_code(method)
 
 
 #: what an operator takes on its other side
@@ -256,7 +257,7 @@ def in_place_operator(fn: Callable, plain: Callable) -> Callable:
             return NotImplemented
         return inplace(self, fn, other)
 
-    return writing
+    return with_own_code(writing)
 
 
 def install(
@@ -290,7 +291,7 @@ def _reflected(name: str, plain: Callable, on_number: Callable) -> Callable:
             return on_number(self, other)
         return plain(self, other)
 
-    return method
+    return with_own_code(method)
 
 
 def with_number_left(fn: Callable) -> Callable:
@@ -301,7 +302,7 @@ def with_number_left(fn: Callable) -> Callable:
             return fn(other, self)
         return NotImplemented
 
-    return method
+    return with_own_code(method)
 
 
 install("add", add, _add, _add_number, commutes=True)

@@ -10,75 +10,75 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from sys import getrefcount
+from typing import Any
 
 import numpy as np
 from numpy._core.umath import _extobj_contextvar, _make_extobj
 
 from bital.base import config
-from bital.base.dtype import float32
 from bital.ir import trace as ir
-from bital.ir.meta import meta_of
 from bital.ir.prefix import UNKNOWN, Prefix, tree
-from bital.ir.trace import Trace, Value, given
+from bital.ir.trace import Trace, Value
 from bital.runtime import log
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan
 
 
-def _holders(values: Iterable[Value]) -> list[int]:
-    """For every value of a trace, how many references there are to it."""
-    return list(map(getrefcount, values))
+def _counts(things: Iterable) -> list[int]:
+    """How many references there are to each of what a list or dictionary holds."""
+    return list(map(getrefcount, things))
 
 
-def _owners(arrays: list[np.ndarray], k: int) -> int:
-    """How many references there are to a buffer in a list."""
-    buf = arrays[k]
-    return getrefcount(buf)
+#: what that is for what nothing else holds; a buffer in a list is held by its value, too
+_UNHELD = _counts([object()])[0]
+_UNSHARED = _UNHELD + 1
 
 
-def _alone() -> tuple[int, int]:
-    """What the two count for a value that only its trace knows."""
-    values = [given(meta_of((), float32), np.zeros(()))]
-    return _holders(values)[0], _owners([values[0].buf], 0)
-
-
-_UNHELD, _UNSHARED = _alone()
-
-
-def _writable(arrays: list[np.ndarray], k: int) -> bool:
-    """Whether array k, which a value and the list hold, is whole and its value's own."""
-    buf = arrays[k]
-    if getrefcount(buf) != _UNSHARED or buf.base is not None:
-        return False
-    flags = buf.flags
-    return flags.c_contiguous or flags.f_contiguous
+def _whole(buf: np.ndarray) -> bool:
+    """Whether a buffer is no window on another's memory, and without gaps."""
+    return buf.base is None and buf.flags.forc
 
 
 class Ending:
     """How a trace was run that ended at a place in the tree of programs, to be run so again.
 
-    `holders` and `givers` count the references to its results and its inputs, on which depends
-    which results are wanted (`picks`) and which inputs may be overwritten.
+    That depends on how many references there are to its results (`holders`), its inputs
+    (`givers`) and their buffers (`owners`). `held` takes the wanted results out of all, `others`
+    what is left of them.
     """
 
-    __slots__ = ("plan", "holders", "givers", "picks", "unheld", "donated")
+    __slots__ = ("plan", "holders", "givers", "owners", "held", "others", "loose", "whole")
 
     def __init__(
-        self, plan: Plan, holders: list[int], givers: list[int], picks: list[int],
-        donated: tuple[bool, ...],
+        self, plan: Plan, counts: tuple[list[int], ...], picks: list[int], loose: list[int],
+        whole: list[bool],
     ) -> None:  # fmt: skip
-        self.plan, self.holders, self.givers, self.picks = plan, holders, givers, picks
-        # the inputs that nobody else holds, and whether their memory may be overwritten
-        self.unheld = [k for k, count in enumerate(givers) if count == _UNHELD]
-        self.donated = [donated[k] for k in self.unheld]
+        self.plan = plan
+        self.holders, self.givers, self.owners = counts
+        holders = self.holders
+        self.held = _taker(picks)
+        self.others = _taker(sorted({*range(len(holders))}.difference(picks)))
+        self.loose, self.whole = loose, whole
 
-    def fits(self, holders: list[int], givers: list[int], arrays: list) -> bool:
+    def fits(self, arrays: list, holders: list[int], givers: list[int], owners: list[int]) -> bool:
         """Whether a trace that ended at the same place is to be run in the same way."""
-        if holders != self.holders or givers != self.givers:
-            return False
-        return [_writable(arrays, k) for k in self.unheld] == self.donated
+        return (
+            holders == self.holders
+            and givers == self.givers
+            and owners == self.owners
+            and [_whole(arrays[k]) for k in self.loose] == self.whole
+        )
+
+
+def _taker(places: list[int]) -> Callable[[list], list]:
+    """What takes the items at those places out of a list."""
+    if len(places) < 2:
+        return lambda items: [items[k] for k in places]
+    take = itemgetter(*places)
+    return lambda items: list(take(items))
 
 
 class PlanCache:
@@ -121,11 +121,13 @@ def run(trace: Trace, reason: str) -> None:
         if trace is not ir.local.trace:
             _run_foreign(trace, reason)
             return
-        code, values, inputs, prefix = trace.code, trace.values, trace.inputs, trace.prefix
-        params, lines = trace.params, trace.lines
-        trace.empty()
-        if code:
-            trace.learning = _execute(code, values, inputs, params, lines, reason, prefix)
+        if trace.length:
+            prefix, code, values, inputs = trace.prefix, trace.tail, trace.values, trace.inputs
+            params, lines = trace.params, trace.lines
+            trace.empty()
+            trace.learning, trace.spare = _execute(
+                code, values, inputs, params, lines, reason, prefix
+            )
 
 
 def _run_foreign(trace: Trace, reason: str) -> None:
@@ -149,53 +151,67 @@ def _execute(
     lines: dict,
     reason: str,
     prefix: Prefix | None = None,
-) -> bool:
+) -> tuple[bool, list[Value]]:
     """Run a trace that stands at `prefix` in the tree of programs, or a copy of one (None).
 
-    True where the program was known.
+    Its code is that of the prefix, and `code` where it is UNKNOWN. Returns whether the program was
+    known, and the values that nobody holds.
     """
-    holders, givers = _holders(values), _holders(inputs)
-    ending = prefix.ending if prefix is not None else None
     arrays = [value.buf for value in inputs]
-    if ending is not None and ending.fits(holders, givers, arrays):
-        plan, known = ending.plan, True
-        values = [values[k] for k in ending.picks]
-    else:
+    holders, givers, owners = _counts(values), _counts(inputs), _counts(arrays)
+    ending: Any = None if prefix is None else prefix.ending
+    known = ending is not None and ending.fits(arrays, holders, givers, owners)
+    if not known:
         own = prefix is not None
-        # nobody but this trace knows the value, and nobody but the value its memory
-        donated = tuple([
-            own and count == _UNHELD and not value.shared and _writable(arrays, k)
-            for k, (value, count) in enumerate(zip(inputs, givers))
-        ])  # fmt: skip
+        if prefix is not None and prefix is not UNKNOWN:
+            code = prefix.code()
         picks = [k for k, count in enumerate(holders) if count > _UNHELD or not own]
-        values = [values[k] for k in picks]
-        held = tuple([v.number for v in values])
-        key = (tuple(code), held, donated)
+        # nobody but this trace knows the value, and nobody but the value its memory
+        loose = [
+            k for k, value in enumerate(inputs)
+            if own and givers[k] == _UNHELD and owners[k] == _UNSHARED and not value.shared
+        ]  # fmt: skip
+        whole = [_whole(arrays[k]) for k in loose]
+        donated = {k for k, each in zip(loose, whole) if each}
+        key = (
+            tuple(code),
+            tuple([values[k].number for k in picks]),
+            tuple([k in donated for k in range(len(arrays))]),
+        )
         plan = cache.plans.get(key)
         known = plan is not None
         if plan is None:
-            plan = Plan(code, held, donated)
+            plan = Plan(code, key[1], key[2])
             cache.add(key, plan)
-        elif prefix is not None and prefix is not UNKNOWN:
-            prefix.ending = Ending(plan, holders, givers, picks, donated)
+        ending = Ending(plan, (holders, givers, owners), picks, loose, whole)
+        if known and prefix is not None and prefix is not UNKNOWN:
+            prefix.ending = ending
+    plan = ending.plan
     if known:
         cache.hits = plan.used = cache.hits + 1
     if log.enabled:
+        code = code or prefix.code()  # type: ignore[union-attr]
         log.cut(code, inputs, plan.held, lines, reason, known)
     inputs.clear()
+    held, others = ending.held(values), ending.others(values)
+    _run_into(held, plan, arrays, params, lines)
+    return known, others
+
+
+def _run_into(held: list[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
+    """Run a plan and hand its results to the values."""
     try:
         results = _run_quietly(plan, arrays, params)
     except Exception as error:
-        for value in values:
+        for value in held:
             if value.buf is None:
                 value.trace = None
         _explain(error, lines)
         raise
-    for value, result in zip(values, results):
+    for value, result in zip(held, results):
         if value.buf is None:
             value.buf = result if type(result) is np.ndarray else np.asarray(result, value.meta.np)
             value.trace = None
-    return known
 
 
 def _run_quietly(plan: Plan, arrays: list, params: list) -> list:

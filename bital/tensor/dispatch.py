@@ -6,6 +6,7 @@ same for a family of operators each, written out: here recording spends its time
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -42,6 +43,7 @@ from bital.tensor.tensor import (
     check_lanes,
     edge_of,
     new_tensor,
+    note_update,
     read,
     refuse_view,
     requires,
@@ -135,7 +137,7 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
         out = wrap(record_many(trace, spec, values, params), spec.out)  # type: ignore[arg-type]
     if not trace.grad:
         return out
-    prefix = trace.prefix if trace.code else UNKNOWN
+    prefix = trace.prefix if trace.length else UNKNOWN
     return differentiable(trace, spec, tensors, out, params, prefix)
 
 
@@ -296,7 +298,7 @@ def family(op):
         {operands}
         step = trace.prefix.likely
         if step.op is op and {same}:
-            spec, instruction, trace.prefix = step.spec, step.instruction, step
+            spec, number, trace.prefix = step.spec, step.number, step
         else:
             key = (({metas},), {attrs})
             spec = memo.get(key)
@@ -304,20 +306,22 @@ def family(op):
                 spec = op.resolve(*key)
             if spec.compute is not None:
                 return apply(op, ({tensors},), {attrs}, {params})
-            instruction = (spec, {numbers})
-            step = trace.prefix = trace.prefix.then(instruction, trace.learning)
+            number = trace.length
+            trace.follow((spec, {numbers}))
+            step = trace.prefix
         {scalar}
-        code = trace.code
-        value = Value()
+        spare = trace.spare
+        if spare:
+            value = spare.pop()
+        else:
+            value = Value()
+            value.trace = trace
+            value.buf = None
+            value.shared = False
         value.meta = meta = spec.out
-        value.trace = trace
-        value.buf = None
-        value.shared = False
-        value.number = len(code)
-        code.append(instruction)
+        value.number = number
         trace.values.append(value)
-        trace.room = room = trace.room - spec.cost
-        if room < 0 or traces.keep_lines:
+        if trace.room < step.spent or traces.keep_lines:
             after(trace, spec)
             step = UNKNOWN
         out = new_tensor()
@@ -388,12 +392,14 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
     space = {"__name__": __name__, "__package__": __package__, **_NAMES}
     exec(compile(text, "<bital recorder>", "exec"), space)
 
-    def recorder(op: Op) -> Callable:
-        call = space["family"](op)
-        # with code of its own, since Python is fast where a line meets the same classes always
-        return FunctionType(call.__code__.replace(), space, op.name, None, call.__closure__)
+    return lambda op: with_own_code(space["family"](op))
 
-    return recorder
+
+def with_own_code(fn: Callable) -> Callable:
+    """A closure whose code is no other's: Python is fast where a line meets the same things always."""
+    code, own = fn.__code__.replace(), fn.__globals__
+    made = FunctionType(code, own, fn.__name__, fn.__defaults__, fn.__closure__)
+    return functools.update_wrapper(made, fn, updated=())
 
 
 _NAMES = {
@@ -484,6 +490,23 @@ def as_it_is(t: Tensor) -> Tensor:
 def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
     """Write the result `out` of an in-place operation into t and make its node t's."""
     meta = t._meta
+    storage = t._storage
+    value = out._storage.value
+    if (
+        not trace.grad
+        and t._view is None
+        and out._view is None
+        and out._meta is meta
+        and value.meta is meta
+        and storage.value.meta is meta
+        and not storage.value.shared
+        and not value.shared
+    ):  # the usual case of all that follows
+        storage.value = value
+        storage.version += 1
+        if storage.apart or t._edge is not None:
+            note_update(t, trace)
+        return t
     if out._meta is not meta:
         _check_fits(out._meta, meta)
     if t._view is not None and may_overlap_internally(meta.shape, t._view.strides):

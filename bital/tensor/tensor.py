@@ -281,7 +281,7 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
         offset = 0 if view is None else view.offset
         write_window(trace, storage, value, t._meta, offset, strides_of(t))
     if not trace.grad or storage.apart:
-        _note_update(t, trace)
+        note_update(t, trace)
 
 
 def check_lanes(written: Meta, value: Meta) -> None:
@@ -296,7 +296,7 @@ def check_lanes(written: Meta, value: Meta) -> None:
         )
 
 
-def _note_update(t: Tensor, trace: Trace) -> None:
+def note_update(t: Tensor, trace: Trace) -> None:
     """Remember that a leaf was updated: the iteration ends where the block does (cut rule 2)."""
     apart = t._storage.apart
     if apart and trace.grad is True:

@@ -131,7 +131,10 @@ def test_only_what_is_held_is_kept(torch):
     ir.flush("test")
     assert b._storage.value.buf is not None
     gc.collect()
-    assert not [v for v in gc.get_objects() if isinstance(v, ir.Value) and v.buf is None]
+    spare = ir.local.trace.spare  # kept to be used again: nothing refers to them
+    assert all(v.trace is ir.local.trace and v.buf is None for v in spare)
+    pending = [v for v in gc.get_objects() if isinstance(v, ir.Value) and v.buf is None]
+    assert all(v in spare for v in pending)
 
 
 def test_a_trace_is_bounded(torch, cuts):
