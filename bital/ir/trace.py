@@ -4,7 +4,7 @@ Room: ir. A trace is code: tuples (spec, operand, …) where an operand is the n
 instruction, ~k for input k, or PARAM + k for run-time scalar k. Each thread has its own trace,
 found by `local.trace`; it also carries the thread's gradient mode, so that an operation looks up
 one thread-local only. Running a trace belongs to the runtime room, which sets `hooks.run`. What
-operators of one or two tensors record is written out in `bital.tensor.dispatch`.
+operators of one or two tensors record is written out in `bital.tensor.recorders`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from bital.ops.family import (
 )
 from bital.ops.rounding import abs as abs_
 from bital.ops.unary import sigmoid, tanh
-from bital.tensor.dispatch import apply, binary, inplace, unary
+from bital.tensor.dispatch import apply, inplace
+from bital.tensor.recorders import binary, unary
 from bital.tensor.tensor import Tensor
 
 _NO_COMPLEX = (COMPLEX, NotImplementedError, "clamp is not supported for complex types")

@@ -26,15 +26,8 @@ from bital.ops.family import (
     scalar_op,
     unary_op,
 )
-from bital.tensor.dispatch import (
-    assign,
-    binary,
-    binary_with_scalar,
-    inplace,
-    unary,
-    with_own_code,
-    with_scalar,
-)
+from bital.tensor.dispatch import assign, inplace
+from bital.tensor.recorders import binary, binary_with_scalar, unary, with_own_code, with_scalar
 from bital.tensor.tensor import Tensor
 
 _TWO_BOOLS = (

@@ -29,7 +29,8 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.ops.return_types import named
-from bital.tensor.dispatch import apply, binary, with_scalar
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import binary, with_scalar
 from bital.tensor.tensor import Tensor
 
 

@@ -30,7 +30,8 @@ from bital.ops.family import (
     zeros_for,
 )
 from bital.tensor.convert import from_numpy_array
-from bital.tensor.dispatch import apply, binary, inplace, with_scalar
+from bital.tensor.dispatch import apply, inplace
+from bital.tensor.recorders import binary, with_scalar
 from bital.tensor.tensor import Tensor, array_of, edge_of
 
 _ORDERED: Refusals = (COMPLEX, UNSIGNED)

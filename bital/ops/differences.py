@@ -13,7 +13,7 @@ from bital.ops.api import check_tensor, numpy_names, public
 from bital.ops.create import constant
 from bital.ops.family import conj, scalar_op
 from bital.ops.join import cat
-from bital.tensor.dispatch import with_scalar
+from bital.tensor.recorders import with_scalar
 from bital.tensor.tensor import Tensor
 
 #: products and quotients with numbers that stand inside PyTorch's own functions: other nodes

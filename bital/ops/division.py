@@ -23,7 +23,7 @@ from bital.ops.family import (
     scalar_op,
     zeros_for,
 )
-from bital.tensor.dispatch import binary, with_scalar
+from bital.tensor.recorders import binary, with_scalar
 from bital.tensor.tensor import Tensor, known_array
 
 

@@ -22,7 +22,8 @@ from bital.ops.family import (
     number_maker,
     number_of,
 )
-from bital.tensor.dispatch import apply, binary
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import binary
 from bital.tensor.tensor import Tensor
 
 

@@ -33,7 +33,8 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.create import constant
-from bital.tensor.dispatch import apply, unary
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import unary
 from bital.tensor.tensor import Tensor
 
 #: further words for what an operator refuses, beside the categories of dtype: PyTorch's barebones

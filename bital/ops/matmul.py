@@ -21,7 +21,8 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, public
 from bital.ops.family import conj
-from bital.tensor.dispatch import apply, as_it_is, binary_with
+from bital.tensor.dispatch import apply, as_it_is
+from bital.tensor.recorders import binary_with
 from bital.tensor.tensor import Tensor, requires, strides_of
 
 Ints = tuple[int, ...]

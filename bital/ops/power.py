@@ -29,7 +29,8 @@ from bital.ops.family import (
     unary_op,
     zeros_for,
 )
-from bital.tensor.dispatch import apply, binary, cast, inplace, unary, with_scalar
+from bital.tensor.dispatch import apply, cast, inplace
+from bital.tensor.recorders import binary, unary, with_scalar
 from bital.tensor.tensor import Tensor
 
 _REFUSES = (BOOL, UNSIGNED)

@@ -22,7 +22,8 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, method, numpy_names, public, type_error
 from bital.ops.broadcast import repeat_over
 from bital.ops.family import masked_op, to_float
-from bital.tensor.dispatch import apply, unary_with
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import unary_with
 from bital.tensor.tensor import Tensor
 
 Ints = tuple[int, ...]

@@ -24,7 +24,8 @@ from bital.ops.family import (
     unary_op,
     zeros_for,
 )
-from bital.tensor.dispatch import apply, unary
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import unary
 from bital.tensor.tensor import Tensor
 
 

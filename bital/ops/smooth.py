@@ -27,7 +27,8 @@ from bital.ops.family import (
     unary_op,
 )
 from bital.ops.unary import sigmoid, sigmoid_impl, tanh
-from bital.tensor.dispatch import apply, unary
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import unary
 from bital.tensor.tensor import Tensor
 
 

@@ -1,0 +1,156 @@
+"""Recorders: how operators of one or two tensors are recorded, written out.
+
+Room: tensor. Recording spends its time here, so what `dispatch.apply` does in general is one
+function per family of operators, made from a text: it looks where the trace stands in the tree of
+known programs, makes the value, the tensor and its cell, and calls almost nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+
+from bital.ir.op import Op
+from bital.ir.prefix import UNKNOWN
+from bital.ir.trace import PARAM, Value, after, local
+from bital.ir.trace import hooks as traces
+from bital.tensor import tensor as tensor_module
+from bital.tensor.dispatch import apply, attach
+from bital.tensor.node import hooks as nodes
+from bital.tensor.node import node_maker
+from bital.tensor.tensor import Tensor, edge_of, new_tensor, read
+
+#: what a family of operators does, with the parts that tell families apart
+_FAMILY = """
+def family(op):
+    memo = op.memo
+    def call({arguments}):
+        {begin}
+        trace = local.trace
+        {operands}
+        step = trace.prefix.likely
+        if step.op is op and {same}:
+            spec, number, trace.prefix = step.spec, step.number, step
+        else:
+            key = (({metas},), {attrs})
+            spec = memo.get(key)
+            if spec is None:
+                spec = op.resolve(*key)
+            if spec.compute is not None:
+                return apply(op, ({tensors},), {attrs}, {params})
+            number = trace.length
+            trace.follow((spec, {numbers}))
+            step = trace.prefix
+        {scalar}
+        spare = trace.spare
+        if spare:
+            value = spare.pop()
+        else:
+            value = Value()
+            value.trace = trace
+            value.buf = None
+            value.shared = False
+        value.meta = meta = spec.out
+        value.number = number
+        trace.values.append(value)
+        if trace.room < step.spent or traces.keep_lines:
+            after(trace, spec)
+            step = UNKNOWN
+        out = new_tensor()
+        out._storage = cell = tensors.cell()
+        cell.value = value
+        cell.version = 0
+        out._meta = meta
+        out._view = out._edge = out._grad = None
+        if trace.grad:
+            {edges}
+            if wanted:
+                if trace.grad is not True or nodes.active:
+                    return attach(trace, spec, ({given},), wanted, ({tensors},), out, {params})
+                make = spec.nodes.get(wanted)
+                if make is None:
+                    make = node_maker(spec, wanted)
+                if make:
+                    out._edge = make(({given},), ({tensors},), {params}, out, step, trace.epoch)
+        return out
+    return call
+"""
+#: which of two tensors need gradients, as bits
+_WANTED = """
+            if first is None:
+                wanted = 0 if second is None else 2
+            else:
+                wanted = 1 if second is None else 3"""
+
+
+def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
+    """The maker of recorders of operators of `tensors` (a or a, b), from the text above.
+
+    What is read through a window is left to `apply`, which lays the results of elementwise
+    operators out as their operands are, or else read here, with `windows`.
+    """
+    names = tensors.split(", ")
+    scalar = params != "()"
+    begin = [] if windows else [
+        f"if {' or '.join(f'{t}._view is not None' for t in names)}:",
+        f"    return apply(op, ({tensors},), {attrs}, {params})",
+    ]  # fmt: skip
+    operands, same, edges = [], [], []
+    for t, number, edge, meta in zip(names, "ij", ("first", "second"), ("first", "second")):
+        plain, other = f"{t}._storage.value", f"read({t}, trace)"
+        value = f"{plain} if {t}._view is None else {other}" if windows else plain
+        operands += [f"x = {value}",
+                     f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
+        same += [f"step.{number} == {number}", f"step.{meta} is {t}._meta"]
+        edges.append(f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows)
+    if "kind" in attrs:
+        begin.insert(0, "kind = scalar.__class__")
+        same.append("step.attrs[0] is kind")
+    elif attrs != "()":
+        same.append("step.attrs == attrs")
+    wanted = _WANTED if len(names) == 2 else "wanted = 0 if first is None else 1"
+    text = _FAMILY.format(
+        arguments=", ".join([tensors] + ["scalar"] * scalar + ["attrs"] * (attrs == "attrs")),
+        begin="\n        ".join(begin) or "pass",
+        operands="\n        ".join(operands),
+        same=" and ".join(same),
+        metas=", ".join(f"{t}._meta" for t in names),
+        numbers=", ".join(["i", "j"][: len(names)] + ["PARAM + len(trace.params)"] * scalar),
+        scalar="trace.params.append(scalar)" if scalar else "pass",
+        edges="\n            ".join([*edges, wanted]),
+        given=", ".join(["first", "second"][: len(names)]),
+        tensors=tensors, attrs=attrs, params=params,
+    )  # fmt: skip
+    space = {"__name__": __name__, "__package__": __package__, **_NAMES}
+    exec(compile(text, "<bital recorder>", "exec"), space)
+
+    return lambda op: with_own_code(space["family"](op))
+
+
+def with_own_code(fn: Callable) -> Callable:
+    """A closure with code of its own: Python is fast where a line always meets the same things."""
+    code, own = fn.__code__.replace(), fn.__globals__
+    made = FunctionType(code, own, fn.__name__, fn.__defaults__, fn.__closure__)
+    return functools.update_wrapper(made, fn, updated=())
+
+
+_NAMES = {
+    "PARAM": PARAM, "Value": Value, "after": after, "apply": apply, "attach": attach,
+    "edge_of": edge_of, "local": local, "new_tensor": new_tensor, "node_maker": node_maker,
+    "nodes": nodes, "read": read, "tensors": tensor_module, "traces": traces, "UNKNOWN": UNKNOWN,
+}  # fmt: skip
+
+#: `apply` for an elementwise operator of one tensor and no attributes: op -> (x) -> tensor
+unary: Callable[[Op], Callable[..., Tensor]] = _family("a")
+#: of two tensors
+binary: Callable[[Op], Callable[..., Tensor]] = _family("a, b")
+#: for an operator of one tensor and attributes that is not elementwise
+unary_with: Callable[[Op], Callable[..., Tensor]] = _family("a", "attrs", windows=True)
+#: of two tensors and attributes
+binary_with: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "attrs", windows=True)
+#: for an elementwise operator of a tensor and a run-time scalar; the rule gets the scalar's Python
+#: type, which decides dtypes, the value is no part of programs
+with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a", "(kind,)", "(scalar,)")
+#: of two tensors and a run-time scalar
+binary_with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "()", "(scalar,)")
