@@ -9,6 +9,7 @@ that each needs only earlier ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 
 from bital.plan.access import (
@@ -64,12 +65,24 @@ class Group:
 
     def is_row(self, n: Node) -> bool:
         """Whether a node has one value per kept element, not per element of the domain."""
-        return self.reduced is not None and not any(
-            p is not None and p in self.reduced for p in self.places[n]
-        )
+        return _is_row(self, self.places[n])
 
     def __repr__(self) -> str:
         return f"<group {self.number} {self.kind} {self.domain} {len(self.nodes)} nodes>"
+
+
+def _is_row(group: Group, places: Places) -> bool:
+    """Whether a node with these places has one value per kept element."""
+    return group.reduced is not None and not any(p in group.reduced for p in places)
+
+
+def _users(needed: set[Node], results: tuple[Node, ...]) -> Counter[Node]:
+    """How many nodes need each node, be it through views."""
+    users: Counter[Node] = Counter(root_of(n) for n in results)
+    for n in needed:
+        if n.word not in VIEWS:
+            users.update({root_of(x) for x in n.inputs})
+    return users
 
 
 class Fusion:
@@ -82,7 +95,10 @@ class Fusion:
         self.results, self.required = results, required
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
+        #: nodes made of leaves alone: they wait for the group of the first that needs them
+        self.floating: dict[Node, None] = {}
         needed = reachable([*results, *required])
+        self.users = _users(needed, (*results, *required))
         for n in order:
             if n in needed and n.word not in LEAVES and n.word not in VIEWS:
                 if not is_uniform(n):
@@ -90,21 +106,43 @@ class Fusion:
         for n in [*results, *required]:
             if is_uniform(n) and n not in self.group_of:
                 self._alone(n, "loop")
+        for n in list(self.floating):
+            self._settle(n)
         self._find_stored()
 
     # placing
 
     def _place(self, n: Node) -> None:
-        if n.word in ("map", "take"):
+        if n.word == "map" and self._floats(n):
+            self.floating[n] = None
+        elif n.word in ("map", "take"):
             self._place_map(n)
         elif n.word == "reduce":
             self._place_reduce(n)
         elif n.word == "pick":
-            group = self.group_of[n.inputs[0]]
-            self._add(group, n, identity(n), 0)
+            self._add(self.group_of[n.inputs[0]], n, identity(n), 0)
         else:
+            for x in n.inputs:
+                self._settle(root_of(x))
             kinds = {"product", "special", "opaque", "concat", "write"}
             self._alone(n, n.word if n.word in kinds else "loop")
+
+    def _floats(self, n: Node) -> bool:
+        """Whether a map needs nothing that a group computes."""
+        for x in n.inputs:
+            root = root_of(x)
+            if root.word in LEAVES or is_uniform(root):
+                continue
+            source, _ = follow(x, (None,) * len(x.shape))
+            if root not in self.floating or source.word in VIEWS:
+                return False
+        return True
+
+    def _settle(self, n: Node) -> None:
+        """Give a floating node a group now."""
+        if n in self.floating:
+            del self.floating[n]
+            self._place_map(n)
 
     def _alone(self, n: Node, kind: str) -> Group:
         group = Group(len(self.groups), kind, n.shape)
@@ -113,6 +151,7 @@ class Fusion:
         return group
 
     def _add(self, group: Group, n: Node, places: Places, phase: int) -> None:
+        self.floating.pop(n, None)
         group.nodes.append(n)
         group.places[n] = places
         group.phase[n] = phase
@@ -124,7 +163,8 @@ class Fusion:
         """The number of the last group that n needs, -1 for none."""
         last = -1
         for x in n.inputs:
-            found = self.group_of.get(root_of(x))
+            root = root_of(x)
+            found = self.group_of.get(root)
             if found is not None:
                 last = max(last, found.number)
             if x.word == "window" and len(x.inputs) > 1:
@@ -135,6 +175,9 @@ class Fusion:
         """Groups that n might join: the last one it needs, or later ones that read what it does."""
         first = self._earliest(n)
         roots = {root_of(x) for x in n.inputs}
+        for root in list(roots):
+            if root in self.floating:
+                roots |= {root_of(x) for x in root.inputs}
         found = [self.groups[first]] if first >= 0 else []
         for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
             if group.kind == "loop" and not roots.isdisjoint(group.leaves):
@@ -142,14 +185,53 @@ class Fusion:
         return found
 
     def _place_map(self, n: Node) -> None:
+        for x in n.inputs:  # what is seen through a view that needs memory floats no longer
+            if follow(x, (None,) * len(x.shape))[0].word in VIEWS or n.word == "take":
+                self._settle(root_of(x))
         for group in self._candidates(n):
             places = self._places_in(group, n)
             if places is not None:
-                phase = self._phase_in(group, n, places)
-                if phase is not None:
-                    self._add(group, n, places, phase)
+                joining = self._joining(group, n, places)
+                if joining is not None:
+                    for each in joining:
+                        self._add(group, *each)
                     return
-        self._alone(n, "loop")
+        group = Group(len(self.groups), "loop", n.shape)
+        joining = self._joining(group, n, identity(n))
+        if joining is None:  # what floats has other shapes, and other users
+            for x in n.inputs:
+                self._settle(root_of(x))
+            group = Group(len(self.groups), "loop", n.shape)
+            joining = [(n, identity(n), 0)]
+        self.groups.append(group)
+        for each in joining:
+            self._add(group, *each)
+
+    def _joining(
+        self, group: Group, n: Node, places: Places, least: int | None = None
+    ) -> list[tuple[Node, Places, int]] | None:
+        """n, and before it the floating nodes it needs, as they would be in a group, or None.
+
+        `least` is the phase of the node that needs n.
+        """
+        phase = self._phase_in(group, n, places)
+        if phase is None:
+            return None
+        if least is not None and not _is_row(group, places):
+            phase = max(phase, least)
+        found: list[tuple[Node, Places, int]] = []
+        for x in n.inputs:
+            source, shown = follow(x, of_operand(x, places))
+            if source not in self.floating or any(source is f for f, _, _ in found):
+                continue
+            whole = source.shape == group.domain and shown == identity(source)
+            if not whole and self.users[source] > 1:
+                return None
+            more = self._joining(group, source, shown, phase)
+            if more is None:
+                return None
+            found += [m for m in more if all(m[0] is not f for f, _, _ in found)]
+        return [*found, (n, places, phase)]
 
     def _places_in(self, group: Group, n: Node) -> Places | None:
         """The places n would have in a group, None where it does not fit."""
@@ -189,9 +271,7 @@ class Fusion:
 
     def _phase_in(self, group: Group, n: Node, places: Places) -> int | None:
         """The phase n would have in a group; None where something it needs is not there yet."""
-        row = group.reduced is not None and not any(
-            p is not None and p in group.reduced for p in places
-        )
+        row = _is_row(group, places)
         phase = -1 if row else 0
         for k, x in enumerate(n.inputs):
             source, shown = follow(x, of_operand(x, places))
@@ -218,6 +298,9 @@ class Fusion:
         x = n.inputs[0]
         axes: Ints = n.attrs[1]
         source, shown = follow(x, identity(x))
+        if source.word in VIEWS:
+            self._settle(root_of(source))
+        floating = source in self.floating
         group = self.group_of.get(source)
         split = splits(x.shape, axes)
         if (
@@ -234,7 +317,14 @@ class Fusion:
         else:
             group = Group(len(self.groups), "loop", x.shape)
             group.reduced, group.split = axes, split
+            joining = self._joining(group, source, shown) if floating else []
+            if joining is None:
+                self._settle(source)
+                group = Group(len(self.groups), "loop", x.shape)
+                group.reduced, group.split = axes, split
             self.groups.append(group)
+            for each in joining or []:
+                self._add(group, *each)
             phase = 0
         self._add(group, n, identity(n), phase)
 
