@@ -172,27 +172,29 @@ class _Writer:
         self.lines.append("return True")
 
 
+def _never(root: Any, trace: Trace) -> bool:
+    """The passage where some node's part in the key does not follow from the trace."""
+    return False
+
+
 def written(
     recipe: Recipe, order: list, fresh: dict[Value, int], trace: Trace
-) -> Callable[[Any, Trace], bool] | None:
-    """The passage for a graph about to be replayed: (root, trace) -> whether it was replayed.
-
-    None where some node's part in the key does not follow from the trace.
-    """
+) -> Callable[[Any, Trace], bool]:
+    """The passage for a graph about to be replayed: (root, trace) -> whether it was replayed."""
     if len(order) > _MAX_NODES:
-        return None
+        return _never
     end = trace.prefix
     for instruction in recipe.code:
         end = end.then(instruction, trace.learning)
     if end is UNKNOWN:
-        return None
+        return _never
     writer = _Writer(trace, fresh)
     places: dict[Any, int] = {node: k for k, node in enumerate(order)}
     met = {0}
     for k, node in enumerate(order):
         leaf = node.__class__ is AccumulateGrad
         if not (writer.leaf(k, node) if leaf else writer.node(k, node, places, met)):
-            return None
+            return _never
     writer.record(recipe, end)
     writer.give(recipe, order)
     exec(compile("\n    ".join(writer.lines), "<bital passage>", "exec"), writer.names)

@@ -31,6 +31,8 @@ from bital.tensor.tensor import Tensor, wrap
 _MAX_NODES = 20_000
 #: a table that outgrows this many parts of keys, or keys met, starts afresh
 _MAX_SIZE, _MAX_MET = 500_000, 20_000
+#: in how many ways a pass from one place may differ: which leaves have gradients, where they lie
+_MAX_PASSAGES = 4
 #: after so many passes that were none of the known ones, only some are looked up
 _PATIENCE = 64
 
@@ -124,11 +126,11 @@ def pass_known(passages: dict, result: Tensor, keep_graph: bool, trace: Trace) -
         return False
     if nodes.active or traces.keep_lines:
         return False
-    passage = passages.get((root.prefix, result._meta, keep_graph))
-    if passage is None or not passage(root, trace):
-        return False
-    table.replayed += 1
-    return True
+    for passage in passages.get((root.prefix, result._meta, keep_graph), ()):
+        if passage(root, trace):
+            table.replayed += 1
+            return True
+    return False
 
 
 def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
@@ -155,17 +157,25 @@ def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     if recipe is False:
         return False
     if recipe is not None:
-        begin = trace.prefix
-        passage = None if begin is UNKNOWN else written(recipe, order, fresh, trace)
+        _keep_passage((root.prefix, g._meta, keep_graph), recipe, order, fresh, trace)
         if not _replay(recipe, order, list(fresh), trace):
             return Form(whole, named, order, fresh, trace)
-        if passage is not None:
-            begin.passages = begin.passages or {}
-            begin.passages[root.prefix, g._meta, keep_graph] = passage
         table.in_vain = 0
         table.replayed += 1
         return True
     return Form(whole, named, order, fresh, trace)
+
+
+def _keep_passage(place: tuple, recipe: Recipe, order: list, fresh: dict, trace: Trace) -> None:
+    """Keep how the pass that is about to be replayed can be found without its key."""
+    prefix = trace.prefix
+    if prefix is UNKNOWN or not trace.learning:
+        return
+    if prefix.passages is None:
+        prefix.passages = {}
+    known = prefix.passages.setdefault(place, [])
+    if len(known) < _MAX_PASSAGES:
+        known.append(written(recipe, order, fresh, trace))
 
 
 def _sign(order: list[Node], key: list, named: list, trace: Trace, fresh: dict) -> bool:
