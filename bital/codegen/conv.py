@@ -18,6 +18,7 @@ from bital.codegen.pack import shuffle
 from bital.codegen.panel import Axis, Panel, Source, backward_axes, fill, forward_axis
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
+from bital.plan.spatial import Conv
 
 Pair = tuple[int, int]
 
@@ -25,32 +26,8 @@ Pair = tuple[int, int]
 _PANEL_BYTES, _SUMS_BYTES = 128 << 10, 96 << 10
 #: multiply-adds that a chunk should have: some 10 to 20 µs
 _CHUNK_WORK = 1_200_000
-#: more phases than so many are too much code
-_PHASES = 9
 #: so many chunks are enough for all cores
 _CHUNKS = 16
-
-
-class Conv(NamedTuple):
-    """A convolution of (n, c, *size) by (o, c / groups, *kernel) to (n, o, *out)."""
-
-    kind: str
-    n: int
-    c: int
-    size: Pair
-    o: int
-    out: Pair
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    groups: int = 1
-
-    @property
-    def axes(self) -> list[Axis]:
-        """Rows and columns, from the result to the input."""
-        each = zip(self.out, self.kernel, self.stride, self.padding, self.dilation)
-        return [forward_axis(*numbers) for numbers in each]
 
 
 class _Product(NamedTuple):
@@ -98,14 +75,18 @@ class _Product(NamedTuple):
 Pair2 = tuple[Axis, Axis]
 
 
-def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """x (n, c, *size), weight (o, c / groups, *kernel) -> (n, o, *out).
+def forward_axes(c: Conv) -> Pair2:
+    """Rows and columns, from the result to the input."""
+    each = zip(c.out, c.kernel, c.stride, c.padding, c.dilation)
+    rows, cols = [forward_axis(*numbers) for numbers in each]
+    return rows, cols
 
-    None for what is left to NumPy: nothing at all, and kernels of very many taps.
-    """
+
+def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
+    """x (n, c, *size), weight (o, c / groups, *kernel) -> (n, o, *out)."""
     taps, rows, depth = prod(c.kernel), c.o // c.groups, c.c // c.groups
     row = depth * taps
-    phase = (c.axes[0], c.axes[1])
+    phase = forward_axes(c)
     steps = (rows * row, row, taps, c.kernel[1], 1)
     product = _Product(
         c.kind, c.n, c.groups, rows, depth, steps, c.size, c.out, (phase,)
@@ -113,11 +94,8 @@ def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] 
     return _write(product, target, epilogue)
 
 
-def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """g (n, o, *out), weight (o, c / groups, *kernel) -> (n, c, *size).
-
-    None for large strides too.
-    """
+def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
+    """g (n, o, *out), weight (o, c / groups, *kernel) -> (n, c, *size)."""
     taps, rows, depth = prod(c.kernel), c.c // c.groups, c.o // c.groups
     each = zip(c.size, c.kernel, c.stride, c.padding, c.dilation)
     downs, acrosses = [backward_axes(*numbers) for numbers in each]
@@ -126,18 +104,13 @@ def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder
         # fewer places by far: no zeros around them
         spread, acrosses = acrosses[0], (forward_axis(c.out[1], 1, 1, 0, 1),)
     phases = tuple([(down, across) for down in downs for across in acrosses])
-    if len(phases) > _PHASES:
-        return None
     steps = (depth * rows * taps, taps, rows * taps, c.kernel[1], 1)
     product = _Product(c.kind, c.n, c.groups, rows, depth, steps, c.out, c.size, phases, spread)
     return _write(product, target, epilogue)
 
 
-def _write(p: _Product, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    if 0 in (p.images, p.groups, p.rows, p.depth, *p.source, *p.result):
-        return None
-    blocks = _blocks(p, target.lanes(BYTES[p.kind]))
-    return None if blocks is None else _Writer(p, target, blocks).write(epilogue)
+def _write(p: _Product, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
+    return _Writer(p, target, _blocks(p, target.lanes(BYTES[p.kind]))).write(epilogue)
 
 
 class _Blocks(NamedTuple):
@@ -155,8 +128,8 @@ def _panel(p: _Product, phase: Pair2, height: int, width: int) -> Panel:
     return Panel(*phase, height, width)
 
 
-def _blocks(p: _Product, lanes: int) -> _Blocks | None:
-    """How a product is cut; None where a panel of one channel and row of places is too large."""
+def _blocks(p: _Product, lanes: int) -> _Blocks:
+    """How a product is cut; one channel and row of places is always small enough (Conv.fits)."""
     size, phases = BYTES[p.kind], len(p.phases)
     panel_room, sums_room = _PANEL_BYTES // size, _SUMS_BYTES // size
     high, wide = p.places
@@ -173,8 +146,6 @@ def _blocks(p: _Product, lanes: int) -> _Blocks | None:
         or (height > 4 and rows * taps * up(height * width, lanes) > sums_room)
     ):
         height = parts(high, height - 1)
-    if each(height, width) > panel_room:
-        return None
     rows = parts(rows, max(1, sums_room // (taps * up(height * width, lanes))))
     depth = parts(p.depth, panel_room // max(each(height, width), 1))
     while True:

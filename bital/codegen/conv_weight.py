@@ -10,11 +10,12 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from bital.codegen.conv import Conv
+from bital.codegen.conv import forward_axes
 from bital.codegen.cuts import Cuts, Epilogue, each_across, hand_line, parts, step_slots, up
 from bital.codegen.panel import Panel, Source, fill
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
+from bital.plan.spatial import Conv
 
 #: bytes of scratch for the panel and for the sums
 _PANEL_BYTES, _SUMS_BYTES = 96 << 10, 96 << 10
@@ -40,10 +41,10 @@ def _divisor(count: int, most: int) -> int:
     return max(k for k in range(1, max(1, min(count, most)) + 1) if count % k == 0)
 
 
-def _blocks(c: Conv) -> _Blocks | None:
+def _blocks(c: Conv) -> _Blocks:
     size = BYTES[c.kind]
     outs, ins = c.o // c.groups, c.c // c.groups
-    rows, cols = c.axes
+    rows, cols = forward_axes(c)
     high, wide = c.out
     panel_room, sums_room = _PANEL_BYTES // size, _SUMS_BYTES // 64
     width = wide if wide <= 512 else parts(wide, 256)
@@ -51,9 +52,7 @@ def _blocks(c: Conv) -> _Blocks | None:
     while height > 1 and Panel(rows, cols, height, width).channel > panel_room:
         height = parts(high, height - 1)
     room = Panel(rows, cols, height, width).channel
-    taps = prod(c.kernel)
-    if room > panel_room or taps > sums_room:
-        return None
+    taps = c.taps
     work = c.n * prod(c.out) * taps  # for one pair of channels
     most_out = sums_room // taps
     outs_each = _divisor(outs, most_out)
@@ -115,9 +114,9 @@ class _Writer:
         self.c, self.blocks, self.lanes = c, blocks, target.lanes(BYTES[c.kind])
         self.b = b = Builder(masks=target.vector_bytes == 64)
         self.tile = _tile(c, blocks, target)
-        rows, cols = c.axes
+        rows, cols = forward_axes(c)
         self.panel = Panel(rows, cols, blocks.height, blocks.width, blocks.images)
-        self.taps = prod(c.kernel)
+        self.taps = c.taps
         #: elements of sums for one output channel
         self.row = blocks.ins * self.taps * self.lanes
         room = up(blocks.outs, self.tile.outs) * self.row + self.lanes * self.lanes
@@ -252,12 +251,6 @@ class _Writer:
         row.end()
 
 
-def backward_weight(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """g (n, o, *out), x (n, c, *size) -> (o, c / groups * taps): the weight's rows, flat.
-
-    None where the panel of one channel is too large.
-    """
-    if 0 in (c.n, c.c, c.o, *c.size, *c.out):
-        return None
-    blocks = _blocks(c)
-    return None if blocks is None else _Writer(c, target, blocks).write(epilogue)
+def backward_weight(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
+    """g (n, o, *out), x (n, c, *size) -> (o, c / groups * taps): the weight's rows, flat."""
+    return _Writer(c, target, _blocks(c)).write(epilogue)

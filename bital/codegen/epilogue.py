@@ -10,7 +10,7 @@ from bital.codegen.kernel import At, Kernel, Operands
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Values
-from bital.plan.access import access
+from bital.plan.access import access, root_of
 from bital.plan.fuse import Group
 from bital.plan.graph import Node
 
@@ -50,6 +50,10 @@ class Epilogue(Values):
             tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,
             (*a[: len(batch)], a[m], a[k]), (*b[: len(batch)], b[k], b[col]),
         )  # fmt: skip
+
+    def operands_of_first(self) -> None:
+        """Name the operands of the first node, whose elements lie in order."""
+        self.operands = Operands(self.b, tuple([root_of(x) for x in self.first.inputs]))
 
     def __call__(
         self, b: Builder, value: Reg, batch: tuple[Reg, ...], row: Reg, col: Reg, mask: Reg | None

@@ -8,63 +8,15 @@ windows apart from each other write their shares side by side, others add them o
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 from bital.codegen.cuts import Cuts, Epilogue, hand_line
 from bital.codegen.pack import shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
+from bital.plan.spatial import Mean, Pool
 
-Pair = tuple[int, int]
-
-#: more taps than so many are not written out
-_MOST_TAPS = 25
 #: elements of planes for a chunk
 _CHUNK_ELEMENTS = 1 << 14
-_SCRATCH_BYTES = 128 << 10
-
-
-class Pool(NamedTuple):
-    """Windows over the last two axes of (*lead, *size); they give (*lead, *out)."""
-
-    kind: str
-    lead: tuple[int, ...]
-    size: Pair
-    out: Pair
-    kernel: Pair
-    stride: Pair
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-
-    @property
-    def taps(self) -> list[Pair]:
-        """Where the taps of a window lie from its first on, in order."""
-        rows, cols = [[t * d for t in range(k)] for k, d in zip(self.kernel, self.dilation)]
-        return [(row, col) for row in rows for col in cols]
-
-    def whole(self, axis: int) -> bool:
-        """Whether no window reaches out of the plane along an axis."""
-        last = (self.out[axis] - 1) * self.stride[axis]
-        reach = last + (self.kernel[axis] - 1) * self.dilation[axis]
-        return not self.padding[axis] and reach < self.size[axis]
-
-    @property
-    def side_by_side(self) -> bool:
-        """Whether windows lie side by side, two columns wide at most, so that vectors are dealt."""
-        return (
-            self.kernel == self.stride and self.kernel[1] <= 2 and self.dilation == (1, 1)
-            and self.whole(0) and self.whole(1)
-        )  # fmt: skip
-
-
-class Mean(NamedTuple):
-    """What sums over windows are divided by: a number, or how many elements each has.
-
-    Padding counts where `with_padding`, but never what a window has beyond it.
-    """
-
-    divisor: int | None
-    with_padding: bool
 
 
 class _Writer:
@@ -103,7 +55,7 @@ class _Writer:
         b, p, lanes = self.b, self.p, self.lanes
         width, step = p.size[1], p.stride[1]
         rows: dict[int, tuple[Reg, Reg]] = {}
-        pairs: dict[Pair, tuple[Reg, Reg]] = {}
+        pairs: dict[tuple[int, int], tuple[Reg, Reg]] = {}
         for row in sorted({row for row, _ in p.taps}):
             line = b.affine(row, (top, 1))
             begin = left
@@ -233,18 +185,11 @@ class _Backward(_Writer):
         super().__init__(p, target, _band(p) if p.side_by_side else p.out[0])
         self.mean = mean
         b = self.b
-        rows = self.band * p.stride[0] if p.side_by_side else p.size[0]
-        if self.band == p.out[0]:
-            rows = p.size[0]
+        # the last band has the rows too that no window meets
+        rows = p.size[0] - (p.out[0] - self.band) * p.stride[0] if p.side_by_side else p.size[0]
         self.plane = b.alloca(p.kind, rows * p.size[1] + 2 * self.lanes + self.wide)
         self.shares = b.alloca(p.kind, self.lanes)
         self.numbers = b.alloca("i32", self.lanes)
-
-    @classmethod
-    def fits(cls, p: Pool) -> bool:
-        """Whether what is held at once is not too large."""
-        rows = _band(p) * p.stride[0] if p.side_by_side else p.size[0]
-        return rows * p.size[1] * BYTES[p.kind] <= _SCRATCH_BYTES
 
     def write(self, epilogue: Epilogue) -> tuple[Builder, int]:
         b, p = self.b, self.p
@@ -369,39 +314,24 @@ class _Backward(_Writer):
             b.scatter(value, self.plane, offsets, mask)
 
 
-def max_forward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
-    """x (*lead, *size) -> the largest of every window, NaN where one is (*lead, *out).
-
-    None, here and below, for what is left to NumPy: nothing at all, or very large windows.
-    """
-    return _Forward(p, target, None).write(epilogue) if _usual(p) else None
+def max_forward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
+    """x (*lead, *size) -> the largest of every window, NaN where one is (*lead, *out)."""
+    return _Forward(p, target, None).write(epilogue)
 
 
-def mean_forward(
-    p: Pool, mean: Mean, target: Target, epilogue: Epilogue
-) -> tuple[Builder, int] | None:
+def mean_forward(p: Pool, mean: Mean, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """x (*lead, *size) -> the mean of every window (*lead, *out)."""
-    return _Forward(p, target, mean).write(epilogue) if _usual(p) else None
+    return _Forward(p, target, mean).write(epilogue)
 
 
-def max_backward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int] | None:
+def max_backward(p: Pool, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """g (*lead, *out), x (*lead, *size), peak (*lead, *out) -> (*lead, *size).
 
     Every number of g goes to its window's largest element.
     """
-    if not _usual(p) or not _Backward.fits(p):
-        return None
     return _Backward(p, target, None).write(epilogue)
 
 
-def mean_backward(
-    p: Pool, mean: Mean, target: Target, epilogue: Epilogue
-) -> tuple[Builder, int] | None:
+def mean_backward(p: Pool, mean: Mean, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """g (*lead, *out) -> (*lead, *size): every element gets its windows' g by their counts."""
-    if not _usual(p) or not _Backward.fits(p):
-        return None
     return _Backward(p, target, mean).write(epilogue)
-
-
-def _usual(p: Pool) -> bool:
-    return 0 not in (*p.lead, *p.size, *p.out) and 0 < prod(p.kernel) <= _MOST_TAPS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bital.codegen import spatial
 from bital.codegen.kernel import Kernel
 from bital.codegen.rows import rows
 from bital.codegen.target import Target
@@ -16,6 +17,7 @@ from bital.plan.graph import Node
 WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
     "add_rows": rows,
     "put_rows": rows,
+    **dict.fromkeys(spatial.WRITERS, spatial.spatial),
 }
 
 

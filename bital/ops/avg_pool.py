@@ -28,8 +28,9 @@ from bital.ops.pool_size import (
     output_size_of,
     plain_windows,
 )
-from bital.ops.pooling import reduced, shared_out
+from bital.ops.pooling import one_window, reduced, shared_out
 from bital.ops.reduce import widened
+from bital.plan.graph import Untraceable
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 
@@ -67,6 +68,26 @@ def _spread(xp: Any, g: Any, *, axes: Axes, with_padding: bool, divisor: int | N
     return shared_out(xp, shares, axes).astype(g.dtype, copy=False)
 
 
+def _average_native(xp: Any, x: Any, **attrs: Any) -> Any:
+    if one_window(attrs["axes"]):
+        summed = x.sum(axis=tuple(range(-len(attrs["axes"]), 0)), keepdims=True)
+        return _divided(xp, summed, **attrs)
+    try:
+        return xp.mean_pool(x, **attrs)
+    except Untraceable:
+        return _average(xp, x, **attrs)
+
+
+def _spread_native(xp: Any, g: Any, *, axes: Axes, **attrs: Any) -> Any:
+    if one_window(axes):
+        shape = (*g.shape[: -len(axes)], *[w.size for w in axes])
+        return xp.broadcast_to(_divided(xp, g.copy(), axes, **attrs), shape)
+    try:
+        return xp.mean_pool_backward(g, axes, **attrs)
+    except Untraceable:
+        return _spread(xp, g, axes=axes, **attrs)
+
+
 def _ops(fn: str, n: int, title: str) -> Op:
     """The operator of one kind of average over the last n axes."""
     adaptive = fn.startswith("adaptive")
@@ -98,9 +119,11 @@ def _ops(fn: str, n: int, title: str) -> Op:
 
     spreading = Op(
         f"{fn}_backward", back, _spread, inputs=("g",), vjp=(average,),
-        grad_fn=f"{title}BackwardBackward0", batch=leading,
+        grad_fn=f"{title}BackwardBackward0", batch=leading, native=_spread_native,
     )  # fmt: skip
-    given: dict[str, Any] = {"vjp": (spread,), "grad_fn": f"{title}Backward0"}
+    given: dict[str, Any] = {
+        "vjp": (spread,), "grad_fn": f"{title}Backward0", "native": _average_native,
+    }  # fmt: skip
     averaging = Op(f"{fn}_again", again, _average, batch=leading, **given)
     return Op(fn, rule, _average, batch=leading, **given)
 

@@ -39,6 +39,20 @@ def _in_float32(kernel: Callable) -> Callable:
     return impl
 
 
+def _in_words(transposed: bool) -> Callable:
+    """A convolution in the words of a graph, its bias, where there is one, added."""
+
+    def native(xp: Any, a: Any, b: Any, *bias: Any, taps: Taps, **sizes: Ints) -> Any:
+        word = xp.convolution_backward_input if transposed else xp.convolution
+        (size,) = sizes.values()
+        out = word(a, b, taps, size)
+        if bias:
+            out = out + bias[0].reshape(-1, *[1] * (out.ndim - 2))
+        return out
+
+    return native
+
+
 def _places(x: Meta, w: Meta, taps: Taps, size: Ints | None) -> tuple[Meta, dict]:
     """The rule of `correlate`: (N, C, *in), (O, C/G, *kernel) -> (N, O, *out).
 
@@ -140,6 +154,7 @@ def _op(name: str, transposed: bool, biased: bool, grad_fn: str) -> Op:
         name, with_bias if biased else rule, _in_float32(kernel),
         inputs=("x", "w", "bias") if biased else ("x", "w"),
         vjp=(*along, _of_bias) if biased else along, grad_fn=grad_fn, batch=_channels_apart,
+        native=_in_words(transposed),
     )  # fmt: skip
 
 
@@ -161,6 +176,7 @@ _WEIGH = Op(
     ),
     grad_fn="ConvolutionBackwardBackward0",
     batch=_channels_apart,
+    native=lambda xp, x, g, *, taps: xp.convolution_backward_weight(x, g, taps),
 )
 
 

@@ -26,7 +26,15 @@ from bital.ops.pool_size import (
     output_size_of,
     plain_windows,
 )
-from bital.ops.pooling import laid_like, largest, like, lowest, reduced, winners
+from bital.ops.pooling import (
+    laid_like,
+    largest,
+    like,
+    lowest,
+    one_window,
+    reduced,
+    winners,
+)
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, edge_of
 
@@ -43,6 +51,12 @@ def _over(x: Meta, axes: Axes) -> Meta:
 
 def _values(xp: Any, x: Any, *, axes: Axes) -> Any:
     return reduced(xp, xp.maximum, x, axes, lowest(x))
+
+
+def _values_native(xp: Any, x: Any, *, axes: Axes) -> Any:
+    if one_window(axes):
+        return x.max(axis=tuple(range(-len(axes), 0)), keepdims=True)
+    return xp.max_pool(x, axes)
 
 
 def _values_and_indices(xp: Any, x: Any, *, axes: Axes) -> tuple[Any, Any]:
@@ -99,6 +113,7 @@ def _ops(fn: str, n: int) -> tuple[Op, Op]:
     to_winners = Op(
         f"{fn}_to_winners", lambda g, x, peak, axes: (x, {"axes": axes}), _to_winners,
         inputs=("g", "x", "peak"), batch=leading, grad_fn=f"{_TITLES[fn]}BackwardBackward0",
+        native=lambda xp, g, x, peak, *, axes: xp.max_pool_backward(g, x, peak, axes),
         vjp=(lambda h, x, peak, axes: apply(of_winners, (h, x, peak), (axes,)), _zeros, None),
     )  # fmt: skip
     of_winners = Op(
@@ -108,7 +123,7 @@ def _ops(fn: str, n: int) -> tuple[Op, Op]:
     )  # fmt: skip
     values = Op(
         fn, rule, _values, vjp=(lambda g, x, out, axes: back(g, x, out, axes),), grad_fn=grad_fn,
-        batch=leading,
+        batch=leading, native=_values_native,
     )  # fmt: skip
     both = Op(
         f"{fn}_with_indices", rule_with_indices, _values_and_indices, grad_fn=grad_fn,

@@ -45,6 +45,11 @@ class Windows(NamedTuple):
         return np.maximum(start, 0), np.minimum(start + self.kernel, self.size)
 
 
+def one_window(axes: tuple[Windows, ...]) -> bool:
+    """Whether there is one window, which is all of the axes."""
+    return all(w.out == 1 and w.kernel == w.size and not w.padding for w in axes)
+
+
 def adaptive(size: int, out: int) -> Windows:
     """The windows of adaptive pooling; as plain ones where they divide the axis."""
     if size and out and size % out == 0:

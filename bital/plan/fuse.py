@@ -24,7 +24,10 @@ from bital.plan.access import (
 from bital.plan.graph import Ints, Node, is_uniform
 
 #: words whose results are handed on, element by element, to the maps that follow
-HANDING_ON = frozenset(("convolution", "convolution_backward_input", "convolution_backward_weight"))
+HANDING_ON = frozenset((
+    "convolution", "convolution_backward_input", "convolution_backward_weight",
+    "max_pool", "max_pool_backward", "mean_pool", "mean_pool_backward",
+))  # fmt: skip
 #: scalar words that take many instructions
 EXPENSIVE = frozenset((
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.plan.graph import DTYPES, KINDS, Graph, Node, Untraceable
+from bital.plan.spatial import Spatial
 from bital.plan.symbolic_array import Array, kind_for, known_kind
 from bital.plan.symbolic_reduce import Reductions
 from bital.plan.symbolic_shape import Shapes
@@ -43,7 +44,7 @@ _FLOATS = frozenset(("f32", "f64"))
 _BITS = {"i8": 8, "u8": 8, "i16": 16, "i32": 32, "i64": 64}
 
 
-class Namespace(Shapes, Reductions):
+class Namespace(Shapes, Reductions, Spatial):
     """What an implementation calls `xp`: NumPy's names on Arrays."""
 
     newaxis = None

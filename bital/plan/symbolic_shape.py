@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.plan.access import is_whole, root_of
 from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous
 from bital.plan.symbolic_array import Array, kind_for
 
@@ -215,8 +216,11 @@ class Shapes:
         return self.iota((n,), 0, dtype)
 
     def special(self, name: str, operands: tuple, results: tuple, *attrs: Any) -> Any:
-        """A word with a kernel writer of its own; `results` are (shape, dtype) of each result."""
-        nodes = tuple(o.node for o in operands)
+        """A word with a kernel writer of its own; `results` are (shape, dtype) of each result.
+
+        Its kernel finds the elements of every operand in order.
+        """
+        nodes = tuple(self._in_order(o.node) for o in operands)
         looks = [(tuple(shape), kind_for(dtype)) for shape, dtype in results]
         if len(looks) == 1:
             return Array(self, self.graph.node("special", nodes, (name, *attrs), *looks[0]))
@@ -226,6 +230,12 @@ class Shapes:
             Array(self, self.graph.node("pick", (whole,), (k,), *look))
             for k, look in enumerate(looks)
         )
+
+    def _in_order(self, node: Node) -> Node:
+        """The node, or a copy of it, whose elements lie in memory in order."""
+        root = root_of(node)
+        scattered = root.word == "input" and root.attrs[1] != contiguous(root.shape)
+        return node if is_whole(node) and not scattered else self.graph.map("copy", node)
 
 
 def runs_of(places: np.ndarray) -> list[tuple[int, int, int]]:

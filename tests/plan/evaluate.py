@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from bital.ops.avg_pool import _average, _spread
+from bital.ops.convolve import Taps, correlate, spread, weigh
+from bital.ops.max_pool import _to_winners, _values
+from bital.ops.pooling import Windows
 from bital.plan.graph import DTYPES, Node
+from bital.plan.spatial import Conv, Mean, Pool
 
 
 def _rows(add: bool) -> Callable:
@@ -23,7 +28,48 @@ def _rows(add: bool) -> Callable:
     return call
 
 
-_SPECIAL: dict[str, Callable] = {"add_rows": _rows(True), "put_rows": _rows(False)}
+def _taps(c: Conv) -> Taps:
+    return Taps(c.kernel, c.stride, c.padding, c.dilation, c.groups)
+
+
+def _with_rows(x: np.ndarray) -> np.ndarray:
+    """(n, c, length) with rows of their own."""
+    return x if x.ndim == 4 else x[:, :, None]
+
+
+def _windows(p: Pool) -> tuple[Windows, ...]:
+    fields = (p.size, p.out, p.kernel, p.stride, p.padding, p.dilation)
+    return tuple([Windows(*[f[k] for f in fields]) for k in (0, 1)])
+
+
+def _mean(m: Mean) -> dict[str, Any]:
+    return {"with_padding": m.with_padding, "divisor": m.divisor}
+
+
+def _of(function: Callable) -> Callable:
+    """A function of the operands and of what the node carries; one axis has rows of its own."""
+    return lambda node, *args: np.reshape(function(*args), node.shape)
+
+
+#: special word -> what it means
+_SPECIAL: dict[str, Callable] = {
+    "add_rows": _rows(True), "put_rows": _rows(False),
+    "convolution": _of(
+        lambda x, w, c: correlate(np, _with_rows(x), _with_rows(w), _taps(c), c.out)
+    ),
+    "convolution_backward_input": _of(
+        lambda g, w, c: spread(np, _with_rows(g), _with_rows(w), _taps(c), c.size)
+    ),
+    "convolution_backward_weight": _of(
+        lambda g, x, c: weigh(np, _with_rows(x), _with_rows(g), _taps(c))
+    ),
+    "max_pool": _of(lambda x, p: _values(np, x, axes=_windows(p))),
+    "max_pool_backward": _of(
+        lambda g, x, peak, p: _to_winners(np, g, x, peak, axes=_windows(p))
+    ),
+    "mean_pool": _of(lambda x, p, m: _average(np, x, axes=_windows(p), **_mean(m))),
+    "mean_pool_backward": _of(lambda g, p, m: _spread(np, g, axes=_windows(p), **_mean(m))),
+}  # fmt: skip
 
 
 def _erf(name: str) -> Callable:
