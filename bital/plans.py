@@ -1,0 +1,96 @@
+"""Plans: what bital has recorded and compiled so far, to look at.
+
+    import bital
+    for plan in bital.plans():
+        print(plan)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bital.runtime import executor
+
+if TYPE_CHECKING:
+    from bital.codegen.report import KernelReport
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """A trace that was run, and how.
+
+    runs         how often
+    native_runs  how often as native code
+    seconds      that the native runs have taken
+    instructions that were recorded
+    nbytes       of the memory that the native code works in, beside inputs and results
+    state        "interpreted", "compiling", "native", or "failed"
+    compile_s    that generating or loading the code took; `from_cache`: it was on the disk
+    kernels      of the native code, see KernelReport
+    opaque       (operator, reason) of the instructions that NumPy runs between kernels
+    llvm_ir      the text that was compiled
+    """
+
+    runs: int
+    native_runs: int
+    seconds: float
+    instructions: int
+    nbytes: int
+    state: str
+    compile_s: float
+    from_cache: bool
+    kernels: tuple[KernelReport, ...]
+    opaque: tuple[tuple[str, str], ...]
+    llvm_ir: str
+    _native: Any
+
+    def assembly(self) -> str:
+        """The processor's instructions, as assembly; RuntimeError where there are none."""
+        if self._native is None:
+            raise RuntimeError(f"this plan has no native code: it is {self.state}")
+        from bital.codegen.report import assembly
+
+        return assembly(self._native)
+
+    def __str__(self) -> str:
+        head = (
+            f"{self.state} plan of {self.instructions} instructions, {self.runs} runs, "
+            f"{self.native_runs} native in {self.seconds * 1e3:.3f} ms, "
+            f"{len(self.kernels)} kernels, {self.nbytes} bytes of its own"
+        )
+        rest = [f"  {kernel}" for kernel in self.kernels]
+        rest += [f"  through NumPy: {name} ({why})" for name, why in self.opaque]
+        return "\n".join([head, *rest])
+
+
+def plans() -> list[PlanReport]:
+    """The plans that are kept, those that took longest first."""
+    found = [_report(plan) for plan in list(executor.cache.plans.values())]
+    return sorted(found, key=lambda r: (-r.seconds, -r.runs))
+
+
+def _report(plan: Any) -> PlanReport:
+    compiler = plan.compiler
+    native = compiler.native if compiler is not None else None
+    kernels: tuple = ()
+    opaque: tuple = ()
+    if native is not None:
+        from bital.codegen import report
+
+        kernels = tuple(report.kernels(native, compiler.lines))
+        opaque = tuple(report.opaque(native))
+    return PlanReport(
+        runs=plan.runs,
+        native_runs=compiler.runs if compiler is not None else 0,
+        seconds=compiler.ns / 1e9 if compiler is not None else 0.0,
+        instructions=plan.instructions,
+        nbytes=native.layout.arena_bytes if native is not None else 0,
+        state=compiler.state if compiler is not None else "interpreted",
+        compile_s=native.seconds if native is not None else 0.0,
+        from_cache=native.library.from_cache if native is not None else False,
+        kernels=kernels,
+        opaque=opaque,
+        llvm_ir=native.text if native is not None else "",
+        _native=native,
+    )
