@@ -4,6 +4,7 @@ Importing this package loads nothing heavy; each public name is loaded when it i
 
     from bital import torch         # PyTorch's namespace
     bital.install_as_torch()        # from here on `import torch` means bital.torch
+    bital.plans()                   # what was recorded and compiled so far
 """
 
 import importlib
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bital import safetensors, torch
     from bital.importer import install_as_torch
+    from bital.insight import plans
 
-__all__ = ["__version__", "install_as_torch", "safetensors", "torch"]
+__all__ = ["__version__", "install_as_torch", "plans", "safetensors", "torch"]
 __version__ = "0.1.0"
 
 
@@ -23,6 +25,8 @@ def __getattr__(name: str) -> object:
     if name in ("safetensors", "torch"):
         module: ModuleType = importlib.import_module(f"bital.{name}")
         return module
+    if name == "plans":
+        return importlib.import_module("bital.insight").plans
     if name == "install_as_torch":
         return importlib.import_module("bital.importer").install_as_torch
     raise AttributeError(f"module 'bital' has no attribute {name!r}")

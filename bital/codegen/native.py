@@ -7,6 +7,7 @@ reads from the Python objects themselves, and a table of what stays the same fro
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 from bital.codegen import gemm, jit
@@ -32,6 +33,7 @@ class Native:
         self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...],
         layouts: list[tuple], absent: frozenset[int],
     ) -> None:  # fmt: skip
+        begin = perf_counter()
         target = host()
         program = Program(code, held, layouts, absent)
         self.program = program
@@ -55,6 +57,8 @@ class Native:
         self.overwrites = bool(self.layout.over)
         self.inputs = len(donated)
         self._assemble(results)
+        #: that it took to make
+        self.seconds = perf_counter() - begin
 
     def shape_of(self, root: Node) -> tuple[int, ...]:
         """The shape of a node's array."""
@@ -100,6 +104,9 @@ class Native:
         self.text = module.whole()
         self.calls = module.calls
         self.library = jit.build(self.text)
+        #: native runs so far, and their nanoseconds
+        self.clock = [0, 0]
+        self.empty = not results
         self.run = runner(self, segments, results, fresh)
 
 

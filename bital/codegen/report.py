@@ -43,12 +43,13 @@ class KernelReport:
     function: str
 
     def __str__(self) -> str:
+        return f"{self.seconds * 1e6:10.1f} µs  {self.describe()}"
+
+    def describe(self) -> str:
+        """All but the time."""
         over = f" over {list(self.reduced)}" if self.reduced else ""
         lines = f"   # {', '.join(self.lines)}" if self.lines else ""
-        return (
-            f"{self.seconds * 1e6:10.1f} µs  {self.kind} {list(self.shape)}{over} "
-            f"{_bytes(self.nbytes)}: {self.name}{lines}"
-        )
+        return f"{self.kind} {list(self.shape)}{over}, {_bytes(self.nbytes)}: {self.name}{lines}"
 
 
 def _bytes(n: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,14 @@ def runner(
     codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
     names: dict[str, Any] = {
         "empty": np.empty, "pack": struct.Struct(f"={codes}").pack_into, "tables": [new_table()],
-        "new_table": new_table, "arenas": arenas,
+        "new_table": new_table, "arenas": arenas, "now": perf_counter_ns, "clock": native.clock,
+        # None, a complex number, an integer beyond 64 bits: NumPy's
+        "no_number": (struct.error, OverflowError),
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
     lines = [
         "def run(t, params):",
+        "    begin = now()",
         "    try:",
         "        holder = tables.pop()",
         "    except IndexError:",
@@ -46,7 +50,12 @@ def runner(
     ]
     if native.params:
         values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
-        lines.append(f"    pack(table, {8 * native.first_param}, {values})")
+        lines += [
+            "    try:",
+            f"        pack(table, {8 * native.first_param}, {values})",
+            "    except no_number:",
+            "        return None",
+        ]
     if fresh:
         made = []
         for k, node in enumerate(fresh):
@@ -66,7 +75,12 @@ def runner(
             lines += [f"    if segment{k}(at, fixed):", "        return None"]
         else:
             lines += _opaque_call(native, k, segment, names)
-    lines += ["    arenas.give(arena)", "    tables.append(holder)"]
+    lines += [
+        "    arenas.give(arena)",
+        "    tables.append(holder)",
+        "    clock[0] += 1",
+        "    clock[1] += now() - begin",
+    ]
     shown = []
     for n in results:
         root = root_of(n)

@@ -176,9 +176,7 @@ class Shapes:
         index = self.graph.cast(numbers.node, "i64")
         return Array(self, self.graph.node("take", (x.node, index), (), shape, x.node.kind))
 
-    def put_rows(
-        self, values: Array, numbers: Array, base: Any, *, add: bool = False
-    ) -> Array:
+    def put_rows(self, values: Array, numbers: Array, base: Any, *, add: bool = False) -> Array:
         """A copy of `base` with rows put, one after another, at numbers known to be in range.
 
         With `add` they are added; of zeros, the number of rows will do for a base.

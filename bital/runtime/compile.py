@@ -7,7 +7,6 @@ compiling fails, plans stay interpreted, and one line on standard error says so.
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.base import config
+from bital.runtime import log
 
 #: the run of a plan that begins to compile it, and the first one that is native
 BEGIN, SWITCH = 3, 12
@@ -23,20 +23,23 @@ Layouts = list[tuple[int, ...]]
 
 
 class Compiler:
-    """The way of one plan to native code."""
+    """The way of one plan to native code: `native` is it, `state` how far it is."""
 
-    __slots__ = ("code", "held", "donated", "layouts", "job", "native", "others")
+    __slots__ = ("code", "held", "donated", "layouts", "job", "native", "state", "lines")
 
     def __init__(self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> None:
         self.code, self.held, self.donated = code, held, donated
         self.layouts: Layouts = []
         self.job: Any = None
         self.native: Any = None
-        self.others = 0  # runs that found their inputs laid out otherwise
+        self.state = "interpreted"
+        self.lines: dict[int, tuple] = {}  # instruction -> the user's line, where a log wants it
 
     def step(self, run: int, arrays: list[np.ndarray], params: list) -> Callable | None:
         """What runs the plan natively from now on, if run number `run` is to be native."""
-        if config.compile == "always":
+        if config.compile == "never":
+            return None
+        if config.compile == "always" and self.state == "interpreted":
             self._begin(arrays, params)
         elif run == BEGIN:
             self._begin(arrays, params)
@@ -47,9 +50,12 @@ class Compiler:
             self.native = self.job.result()
         except Exception as error:
             _say(error)
-            self.job = None
+            self.job, self.state = None, "failed"
             return None
-        return self.run
+        self.job, self.state = None, "native"
+        if log.plan_wanted:
+            log.compiled(self.native, self.lines)
+        return self.native.run
 
     def _begin(self, arrays: list[np.ndarray], params: list) -> None:
         try:
@@ -57,7 +63,9 @@ class Compiler:
             from bital.codegen.native import Native
         except ImportError as error:
             _say(error)
+            self.state = "failed"
             return
+        self.state = "compiling"
         self.layouts = [
             strides_of(a) if a.base is not None and not donated else contiguous(a)
             for a, donated in zip(arrays, self.donated)
@@ -66,23 +74,26 @@ class Compiler:
         absent = frozenset(k for k, p in enumerate(params) if p is None)
         self.job = submit(lambda: Native(self.code, self.held, self.donated, layouts, absent))
 
-    def run(self, arrays: list[np.ndarray], params: list) -> list | None:
-        """The results; None where inputs or run-time scalars are not as the code has them."""
-        inputs = len(arrays)
-        try:
-            results = self.native.run(arrays, params)
-        except struct.error:  # None for a number, or an integer beyond 64 bits
-            return None
-        if results is not None:
-            return results
-        del arrays[inputs:]
-        self.others += 1
+    def again(self, arrays: list[np.ndarray], params: list) -> list | None:
+        """The results where a native run gave none; None where NumPy must run the plan.
+
+        Inputs that lie in memory otherwise than the code has them are copied. What else there is
+        (a condition that does not hold, a run-time scalar that is no number) is NumPy's.
+        """
+        del arrays[len(self.donated) :]
+        if self.native.empty:  # it has no results, and has run
+            return []
+        copied = False
         for k, (a, layout) in enumerate(zip(arrays, self.layouts)):
             if strides_of(a) != layout:
                 if layout != contiguous(a):
                     return None
                 arrays[k] = np.ascontiguousarray(a).reshape(a.shape)
-        return self.native.run(arrays, params)
+                copied = True
+        results = self.native.run(arrays, params) if copied else None
+        if results is None:
+            del arrays[len(self.donated) :]
+        return results
 
 
 def strides_of(a: np.ndarray) -> tuple[int, ...]:

@@ -191,6 +191,7 @@ def _execute(
         cache.hits = plan.used = cache.hits + 1
     if log.enabled:
         code = code or prefix.code()  # type: ignore[union-attr]
+        plan.compiler.lines = lines
         log.cut(code, inputs, plan.held, lines, reason, known)
     inputs.clear()
     held, others = ending.held(values), ending.others(values)

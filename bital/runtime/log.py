@@ -6,6 +6,7 @@ Room: runtime. Lines go to standard error, prefixed so that they can be told fro
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from bital.base import config
 from bital.ir import trace as ir
@@ -31,6 +32,18 @@ def cut(code: list, inputs: dict, held: list, lines: dict, reason: str, known: b
         f"{len(inputs)} inputs, {len(held)} results kept; "
         f"plan {'known' if known else 'new'}"
     )
+
+
+def compiled(native: Any, lines: dict[int, tuple]) -> None:
+    """Print what a plan has become: its kernels, and what stays with NumPy."""
+    from bital.codegen import report
+
+    how = "from the cache" if native.library.from_cache else "compiled"
+    _print(f"native from now on ({how} in {native.seconds * 1e3:.0f} ms):")
+    for kernel in report.kernels(native, lines):
+        _print(f"  {kernel.describe()}")
+    for name, why in report.opaque(native):
+        _print(f"  through NumPy: {name} ({why})")
 
 
 def _instruction(number: int, spec: object, operands: list, kept: bool, line: object) -> str:

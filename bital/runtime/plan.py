@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from bital.base import config
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
@@ -47,7 +46,8 @@ class Step:
 class _Hooks:
     """What a profiler sets: who is told of every step; plans are then walked through.
 
-    `interpreted` counts those who want the same bits from every run, and so no native code.
+    `interpreted` counts those who want no native code: they want to see every step, or the same
+    bits from every run.
     """
 
     watch: Callable[..., None] | None = None
@@ -77,7 +77,7 @@ class Plan:
         self.used = 0  # when the cache last gave it out
         self.linked: Callable | None = None
         self.native: Callable | None = None
-        self.compiler = Compiler(code, held, donated) if config.compile != "never" else None
+        self.compiler = Compiler(code, held, donated)
         self.steps = _steps(code, held, donated)
         # such a run cannot be broken off and begun again
         self.overwrites = any(r is not None and r < 0 for s in self.steps for r in s.taken())
@@ -85,11 +85,12 @@ class Plan:
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
-        if self.compiler is not None and hooks.watch is None and not hooks.interpreted:
-            native = self.native or self.compiler.step(self.runs, arrays, params)
+        native = self.native
+        if not hooks.interpreted:
+            if native is None:
+                native = self.native = self.compiler.step(self.runs, arrays, params)
             if native is not None:
-                self.native = native
-                results = native(arrays, params)
+                results = native(arrays, params) or self.compiler.again(arrays, params)
                 if results is not None:
                     return results
         linked = self.linked

@@ -43,11 +43,13 @@ class Recording:
         ir.flush("a profiler starts")
         self.begin = perf_counter_ns()
         plan.hooks.watch = self._note
+        plan.hooks.interpreted += 1
 
     def stop(self) -> None:
         """End; what was recorded until now belongs to it."""
         ir.flush("a profiler stops")
         plan.hooks.watch = None
+        plan.hooks.interpreted -= 1
         self.end = perf_counter_ns()
 
     def _note(self, step: plan.Step, result: Any, begin: int) -> None:

@@ -25,6 +25,9 @@ LISTED: set[tuple[str, str]] = {
     # the compiler is loaded when a plan is first compiled
     ("bital/runtime/compile.py", "bital.codegen.background"),
     ("bital/runtime/compile.py", "bital.codegen.native"),
+    ("bital/runtime/log.py", "bital.codegen"),
+    ("bital/insight.py", "bital.codegen"),
+    ("bital/insight.py", "bital.codegen.report"),
 }
 
 

@@ -1,8 +1,8 @@
-"""Plans: what bital has recorded and compiled so far, to look at.
+"""Insight: what bital has recorded and compiled so far, to look at.
 
-    import bital
-    for plan in bital.plans():
-        print(plan)
+import bital
+for plan in bital.plans():
+    print(plan)
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def plans() -> list[PlanReport]:
 
 def _report(plan: Any) -> PlanReport:
     compiler = plan.compiler
-    native = compiler.native if compiler is not None else None
+    native = compiler.native
     kernels: tuple = ()
     opaque: tuple = ()
     if native is not None:
@@ -82,11 +82,11 @@ def _report(plan: Any) -> PlanReport:
         opaque = tuple(report.opaque(native))
     return PlanReport(
         runs=plan.runs,
-        native_runs=compiler.runs if compiler is not None else 0,
-        seconds=compiler.ns / 1e9 if compiler is not None else 0.0,
-        instructions=plan.instructions,
+        native_runs=native.clock[0] if native is not None else 0,
+        seconds=native.clock[1] / 1e9 if native is not None else 0.0,
+        instructions=len(compiler.code),
         nbytes=native.layout.arena_bytes if native is not None else 0,
-        state=compiler.state if compiler is not None else "interpreted",
+        state=compiler.state,
         compile_s=native.seconds if native is not None else 0.0,
         from_cache=native.library.from_cache if native is not None else False,
         kernels=kernels,
