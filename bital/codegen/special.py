@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bital.codegen import spatial
 from bital.codegen.kernel import Kernel
 from bital.codegen.rows import rows
+from bital.codegen.scan import scan
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
 from bital.plan.graph import Node
@@ -18,6 +19,7 @@ WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
     "add_rows": rows,
     "put_rows": rows,
     **dict.fromkeys(spatial.WRITERS, spatial.spatial),
+    "scan": scan,
 }
 
 

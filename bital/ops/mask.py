@@ -321,6 +321,9 @@ def _put_op(name: str) -> Op:
             lambda g, shape, strides, offset: part(g, shape, strides, offset),
         ),
         out="first",
+        native=lambda xp, x, src, offset, *, shape, strides: xp.written(
+            x, src, shape, strides, offset
+        ),
     )  # fmt: skip
 
 

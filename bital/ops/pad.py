@@ -133,6 +133,27 @@ def _add_back(xp: Any, g: Any, axis: int, places: np.ndarray, n: int) -> Any:
     return out
 
 
+def _back_native(xp: Any, g: Any, *, maps: tuple, pad: Ints, mode: str) -> Any:
+    """As `_back_impl`: every run of evenly spaced places is a window that is added."""
+    for axis, places in enumerate(maps):
+        if places is None:
+            continue
+        pair = pad[2 * (len(maps) - 1 - axis) :][:2]
+        shape = (*g.shape[:axis], len(places) - sum(pair), *g.shape[axis + 1 :])
+        out, done = xp.zeros(shape, g.dtype), 0
+        ahead = (slice(None),) * axis
+        for first, step, count in xp.runs_of(places):
+            part = g[(*ahead, slice(done, done + count))]
+            done += count
+            if not step:
+                part, count = xp.sum(part, axis, keepdims=True), 1
+            end = first + (step or 1) * count
+            where = (*ahead, slice(first, end if end >= 0 else None, step or 1))
+            out[where] = out[where] + part
+        g = out
+    return g
+
+
 _OPS: dict[tuple[str, int], Op] = {}
 
 
@@ -149,6 +170,7 @@ def _op(mode: str, axes: int) -> Op:
         back = Op(
             f"{mode}_pad{axes}d_backward", _back_rule, _back_impl, inputs=("g",),
             vjp=(lambda g, pad, mode: apply(_op(mode, axes), (g,), (pad, mode)),),
+            native=_back_native,
         )  # fmt: skip
     return found
 

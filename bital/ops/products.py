@@ -142,6 +142,11 @@ def _cross_impl(xp: Any, a: Any, b: Any, *, axis: int) -> Any:
     return out
 
 
+def _cross_native(xp: Any, a: Any, b: Any, *, axis: int) -> Any:
+    (x, y, z), (u, v, w) = xp.moveaxis(a, axis, 0), xp.moveaxis(b, axis, 0)
+    return xp.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis)
+
+
 _CROSS = Op(
     "linalg_cross",
     _cross_rule,
@@ -152,6 +157,7 @@ _CROSS = Op(
         lambda g, self, axis: apply(_CROSS, (g, conj(self)), (axis,)),
     ),
     batch=again(0),
+    native=_cross_native,
 )
 
 

@@ -42,6 +42,8 @@ def _scan_rule(x: Meta, dim: int, d: dtype | None, reverse: bool) -> tuple:
 
 
 def _accumulate(xp: Any, fn: str, x: Any, axis: int, reverse: bool) -> Any:
+    if xp is not np:
+        return xp.scanned({"add": "sum", "multiply": "prod"}[fn], axis, reverse, x)
     if not x.ndim:
         return x.copy()
     wide = x.astype(np.float32) if x.dtype.kind == "V" else x
@@ -136,6 +138,7 @@ _RECUR = Op(
     inputs=("a", "b"),
     vjp=(_recur_vjp_a, _adjoint),
     batch=again(0),
+    native=lambda xp, a, b, *, axis, reverse: xp.scanned("recur", axis, reverse, b, a),
 )
 
 

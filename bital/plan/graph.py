@@ -171,6 +171,8 @@ class Graph:
         shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
         if not axes or (shape == x.shape and how in ("sum", "prod", "max", "min")):
             return x
+        if not x.numel:  # there is no loop over nothing
+            return self.broadcast(self.constant(how in ("prod", "all"), x.kind), shape)
         return self.node("reduce", (x,), (how, axes), shape, x.kind)
 
     # other ways to look at the same elements

@@ -87,7 +87,8 @@ class Namespace(Shapes, Reductions, Spatial):
         """Everywhere `condition` must hold, or the implementation raises its error."""
         node = self.graph.cast(condition.node, "i1")
         whole = self.graph.reduce("all", node, tuple(range(len(node.shape))))
-        self.required.append(self.graph.reshape(whole, ()))
+        if node.numel:
+            self.required.append(self.graph.reshape(whole, ()))
 
     def into(self, out: Any, result: Array) -> Array:
         """The result, in the handle that was given for it."""
@@ -197,6 +198,9 @@ class Namespace(Shapes, Reductions, Spatial):
 
     def square(self, x: Array, out: Any = None) -> Array:
         return self.into(out, self.multiply(x, x))
+
+    def real(self, x: Any) -> Any:
+        return x
 
     def positive(self, x: Array, out: Any = None) -> Array:
         return self.into(out, Array(self, x.node))

@@ -87,6 +87,21 @@ class Reductions:
             raise Untraceable("a mean of integers")
         return self.true_divide(total, prod(x.shape[a] for a in _axes(axis, x.ndim)))
 
+    def scanned(self, how: str, axis: int, reverse: bool, *arrays: Array) -> Array:
+        """Sums ("sum"), products ("prod") or the recurrence y[k] = x[k] + a[k] y[k - 1] ("recur").
+
+        Along an axis, from its end where `reverse`.
+        """
+        x = arrays[0]
+        if not x.ndim or not x.size:
+            return x
+        if x.node.kind not in ("f32", "f64", "i64"):
+            raise Untraceable(f"a scan of {x.node.kind}")
+        shape = (prod(x.shape[:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
+        inputs = tuple([self.graph.in_order(self.graph.reshape(a.node, shape)) for a in arrays])
+        found = self.graph.node("special", inputs, ("scan", how, reverse), shape, x.node.kind)
+        return Array(self, self.graph.reshape(found, x.shape))
+
     def vecdot(self, a: Array, b: Array) -> Array:
         """Sums of products along the last axis."""
         return self.reduced("sum", self.multiply(a, b), -1, False)

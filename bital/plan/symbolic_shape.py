@@ -16,6 +16,24 @@ from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous
 from bital.plan.symbolic_array import Array, kind_for
 
 
+def runs_of(places: np.ndarray) -> list[tuple[int, int, int]]:
+    """A vector of places as runs that are evenly spaced: first place, step, count.
+
+    >>> runs_of(np.array([2, 1, 0, 1, 2, 3, 3, 3]))
+    [(2, -1, 3), (1, 1, 3), (3, 0, 2)]
+    """
+    found: list[tuple[int, int, int]] = []
+    for place in places.tolist():
+        first, step, count = found[-1] if found else (0, 0, 0)
+        if count == 1:
+            step = place - first
+        if count and place == first + step * count:
+            found[-1] = (first, step, count + 1)
+        else:
+            found.append((place, 1, 1))
+    return found
+
+
 class Shapes:
     """The part of the namespace about shapes."""
 
@@ -160,6 +178,8 @@ class Shapes:
         order[axis:axis] = range(own)
         return self.transpose(taken, order)
 
+    runs_of = staticmethod(runs_of)
+
     def _at_places(self, x: Array, places: np.ndarray, axis: int) -> Array:
         """Runs of evenly spaced places, each a window, one after another."""
         steps = contiguous(x.shape)
@@ -234,24 +254,6 @@ class Shapes:
         root = root_of(node)
         scattered = root.word == "input" and root.attrs[1] != contiguous(root.shape)
         return node if is_whole(node) and not scattered else self.graph.map("copy", node)
-
-
-def runs_of(places: np.ndarray) -> list[tuple[int, int, int]]:
-    """A vector of places as runs that are evenly spaced: first place, step, count.
-
-    >>> runs_of(np.array([2, 1, 0, 1, 2, 3, 3, 3]))
-    [(2, -1, 3), (1, 1, 3), (3, 0, 2)]
-    """
-    found: list[tuple[int, int, int]] = []
-    for place in places.tolist():
-        first, step, count = found[-1] if found else (0, 0, 0)
-        if count == 1:
-            step = place - first
-        if count and place == first + step * count:
-            found[-1] = (first, step, count + 1)
-        else:
-            found.append((place, 1, 1))
-    return found
 
 
 def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:

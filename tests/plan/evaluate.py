@@ -28,6 +28,21 @@ def _rows(add: bool) -> Callable:
     return call
 
 
+def _scan(node: Node, x: np.ndarray, *more: Any) -> np.ndarray:
+    *factor, how, reverse = more
+    out, steps = np.empty_like(x), range(x.shape[1])
+    total = x[:, -1 if reverse else 0].astype(np.float64 if x.dtype.kind == "f" else x.dtype)
+    for k in reversed(steps) if reverse else steps:
+        if k != (steps[-1] if reverse else 0):
+            total = {
+                "sum": lambda t, k: t + x[:, k],
+                "prod": lambda t, k: t * x[:, k],
+                "recur": lambda t, k: x[:, k] + factor[0][:, k] * t,
+            }[how](total, k)
+        out[:, k] = total
+    return out
+
+
 def _taps(c: Conv) -> Taps:
     return Taps(c.kernel, c.stride, c.padding, c.dilation, c.groups)
 
@@ -53,7 +68,7 @@ def _of(function: Callable) -> Callable:
 
 #: special word -> what it means
 _SPECIAL: dict[str, Callable] = {
-    "add_rows": _rows(True), "put_rows": _rows(False),
+    "add_rows": _rows(True), "put_rows": _rows(False), "scan": _scan,
     "convolution": _of(
         lambda x, w, c: correlate(np, _with_rows(x), _with_rows(w), _taps(c), c.out)
     ),

@@ -121,8 +121,22 @@ def _joined(torch: Any) -> Iterator[Any]:
     yield y
 
 
+def _by_number(torch: Any) -> Iterator[Any]:
+    """Rows wider than a vector, written and read by number, and scans along all axes."""
+    table = torch.randn(7, 37, requires_grad=True)
+    rows = torch.tensor([[3, 0, 6], [3, 3, 1]])
+    yield _learn(lambda t: torch.nn.functional.embedding(rows, t, padding_idx=6), table)
+    yield _learn(lambda t: t[rows], table)
+    x = torch.zeros(7, 37).index_add(0, rows.reshape(-1), torch.randn(6, 37))
+    yield x, x.index_copy(0, torch.tensor([2, 2]), torch.randn(2, 37))
+    deep = torch.randn(2, 5, 37, requires_grad=True)
+    for dim in range(3):
+        yield _learn(lambda t, d=dim: [t.cumsum(d), t.cumprod(d), t.flip(d)], deep)
+    yield torch.randint(-9, 9, (3, 20)).cumsum(0), torch.gather(x, 1, torch.randint(37, (7, 3)))
+
+
 SAMPLES: tuple[Callable[[Any], Iterator[Any]], ...] = (
-    _recurrent, _optimizers, _normalisations, _attentions, _products, _numbers, _joined,
+    _recurrent, _optimizers, _normalisations, _attentions, _products, _numbers, _joined, _by_number,
 )  # fmt: skip
 
 
