@@ -18,8 +18,8 @@ DEPTH = 512
 _MICROSECOND = 2500
 #: so many bytes of B stay in the nearest cache
 _NEAREST_BYTES = 40 * 1024
-#: factors of so many bytes stay in a core's own cache
-_NEAR_BYTES = 1024 * 1024
+#: a factor of so many bytes stays in a core's own cache: a vector of it takes a cycle, else 11
+_NEAR_BYTES = 768 * 1024
 #: scratch for the sums of a chunk, and for a packed panel
 _SUMS_BYTES = 128 * 1024
 _PANEL_BYTES = 96 * 1024
@@ -94,12 +94,12 @@ class Shape(NamedTuple):
 
 
 def _tile_cost(rows: int, vectors: int, near: bool) -> float:
-    """Cycles of one k: two multiply-adds or two loads a cycle; a sum takes four to be ready.
+    """Cycles of one k: two multiply-adds, hardly two loads a cycle; a sum takes four to be ready.
 
-    Where the vectors of B are not in the nearest cache, each takes two and a half.
+    Vectors of B that are not in the nearest cache take two and a half each, and disturb.
     """
-    far = 0 if near else 2.5 * vectors
-    return max(rows * vectors / 2, 4, (rows + vectors) / 2, far) + 0.5
+    far = 0 if near else vectors
+    return max(rows * vectors / 2, 4, 0.55 * (rows + vectors), 2.5 * far) + 0.5 * far + 0.5
 
 
 def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
@@ -109,14 +109,14 @@ def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
     if shape.row_bytes:
         # rows of A multiples of 4 KiB apart want the same eight or twelve places of the cache
         spread = 4096 // math.gcd(4096, shape.row_bytes)
-        worse = 1 + 0.02 * max(rows.size / spread - 4, 0)
+        worse = 1 + 0.004 * max(rows.size / spread - 4, 0)
     elif shape.rows > 8:
-        # a line or two of the cache for each k
-        lines = 1 if rows.size % 8 == 0 else 1.5
+        # lines of the cache for each k
+        lines = 1 if 2 * rows.size == shape.lanes else 1 + (rows.size - 1) / shape.lanes
     wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
     cycles = 0.0
     for many, size in wide:
-        near = depth * size * shape.lanes * shape.bytes < _NEAREST_BYTES
+        near = min(depth, DEPTH // 2) * size * shape.lanes * shape.bytes < _NEAREST_BYTES
         turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
         cycles += rows.many * many * (turns + 2 * rows.size * size + 10)
     return cycles
@@ -144,7 +144,7 @@ def _late(chunks: Sequence[float], workers: int) -> float:
 
 def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
     """Parts of rows and panels that make `wanted` chunks, or half as many, or a few more."""
-    for chunks in {wanted, -(-wanted // 2)}:
+    for chunks in {wanted, -(-wanted // 2) if wanted > 4 else wanted}:
         for panel_parts in range(1, min(panels, 2 * chunks) + 1):
             fewest = min(-(-chunks // panel_parts), tiles)
             for row_parts in range(fewest, min(fewest + 2, tiles) + 1):
@@ -154,22 +154,22 @@ def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
 def _part(shape: Shape, rows: Pieces, panels: Pieces, wanted: int) -> tuple[float, int, int]:
     """The cost of the best split into chunks, its parts of rows and parts of panels."""
     best = math.inf, rows.many, panels.many
-    # cycles to read a vector: from the core's own cache, or from farther off
-    read = shape.depth * (rows.total + panels.total * shape.lanes) * shape.bytes
-    reading = 1 if read < _NEAR_BYTES else 8
+    # each part of the panels reads all of A, each part of the rows all of B
+    vectors = shape.depth * rows.total / shape.lanes, shape.depth * panels.total
+    reading = [
+        many * (1 if many * shape.lanes * shape.bytes < _NEAR_BYTES else 11) for many in vectors
+    ]
     for row_parts, panel_parts in _grids(rows.many, panels.many, wanted):
         tiles, wide = -(-rows.many // row_parts), -(-panels.many // panel_parts)
         room = tiles * rows.size * wide * panels.size * shape.lanes * shape.bytes
         if shape.depth > DEPTH and room > _SUMS_BYTES:
             continue
-        # each part of the panels reads all of A, each part of the rows all of B
-        reads = panel_parts * rows.total / shape.lanes + row_parts * panels.total
-        cost = (reading * reads + row_parts * panels.total * shape.packing) * shape.depth
+        cost = panel_parts * reading[0] + row_parts * (reading[1] + vectors[1] * shape.packing)
         if wanted > 1:
             down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
             chunks = [r * c * shape.depth / 2 for r in down for c in across]
-            cost += 2 * _late(chunks, 2) + _late(chunks, 4)
-            cost += _late(chunks, 8) if wanted > 4 else 0
+            cost += 2 * _late(chunks, 2) + 0.5 * _late(chunks, 4)
+            cost += 0.25 * _late(chunks, 8) if wanted > 4 else 0
         best = min(best, (cost, row_parts, panel_parts))
     return best
 

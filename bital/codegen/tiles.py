@@ -23,7 +23,7 @@ _MOST_LINES = 400
 #: elements are fetched to the nearest cache so many k before they are read
 _AHEAD = 16
 #: how B is packed -> cycles to pack a vector of it
-_PACKING_CYCLES = {"none": 0, "rows": 1.5, "columns": 2.5, "any": 30}
+_PACKING_CYCLES = {"none": 0, "rows": 4, "columns": 2.5, "any": 30}
 
 
 def _packing(p: Product, lanes: int) -> str:
@@ -69,8 +69,9 @@ class Tiles(Nest):
         self.widest = self.split.panels.size * self.lanes
         self.depth, self.blocks = p.K, 1
         if p.K > DEPTH:
-            # whole vectors of k in each block, so that transposing meets no rest but the last
-            self.depth = 16 * math.ceil(p.K / math.ceil(p.K / DEPTH) / 16)
+            # whole vectors of k in each block, so that transposing meets no rest but the last;
+            # half as long as could be, as a panel then stays in the nearest cache
+            self.depth = 16 * math.ceil(p.K / math.ceil(2 * p.K / DEPTH) / 16)
             self.blocks = math.ceil(p.K / self.depth)
 
     def _strips(self) -> list[_Strip]:
@@ -99,11 +100,9 @@ class Tiles(Nest):
         if self.blocks == 1:
             self._block(b.index(0), b.index(p.K))
         else:
-            self._clear_sums()
             walk = b.loop(0, p.K, self.depth)
             self._block(walk.index, b.minimum(b.index(self.depth), b.sub(b.index(p.K), walk.index)))
             walk.end()
-            self._finish_sums()
         batches.end()
 
     def _panels(self, strip: _Strip) -> tuple[Loop, Reg, Reg | None]:
@@ -160,7 +159,11 @@ class Tiles(Nest):
             if self.blocks == 1:
                 self._finish(sums, row, skip, col, mask)
             else:
-                self._add_sums(sums, panels.index, tiles.index)
+                place = self._sums_of(panels.index, tiles.index)
+                self._add_sums(sums, place, b.eq(first, b.index(0)))
+                last = b.loop(b.sub(b.index(self.depth * (self.blocks - 1)), first), 1)
+                self._finish_rows(place, strip.width, row, skip, col, mask)
+                last.end()
             tiles.end()
             panels.end()
 
@@ -213,12 +216,6 @@ class Tiles(Nest):
 
     # sums over several blocks of k
 
-    def _clear_sums(self) -> None:
-        b, cut = self.b, self.split
-        walk = b.loop(0, cut.most_tiles * cut.most_panels * self.tile, self.lanes)
-        b.store(b.const(self.p.kind, 0, self.lanes), self.sums, walk.index)
-        walk.end()
-
     def _sums_of(self, panel: Reg, tile: Reg) -> Reg:
         """Where the sums of a tile are."""
         b = self.b
@@ -226,23 +223,13 @@ class Tiles(Nest):
         steps = self.split.most_tiles * self.tile, self.tile
         return b.at(self.sums, self.p.kind, offset(b, local, steps))
 
-    def _add_sums(self, values: list[list[Reg]], panel: Reg, tile: Reg) -> None:
-        b, place = self.b, self._sums_of(panel, tile)
-        for k, value in enumerate(itertools.chain(*values)):
-            at = k * self.lanes
-            b.store(b.add(b.load(place, value.kind, at, value.lanes), value), place, at)
-
-    def _finish_sums(self) -> None:
-        """What becomes of the chunk's sums."""
+    def _add_sums(self, values: list[list[Reg]], place: Reg, first: Reg) -> None:
+        """Add a block's sums; the first block's are those of nothing before."""
         b = self.b
-        for strip in self.strips:
-            panels, col, mask = self._panels(strip)
-            tiles = b.loop(*self.row_range)
-            row, skip = self._tile_rows(tiles.index)
-            place = self._sums_of(panels.index, tiles.index)
-            self._finish_rows(place, strip.width, row, skip, col, mask)
-            tiles.end()
-            panels.end()
+        zero = b.const(self.p.kind, 0, self.lanes)
+        for k, value in enumerate(itertools.chain(*values)):
+            before = b.load(place, value.kind, k * self.lanes, value.lanes)
+            b.store(b.add(b.select(first, zero, before), value), place, k * self.lanes)
 
     # what becomes of sums
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bital.codegen import jit, target
-from bital.codegen.gemm import Product, plain_store, product
+from bital.codegen.gemm import Product, plain_store, prefers_library, product
 from bital.codegen.scalar import Builder, Reg
 
 ATTRIBUTES = "attributes #0 = { nounwind }\n"
@@ -222,6 +222,16 @@ def test_a_long_epilogue_sees_each_element_once(m, n, left, right, on):
 
     run(*product(p, on, epilogue), (a, b, out), on)
     assert np.allclose(out, a @ b + 60 * np.arange(m, dtype=np.float32)[:, None], atol=1e-3)
+
+
+def test_large_products_are_better_left_to_a_library():
+    def square(size, kind="f32", batch=()):
+        zeros = (0,) * len(batch)
+        return Product(batch, size, size, size, kind, (*zeros, size, 1), (*zeros, size, 1))
+
+    assert prefers_library(square(1024)) and prefers_library(square(800, "f64"))
+    assert not prefers_library(square(512)) and not prefers_library(square(1024, batch=(2,)))
+    assert not prefers_library(square(1024)._replace(N=32))
 
 
 @pytest.mark.parametrize(
