@@ -23,7 +23,7 @@ from bital.plan.graph import DTYPES, Node
 def runner(
     native: Any, segments: list, results: list[Node], fresh: list[Node]
 ) -> Callable[[list, list], list | None]:
-    """The Python function that runs a plan; it gives None where an input's layout is another."""
+    """The Python function that runs a plan; it gives None where NumPy has to run it."""
 
     def new_table() -> tuple[Any, int]:
         table = (ctypes.c_int64 * (native.first_param + len(native.params)))()
@@ -31,12 +31,9 @@ def runner(
         native.tables.append(table)
         return table, ctypes.addressof(table)
 
-    codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
     names: dict[str, Any] = {
-        "empty": np.empty, "pack": struct.Struct(f"={codes}").pack_into, "tables": [new_table()],
-        "new_table": new_table, "arenas": arenas, "now": perf_counter_ns, "clock": native.clock,
-        # None, a complex number, an integer beyond 64 bits: NumPy's
-        "no_number": (struct.error, OverflowError),
+        "tables": [new_table()], "new_table": new_table, "arenas": arenas, "now": perf_counter_ns,
+        "clock": native.clock,
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
     lines = [
@@ -47,28 +44,11 @@ def runner(
         "    except IndexError:",
         "        holder = new_table()",
         "    table, fixed = holder",
+        *_scalars(native, names),
+        *_arrays(native, fresh, names),
+        "    at = id(t)",
     ]
-    if native.params:
-        values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
-        lines += [
-            "    try:",
-            f"        pack(table, {8 * native.first_param}, {values})",
-            "    except no_number:",
-            "        return None",
-        ]
-    if fresh:
-        made = []
-        for k, node in enumerate(fresh):
-            names[f"d{k}"] = DTYPES[node.kind]
-            made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
-        lines.append(f"    t += ({', '.join(made)},)")
-    lines.append(f"    arena = arenas.take({native.layout.arena_bytes})")
-    lines.append("    t.append(arena)")
-    rest = native.size - native.arena_slot - 1
-    if rest:
-        lines.append(f"    t += ({'None, ' * rest})")
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
-    lines.append("    at = id(t)")
     for k, segment in enumerate(segments):
         if isinstance(segment, list):
             names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
@@ -80,17 +60,52 @@ def runner(
         "    tables.append(holder)",
         "    clock[0] += 1",
         "    clock[1] += now() - begin",
+        f"    return [{', '.join(_result(native, n) for n in results)}]",
     ]
-    shown = []
-    for n in results:
-        root = root_of(n)
-        array = f"t[{native.slots[root]}]"
-        shown.append(
-            array if native.shape_of(root) == n.shape else f"{array}.reshape({tuple(n.shape)!r})"
-        )
-    lines.append(f"    return [{', '.join(shown)}]")
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
+
+
+def _scalars(native: Any, names: dict[str, Any]) -> list[str]:
+    """The lines that put the run-time scalars into the table."""
+    if not native.params:
+        return []
+    codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
+    names["pack"] = struct.Struct(f"={codes}").pack_into
+    # None, a complex number, an integer beyond 64 bits: NumPy's
+    names["no_number"] = (struct.error, OverflowError)
+    values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
+    return [
+        "    try:",
+        f"        pack(table, {8 * native.first_param}, {values})",
+        "    except no_number:",
+        "        return None",
+    ]
+
+
+def _arrays(native: Any, fresh: list[Node], names: dict[str, Any]) -> list[str]:
+    """The lines that add to the list of inputs: new arrays, the arena, room for more."""
+    lines = []
+    if fresh:
+        names["empty"] = np.empty
+        made = []
+        for k, node in enumerate(fresh):
+            names[f"d{k}"] = DTYPES[node.kind]
+            made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
+        lines.append(f"    t += ({', '.join(made)},)")
+    lines.append(f"    arena = arenas.take({native.layout.arena_bytes})")
+    lines.append("    t.append(arena)")
+    rest = native.size - native.arena_slot - 1
+    if rest:
+        lines.append(f"    t += ({'None, ' * rest})")
+    return lines
+
+
+def _result(native: Any, n: Node) -> str:
+    """The expression of a held result."""
+    root = root_of(n)
+    array = f"t[{native.slots[root]}]"
+    return array if native.shape_of(root) == n.shape else f"{array}.reshape({tuple(n.shape)!r})"
 
 
 def _opaque_call(native: Any, k: int, group: Group, names: dict[str, Any]) -> list[str]:
