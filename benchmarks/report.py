@@ -11,7 +11,7 @@ from programs.clock import BLOCK_SECONDS, VALUE_STEPS
 if TYPE_CHECKING:
     from performance import Measured, Row
 
-#: of the instructions that run, the dearest so many are named
+#: so many kernels are named
 NAMED = 5
 
 
@@ -35,6 +35,7 @@ class Language:
     none: str
     goes: str
     dearest: str
+    opaque: str
 
     def title(self, thing: object) -> str:
         """The name of a program or a result in this language."""
@@ -67,9 +68,11 @@ ENGLISH = Language(
     none="Nothing is over its limit.",
     goes=(
         "**{title}.** In {step} a step, recording {instructions:.0f} instructions takes "
-        "{recording} ({each} each), running them {running}, in {cuts:g} pieces."
+        "{recording} ({each} each) and running them {running}, in {cuts:g} pieces; native "
+        "kernels are {kernels} of that."
     ),
-    dearest=" Of what runs, the dearest: {list}.",
+    dearest=" The dearest kernels: {list}.",
+    opaque=" NumPy runs {list}.",
 )  # fmt: skip
 
 KOREAN = Language(
@@ -98,9 +101,11 @@ KOREAN = Language(
     none="한도를 넘는 것이 없다.",
     goes=(
         "**{title}.** 단계당 {step} 가운데 명령 {instructions:.0f}개의 기록에 {recording}"
-        "(하나에 {each}), 실행에 {running}이 들고, 실행은 {cuts:g}번으로 나뉜다."
+        "(하나에 {each}), {cuts:g}번에 나누어 하는 실행에 {running}이 들고, 그중 네이티브 커널이 "
+        "{kernels}이다."
     ),
-    dearest=" 실행에서 가장 비싼 것: {list}.",
+    dearest=" 가장 비싼 커널: {list}.",
+    opaque=" NumPy로 실행하는 것: {list}.",
 )  # fmt: skip
 
 SIDES = {"compiled": "torch.compile", "jax": "jax.jit", "bital": "bital"}
@@ -193,13 +198,19 @@ def where(row: Row, words: Language) -> str:
         recording=show_seconds(found["recording"]),
         each=show_seconds(found["recording"] / found["instructions"]),
         running=show_seconds(found["running"]),
+        kernels=show_seconds(found["kernels"]),
         cuts=found["cuts"],
     )
-    named = [
-        f"`{name}` {show_seconds(seconds)} ({uses:g} x)"
-        for name, seconds, uses in found["dearest"][:NAMED]
+    kernels = [
+        f"`{name}` {show_seconds(seconds)}" + (f" ({alike})" if alike > 1 else "")
+        for name, seconds, alike in found["dearest"][:NAMED]
     ]
-    return text + words.dearest.format(list=", ".join(named)) if named else text
+    if kernels:
+        text += words.dearest.format(list="; ".join(kernels))
+    names = [f"`{name}`" + (f" ({uses})" if uses > 1 else "") for name, uses in found["opaque"]]
+    if names:
+        text += words.opaque.format(list=", ".join(names))
+    return text
 
 
 def page(measured: Measured, words: Language) -> str:

@@ -11,15 +11,9 @@ import time
 
 from main_example import setup
 
+import bital
+
 PATIENCE = 10.0
-
-
-def compiled_plans() -> list:
-    """What bital tells of the plans it has compiled; nothing where it does not compile."""
-    import bital
-
-    plans = getattr(bital, "plans", list)()
-    return [plan for plan in plans if getattr(plan, "compiled", False)]
 
 
 def main() -> None:
@@ -27,16 +21,15 @@ def main() -> None:
     run = setup()
     figures = {"compiled": None, "steps": None, "compile_s": None}
     end = time.perf_counter() + PATIENCE
-    steps = 0
-    while time.perf_counter() < end:
+    steps, native = 0, []
+    while not native and time.perf_counter() < end:
         run(1)
         steps += 1
-        found = compiled_plans()
-        if found:
-            figures["compiled"] = time.time() - float(os.environ["BENCHMARK_START"])
-            figures["steps"] = steps
-            figures["compile_s"] = max(plan.compile_seconds for plan in found)
-            break
+        native = [plan for plan in bital.plans() if plan.native_runs]
+    if native:
+        figures["compiled"] = time.time() - float(os.environ["BENCHMARK_START"])
+        figures["steps"] = steps
+        figures["compile_s"] = max(plan.compile_s for plan in native)
     print(json.dumps(figures))
 
 

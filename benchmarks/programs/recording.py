@@ -28,7 +28,7 @@ class RunClock:
         self.runs = 0
 
     def __call__(self, trace: ir.Trace, reason: str) -> None:
-        self.operations += len(trace.code)
+        self.operations += trace.length
         self.runs += 1
         start = time.perf_counter()
         self.inner(trace, reason)

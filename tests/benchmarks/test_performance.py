@@ -10,7 +10,7 @@ import report
 MAIN, TANH = performance.PROGRAMS[0], performance.PROGRAMS[2]
 BREAKDOWN = {
     "step": 2e-3, "running": 1.5e-3, "recording": 5e-4, "instructions": 250.0, "cuts": 1.0,
-    "dearest": [["mm 2x3, 3x4", 1e-3, 2.0]],
+    "kernels": 1.2e-3, "dearest": [["product [2, 4]: mm", 1e-3, 2]], "opaque": [["sort", 3]],
 }  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def test_page(measured, words):
     assert "| 1 | 100 GFLOP/s | 20.0 GB/s |" in text
     assert "| – | – | – | 20 ms | over |" in text
     paragraph = text[text.index(f"**{words.title(TANH)}.**") :]
-    assert all(part in paragraph for part in ("2 ms", "500 µs", "1.5 ms", "`mm 2x3, 3x4` 1 ms"))
+    assert all(part in paragraph for part in ("2 ms", "500 µs", "1.5 ms", "1.2 ms"))
+    assert "`product [2, 4]: mm` 1 ms (2)" in paragraph and "`sort` (3)" in paragraph
     assert f"**{words.title(MAIN)}.**" not in text
     assert "{" not in text
 

@@ -65,7 +65,16 @@ def test_breakdown(quick):
     assert figures["recording"] + figures["running"] == pytest.approx(figures["step"])
     assert figures["cuts"] >= 1
     assert figures["instructions"] > 20
+    assert figures["opaque"] == []
     assert all(seconds > 0 for _, seconds, _ in figures["dearest"])
+
+
+def test_plans(quick, tmp_path):
+    pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
+    command = harness.bital_command("plans.py")
+    compiled, loaded = (harness.call(command, quick, XDG_CACHE_HOME=str(tmp_path)) for _ in "12")
+    assert compiled["steps"] == loaded["steps"] > 2
+    assert compiled["compiled"] > compiled["compile_s"] > 0
 
 
 def test_failure_is_told(quick):
