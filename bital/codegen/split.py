@@ -7,6 +7,7 @@ so that neither do bits. Costs are in cycles of a core that does two multiply-ad
 from __future__ import annotations
 
 import functools
+import heapq
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -137,8 +138,7 @@ def _late(chunks: Sequence[float], workers: int) -> float:
     """How much longer than their share workers take that claim chunks in order."""
     free = [0.0] * workers
     for chunk in chunks:
-        free.sort()
-        free[0] += chunk
+        heapq.heapreplace(free, free[0] + chunk)
     return max(free) - sum(free) / workers
 
 
@@ -151,9 +151,11 @@ def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
                 yield row_parts, panel_parts
 
 
-def _part(shape: Shape, rows: Pieces, panels: Pieces, wanted: int) -> tuple[float, int, int]:
-    """The cost of the best split into chunks, its parts of rows and parts of panels."""
-    best = math.inf, rows.many, panels.many
+def _part(
+    shape: Shape, rows: Pieces, panels: Pieces, wanted: int, bound: float
+) -> tuple[float, int, int]:
+    """The cost of the best split into chunks below the bound; its parts of rows and of panels."""
+    best = bound, rows.many, panels.many
     # each part of the panels reads all of A, each part of the rows all of B
     vectors = shape.depth * rows.total / shape.lanes, shape.depth * panels.total
     reading = [
@@ -165,7 +167,7 @@ def _part(shape: Shape, rows: Pieces, panels: Pieces, wanted: int) -> tuple[floa
         if shape.depth > DEPTH and room > _SUMS_BYTES:
             continue
         cost = panel_parts * reading[0] + row_parts * (reading[1] + vectors[1] * shape.packing)
-        if wanted > 1:
+        if wanted > 1 and cost < best[0]:
             down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
             chunks = [r * c * shape.depth / 2 for r in down for c in across]
             cost += 2 * _late(chunks, 2) + 0.5 * _late(chunks, 4)
@@ -209,9 +211,10 @@ def split(shape: Shape) -> Split:
     batch_parts = min(shape.batches, wanted)
     wanted = -(-wanted // batch_parts)
     best: tuple[float, Split] | None = None
-    for serial, rows, panels in sorted(found)[:8]:
-        extra, row_parts, panel_parts = _part(shape, rows, panels, wanted)
-        if best is None or serial + extra < best[0]:
+    for serial, rows, panels in sorted(found)[:6]:
+        bound = math.inf if best is None else best[0] - serial
+        extra, row_parts, panel_parts = _part(shape, rows, panels, wanted, bound)
+        if best is None or extra < bound:
             cost = serial + shape.packing * panels.total * row_parts * shape.depth
             best = serial + extra, Split(rows, panels, batch_parts, row_parts, panel_parts, cost)
     assert best is not None
