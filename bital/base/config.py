@@ -122,7 +122,7 @@ trace_max_ops: int = _declare(
 trace_max_bytes: int = _declare(
     "BITAL_TRACE_MAX_BYTES",
     _COUNT,
-    str(256 * 1024 * 1024),
+    str(1024 * 1024 * 1024),
     "Cut a trace when its pending results would take this many bytes.",
     "아직 계산하지 않은 결과가 이만큼의 바이트에 이르면 트레이스를 끊습니다.",
 )

@@ -37,6 +37,8 @@ EXPENSIVE = frozenset((
 _MOST_PHASES = 3
 #: a group whose nodes are looked at when another could join it, at most so many back
 _LOOK_BACK = 8
+#: and as long as it has no more nodes than these
+_MOST_NODES = 64
 #: elements from which a reduction to little is split over chunks, which a second kernel adds up
 _SPLIT_ELEMS = 65536
 _FEW_PARTS = 8
@@ -175,15 +177,22 @@ class Fusion:
         return last
 
     def _candidates(self, n: Node) -> list[Group]:
-        """Groups that n might join: the last one it needs, or later ones that read what it does."""
+        """Groups that n might join: the last one it needs, or later ones that read what it does.
+
+        Reading the same number or row does not count: groups of little in common are no better.
+        """
         first = self._earliest(n)
         roots = {root_of(x) for x in n.inputs}
         for root in list(roots):
             if root in self.floating:
                 roots |= {root_of(x) for x in root.inputs}
+        roots = {root for root in roots if root.numel >= n.numel > 1}
         found = [self.groups[first]] if first >= 0 else []
+        found = [group for group in found if len(group.nodes) < _MOST_NODES]
         for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
-            if group.kind == "loop" and not roots.isdisjoint(group.leaves):
+            if group.kind != "loop" or len(group.nodes) >= _MOST_NODES:
+                continue
+            if not roots.isdisjoint(group.leaves):
                 found.append(group)
         return found
 
