@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bital.plan.graph import Ints, Node, contiguous
+from bital.plan.graph import Ints, Node, contiguous, is_uniform
 
 Places = tuple[int | None, ...]
 LEAVES = frozenset(("input", "param", "constant", "scalar", "iota"))
@@ -85,4 +85,6 @@ def is_whole(n: Node) -> bool:
     shown = [p for p in places if p is not None]
     if source.word == "window" or source.numel != n.numel or shown != sorted(shown):
         return False
-    return source.word != "iota" and (source.word != "input" or source is n)
+    if source.word == "iota" or (is_uniform(source) and source is not n):
+        return False
+    return source.word != "input" or source is n

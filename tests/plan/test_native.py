@@ -6,14 +6,12 @@ cannot become less unseen. `python -m tests.plan.test_native` writes it anew.
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bital.ir.op import REGISTRY
 from bital.plan.graph import Node
 from tests.plan.evaluate import Evaluator
 from tests.plan.instructions import Met, instructions
-from tests.tolerance import difference, limits
 
 LISTED = Path(__file__).with_name("traceable.txt")
 
@@ -48,43 +46,17 @@ def moves_only(node: Node) -> bool:
     return node.word in _MOVES and all(map(moves_only, node.inputs))
 
 
-def comparable(name: str, results: list) -> list:
-    """Results as they can be compared: attention is free in the size of what it keeps."""
-    if name.endswith("attention"):
-        out, shares, r = results
-        return [out, shares * r]
-    return results
-
-
 def complaint(met: Met) -> str | None:
     """What is wrong with a traced instruction's results, or None."""
     program, arrays, params = met.program()
     if program.opaque:
         return None
-    evaluate, name = Evaluator(arrays, params), met.spec.op.name
+    evaluate = Evaluator(arrays, params)
     if not all(evaluate(node) for node in program.required):
         return f"{met.spec!r}: it is refused what NumPy could do"
     value = program.values[0]
     nodes = value if isinstance(value, tuple) else (value,)
-    exact = all(map(moves_only, nodes)) and not name.endswith("attention")
-    pairs = zip(
-        comparable(name, [evaluate(node) for node in nodes]),
-        comparable(name, list(met.results)),
-        strict=True,
-    )
-    for k, (ours, theirs) in enumerate(pairs):
-        if ours.dtype != theirs.dtype or ours.shape != theirs.shape:
-            return f"{met.spec!r}: {ours.dtype}{ours.shape} for {theirs.dtype}{theirs.shape}"
-        rtol, atol = (0.0, 0.0) if exact else limits(str(theirs.dtype), f"traced/{name}")
-        finite = np.abs(theirs[np.isfinite(theirs)])
-        wrong = difference(ours, theirs, rtol, atol * max(1.0, finite.max(initial=0)))
-        if wrong is None and theirs.dtype.kind == "f":
-            both_zero = (ours == 0) & (theirs == 0)
-            if (both_zero & (np.signbit(ours) != np.signbit(theirs))).any():
-                wrong = "a zero has another sign"
-        if wrong is not None:
-            return f"{met.spec!r}: result {k}: {wrong}"
-    return None
+    return met.complaint([evaluate(node) for node in nodes], all(map(moves_only, nodes)))
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
