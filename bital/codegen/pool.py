@@ -7,6 +7,7 @@ windows apart from each other write their shares side by side, others add them o
 
 from __future__ import annotations
 
+import functools
 from math import prod
 
 from bital.codegen.cuts import Cuts, Epilogue, hand_line
@@ -208,9 +209,12 @@ class _Backward(_Writer):
             b.store(b.const(p.kind, 0, self.lanes), self.plane, clear.index)
             clear.end()
         line = b.loop(first, last)
-        column = b.loop(0, p.out[1], self.lanes)
-        self.spread(pointers, top, line.index, column.index)
-        column.end()
+        if p.out[1] > self.lanes:
+            column = b.loop(0, p.out[1], self.lanes)
+            self.spread(pointers, top, line.index, column.index)
+            column.end()
+        else:
+            self.spread(pointers, top, line.index, b.index(0))
         line.end()
         out = b.loop(top, end)
         at = b.affine(0, (b.sub(out.index, top), p.size[1]))
@@ -228,47 +232,54 @@ class _Backward(_Writer):
         row = b.affine(-p.padding[0], (line, p.stride[0]))
         left = b.affine(-p.padding[1], (column, p.stride[1]))
         at = b.affine(0, (line, p.out[1]), (column, 1))
-        there = b.mask_below(b.sub(b.index(p.out[1]), column), lanes)
+        count = b.affine(p.out[1], (column, -1))
+        there = b.mask_below(count, lanes)
         share = b.load(pointers[0], p.kind, at, lanes, there)
         place = b.affine(0, (b.sub(row, top), p.size[1]), (left, 1))
-        count = b.minimum(b.index(lanes), b.sub(b.index(p.out[1]), column))
         if self.mean is not None:
             share = b.div(share, counts(b, p, self.mean, line, column, lanes))
             if p.side_by_side:
                 self.deal([share] * len(p.taps), place, count)
             else:
-                self.add_to_all(share, row, left, count)
+                self.add_to_all(share, row, left, there)
             return
         peak = b.load(pointers[2], p.kind, at, lanes, there)
-        winner = self.winners(self.taps(pointers[1], row, left), peak)
+        winners = self.winners(self.taps(pointers[1], row, left), peak)
+        zero = b.const(p.kind, 0, lanes)
         if p.side_by_side:
-            zero = b.const(p.kind, 0, lanes)
-            here = [b.const("i32", down * p.size[1] + across, lanes) for down, across in p.taps]
-            self.deal([b.select(b.eq(winner, at), share, zero) for at in here], place, count)
-        else:
-            none = b.lt(winner, b.const("i32", 0, lanes))
-            self.add_to_one(
-                b.select(none, b.const(p.kind, 0, lanes), share),
-                b.select(none, b.const("i32", 0, lanes), winner), place, count,
-            )  # fmt: skip
+            self.deal([b.select(here, share, zero) for here in winners], place, count)
+            return
+        place_of = [b.const("i32", down * p.size[1] + across, lanes) for down, across in p.taps]
+        winner = b.const("i32", 0, lanes)
+        for here, number in zip(winners, place_of):
+            winner = b.select(here, number, winner)
+        none = b.invert(functools.reduce(b.either, winners))
+        self.add_to_one(b.select(none, zero, share), winner, place, count)
 
-    def winners(self, taps: list[tuple[Reg, Reg | None]], peak: Reg) -> Reg:
-        """Where each window's largest lies from its first element on; -1 for none.
+    def winners(self, taps: list[tuple[Reg, Reg | None]], peak: Reg) -> list[Reg]:
+        """Per tap in which windows it has the largest: the first that equals it, or the last NaN."""
+        b = self.b
 
-        It is the first that equals the peak, or the last NaN.
-        """
-        b, p, lanes = self.b, self.p, self.lanes
-        winner = b.const("i32", -1, lanes)
-        for (row, col), (value, there) in zip(p.taps, taps):
-            first = b.both(b.eq(value, peak), b.lt(winner, b.const("i32", 0, lanes)))
-            met = b.either(first, b.isnan(value))
-            met = met if there is None else b.both(met, there)
-            winner = b.select(met, b.const("i32", row * p.size[1] + col, lanes), winner)
-        return winner
+        def firsts(found: list[Reg]) -> list[Reg]:
+            """What holds for a tap and for none before it."""
+            before, firsts = found[0], found[:1]
+            for here in found[1:]:
+                firsts.append(b.both(here, b.invert(before)))
+                before = b.either(before, here)
+            return firsts
+
+        equal, nan = [], []
+        for value, there in taps:
+            for found, here in ((equal, b.eq(value, peak)), (nan, b.isnan(value))):
+                found.append(here if there is None else b.both(here, there))
+        lasts = reversed(firsts(nan[::-1]))
+        return [b.either(first, last) for first, last in zip(firsts(equal), lasts)]
 
     def deal(self, shares: list[Reg], place: Reg, count: Reg) -> None:
         """Write the shares of `count` windows that lie side by side, of which every tap has one."""
         b, p, lanes, wide = self.b, self.p, self.lanes, self.p.kernel[1]
+        # what is written beyond a row is written over, where rows come one after the other
+        one_by_one = p.out[1] <= lanes and prod(p.out) * prod(p.kernel) == prod(p.size)
         for row in range(p.kernel[0]):
             dealt = shares[row * wide : (row + 1) * wide]
             if wide == 2:
@@ -277,26 +288,25 @@ class _Backward(_Writer):
                 even, odd = dealt
                 dealt = [shuffle(b, even, odd, order) for order in (first, second)]
             for k, value in enumerate(dealt):
-                mask = b.mask_below(b.affine(-k * lanes, (count, wide)), lanes)
                 at = b.affine(row * p.size[1] + k * lanes, (place, 1))
-                b.store(value, self.plane, at, mask)
+                left = b.affine(-k * lanes, (count, wide))
+                b.store(value, self.plane, at, None if one_by_one else b.mask_below(left, lanes))
 
     def add_to_one(self, share: Reg, winner: Reg, place: Reg, count: Reg) -> None:
         """Add each window's share to one element, `winner` from the window's first on."""
         b, p = self.b, self.p
         b.store(share, self.shares)
         b.store(winner, self.numbers)
-        window = b.loop(0, count)
+        window = b.loop(0, b.minimum(count, b.index(self.lanes)))
         number = b.cast(b.load(self.numbers, "i32", window.index), "i64")
         at = b.affine(0, (place, 1), (window.index, p.stride[1]), (number, 1))
         value = b.add(b.load(self.plane, p.kind, at), b.load(self.shares, p.kind, window.index))
         b.store(value, self.plane, at)
         window.end()
 
-    def add_to_all(self, share: Reg, row: Reg, left: Reg, count: Reg) -> None:
+    def add_to_all(self, share: Reg, row: Reg, left: Reg, there: Reg) -> None:
         """Add each window's share to all its elements; those of one tap are apart."""
         b, p, lanes, step = self.b, self.p, self.lanes, self.p.stride[1]
-        there = b.mask_below(count, lanes)
         for down, across in p.taps:
             line, begin = b.affine(down, (row, 1)), b.affine(across, (left, 1))
             columns = self.columns(begin, step, lanes)

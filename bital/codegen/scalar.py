@@ -469,8 +469,13 @@ class Builder:
 
     def mask_below(self, count: int | Reg, lanes: int) -> Reg:
         """The mask of the first `count` lanes."""
-        bound = self.splat(self.index(count), lanes)
-        return self.lt(self.iota("i64", lanes), bound)
+        count = self.index(count)
+        if count.name[0] != "%":
+            there = ["true" if k < int(count.name) else "false" for k in range(lanes)]
+            return Reg(f"<{', '.join(f'i1 {word}' for word in there)}>", "i1", lanes)
+        # narrow numbers: a comparison of one vector
+        bound = self.cast(self.minimum(count, self.index(lanes)), "i32")
+        return self.lt(self.iota("i32", lanes), self.splat(bound, lanes))
 
     def lane(self, x: Reg, k: int) -> Reg:
         """One lane as a scalar."""
