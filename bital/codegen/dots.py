@@ -71,7 +71,7 @@ def cost(p: Product, lanes: int, registers: int) -> float:
     tiles = math.ceil(p.M / rows) * math.ceil(p.N / columns)
     # a vector that lies across two lines of the cache is loaded as two
     loads = rows + columns if p.K % lanes == 0 else 2 * (rows + columns)
-    turns = math.ceil(p.K / lanes) * (max(loads / 2, count / 2, 4) + 1)
+    turns = math.ceil(p.K / lanes) * max(loads / 2, count / 2, 4)
     return tiles * (turns + 2 * 2 ** math.ceil(math.log2(count)) + 10)
 
 

@@ -11,7 +11,7 @@ from bital.codegen.nest import Epilogue, Product, offset
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.tiles import Tiles
-from bital.codegen.turned import Turned
+from bital.codegen.turned import Crossed, Turned
 
 __all__ = ["Epilogue", "Product", "plain_store", "prefers_library", "product"]
 
@@ -38,6 +38,8 @@ def _nest(b: Builder, p: Product, target: Target, epilogue: Epilogue) -> Tiles |
     if Turned.suits(p, lanes):
         turned = Turned(b, p, target, epilogue)
         found += [turned] if turned.whole else []
+    if Crossed.suits(p, lanes, target):
+        found.append(Crossed(b, p, target, epilogue))
     return min(found, key=lambda nest: nest.cost)
 
 

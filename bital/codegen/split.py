@@ -92,6 +92,7 @@ class Shape(NamedTuple):
     registers: int
     packing: float  # cycles to pack a vector of B; 0: it is read where it is
     row_bytes: int  # from one row of A to the next; 0: A is contiguous along m
+    kept: bool  # whether all sums of a chunk are kept in scratch
 
 
 def _tile_cost(rows: int, vectors: int, near: bool) -> float:
@@ -164,7 +165,7 @@ def _part(
     for row_parts, panel_parts in _grids(rows.many, panels.many, wanted):
         tiles, wide = -(-rows.many // row_parts), -(-panels.many // panel_parts)
         room = tiles * rows.size * wide * panels.size * shape.lanes * shape.bytes
-        if shape.depth > DEPTH and room > _SUMS_BYTES:
+        if shape.kept and room > _SUMS_BYTES:
             continue
         cost = panel_parts * reading[0] + row_parts * (reading[1] + vectors[1] * shape.packing)
         if wanted > 1 and cost < best[0]:
@@ -186,7 +187,7 @@ def chunks_for(cycles: float) -> int:
 def _wanted(shape: Shape) -> int:
     """How many chunks, enough for the sums of each to find room."""
     wanted = chunks_for(shape.batches * shape.rows * shape.vectors * shape.depth / 2)
-    if shape.depth > DEPTH:
+    if shape.kept:
         results = shape.rows * shape.vectors * shape.lanes * shape.bytes
         wanted = max(wanted, math.ceil(1.5 * results / _SUMS_BYTES))
     return wanted

@@ -51,15 +51,19 @@ class Tiles(Nest):
     skips it at the end.
     """
 
+    #: whether all sums of a chunk are turned at its end
+    turns = False
+
     def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
         super().__init__(b, p, target, epilogue)
+        self.kept = self.turns or p.K > DEPTH
         self.bk, self.bn = p.b[-2:]
         self.packing = _packing(p, self.lanes)
         self.split = split(
             Shape(
                 self.batches, p.M, -(-p.N // self.lanes), p.K, self.lanes, BYTES[p.kind],
                 target.registers, _PACKING_CYCLES[self.packing],
-                0 if p.a[-2] == 1 else abs(p.a[-2]) * BYTES[p.kind],
+                0 if p.a[-2] == 1 else abs(p.a[-2]) * BYTES[p.kind], self.kept,
             )
         )  # fmt: skip
         self.parts = self.split.batch_parts, self.split.row_parts, self.split.panel_parts
@@ -94,7 +98,7 @@ class Tiles(Nest):
         if self.packing != "none":
             self.panel = b.alloca(p.kind, self.depth * self.widest)
         self.tile = self.rows.size * self.widest
-        if self.blocks > 1:
+        if self.kept:
             self.sums = b.alloca(p.kind, cut.most_tiles * cut.most_panels * self.tile)
         batches = self.open(cut.rows.many, cut.panels.many)
         if self.blocks == 1:
@@ -103,6 +107,8 @@ class Tiles(Nest):
             walk = b.loop(0, p.K, self.depth)
             self._block(walk.index, b.minimum(b.index(self.depth), b.sub(b.index(p.K), walk.index)))
             walk.end()
+        if self.turns:
+            self._turn()
         batches.end()
 
     def _panels(self, strip: _Strip) -> tuple[Loop, Reg, Reg | None]:
@@ -156,14 +162,15 @@ class Tiles(Nest):
             row, skip = self._tile_rows(tiles.index)
             start = b.at(self.left, p.kind, offset(b, (row, first), p.a[-2:]))
             sums = self._tile(start, source, step, depth, strip.width, mask)
-            if self.blocks == 1:
-                self._finish(sums, row, skip, col, mask)
+            if self.kept:
+                place = self._sums_of(panels.index, row, strip.width)
+                self._add_sums(sums, place, b.eq(first, b.index(0)), skip)
             else:
-                place = self._sums_of(panels.index, tiles.index)
-                self._add_sums(sums, place, b.eq(first, b.index(0)))
-                last = b.loop(b.sub(b.index(self.depth * (self.blocks - 1)), first), 1)
+                self._finish(sums, row, skip, col, mask)
+            if self.kept and not self.turns:
+                last = b.when(b.eq(first, b.index(self.depth * (self.blocks - 1))))
                 self._finish_rows(place, strip.width, row, skip, col, mask)
-                last.end()
+                last.end((), ())
             tiles.end()
             panels.end()
 
@@ -216,20 +223,33 @@ class Tiles(Nest):
 
     # sums over several blocks of k
 
-    def _sums_of(self, panel: Reg, tile: Reg) -> Reg:
-        """Where the sums of a tile are."""
+    def _first_row(self) -> Reg:
+        """The first row of the chunk's first tile."""
+        return self._tile_rows(self.row_range[0])[0]
+
+    def _sums_of(self, panel: Reg, row: Reg, width: int) -> Reg:
+        """Where the sums of a row are, of a panel so many vectors wide."""
         b = self.b
-        local = b.sub(panel, self.column_range[0]), b.sub(tile, self.row_range[0])
-        steps = self.split.most_tiles * self.tile, self.tile
+        local = b.sub(panel, self.column_range[0]), b.sub(row, self._first_row())
+        steps = self.split.most_tiles * self.tile, width * self.lanes
         return b.at(self.sums, self.p.kind, offset(b, local, steps))
 
-    def _add_sums(self, values: list[list[Reg]], place: Reg, first: Reg) -> None:
+    def _add_sums(self, values: list[list[Reg]], place: Reg, first: Reg, skip: Reg) -> None:
         """Add a block's sums; the first block's are those of nothing before."""
-        b = self.b
-        zero = b.const(self.p.kind, 0, self.lanes)
+        b, zero = self.b, self.b.const(self.p.kind, 0, self.lanes)
+        width = len(values[0])
         for k, value in enumerate(itertools.chain(*values)):
-            before = b.load(place, value.kind, k * self.lanes, value.lanes)
-            b.store(b.add(b.select(first, zero, before), value), place, k * self.lanes)
+            if self.blocks > 1:
+                before = b.load(place, value.kind, k * self.lanes, value.lanes)
+                added = b.add(b.select(first, zero, before), value)
+                # the tile before has added this already
+                again = k < width and skip.name != "0"
+                value = b.select(b.ne(skip, b.index(0)), before, added) if again else added
+            b.store(value, place, k * self.lanes)
+
+    def _turn(self) -> None:
+        """What becomes of the chunk's sums where they are turned."""
+        raise NotImplementedError
 
     # what becomes of sums
 

@@ -1,7 +1,7 @@
-"""Turned: matrix products of few columns, by tiles of the transposed result.
+"""Turned: matrix products by tiles of the transposed result.
 
-Room: codegen. Where A is contiguous along m, vectors lie along m; the sums are turned in scratch
-before the epilogue sees them.
+Room: codegen. The factors are exchanged, so that vectors lie along m; the sums are turned in
+scratch before the epilogue sees them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 
 from bital.codegen.nest import Epilogue, Product, first_lanes
-from bital.codegen.pack import shuffle
+from bital.codegen.pack import pack_columns, shuffle
 from bital.codegen.scalar import Builder, Reg
+from bital.codegen.split import part_starts
 from bital.codegen.target import Target
 from bital.codegen.tiles import Tiles
 
@@ -32,7 +33,7 @@ def deal(b: Builder, rows: Sequence[Reg]) -> list[Reg]:
     return found
 
 
-class Turned(Tiles):
+class _Exchanged(Tiles):
     """The loops of one product, its factors exchanged: rows are n and columns m."""
 
     factors = (1, 0)
@@ -43,6 +44,13 @@ class Turned(Tiles):
             p.batch, p.N, p.M, p.K, p.kind, (*batch_b, bn, bk), (*batch_a, ak, am)
         )  # fmt: skip
         super().__init__(b, turned, target, epilogue)
+
+
+class Turned(_Exchanged):
+    """Few columns: a tile has them all, and each is turned."""
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        super().__init__(b, p, target, epilogue)
         # columns of a row as the epilogue sees it
         self.few = 2 ** math.ceil(math.log2(p.N))
         shuffles = self.few * math.log2(self.few) / self.lanes
@@ -93,3 +101,47 @@ class Turned(Tiles):
     def _turned(self) -> Reg:
         """Room for one vector's columns."""
         return self.b.alloca(self.p.kind, self.lanes * self.few)
+
+
+class Crossed(_Exchanged):
+    """Few rows, columns contiguous along k: A is packed in place of B, which is larger."""
+
+    turns = True
+
+    def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
+        super().__init__(b, p, target, epilogue)
+        vectors = math.ceil(p.N / self.lanes) * math.ceil(p.M / self.lanes) * self.lanes
+        self.cost += self.batches * vectors * 4
+
+    @staticmethod
+    def suits(p: Product, lanes: int, target: Target) -> bool:
+        """Whether it may be best."""
+        return target.is_x86 and p.b[-2] == 1 and p.K > 1 and lanes // 2 < p.M < p.N
+
+    def _turn(self) -> None:
+        """Turn the chunk's sums, as many of its rows at a time as there are lanes."""
+        b, p, lanes = self.b, self.p, self.lanes
+        begin, end = (b.add(*self._tile_rows(bound)) for bound in self.row_range)
+        bounds = [self.rows.start(k) for k in part_starts(self.rows.many, self.split.row_parts)]
+        even = all(bound % lanes == 0 for bound in bounds)
+        for strip in self.strips:
+            panels, col, _ = self._panels(strip)
+            width = strip.width * lanes
+            groups = b.loop(begin, end, lanes)
+            rest = b.sub(end, groups.index)
+            pack_columns(
+                b, p.kind, lanes, self._sums_of(panels.index, groups.index, strip.width), width,
+                None if even else rest, 1, width, width, self._turned,
+            )  # fmt: skip
+            mask = None if even else b.mask_below(rest, lanes)
+            lines = b.loop(0, b.minimum(b.index(width), b.sub(b.index(p.N), col)))
+            value = b.load(self._turned, p.kind, b.mul(lines.index, b.index(lanes)), lanes)
+            self.finish_row([value], b.add(col, lines.index), groups.index, mask)
+            lines.end()
+            groups.end()
+            panels.end()
+
+    @functools.cached_property
+    def _turned(self) -> Reg:
+        """Room for a vector of rows, of a panel."""
+        return self.b.alloca(self.p.kind, self.lanes * self.widest)

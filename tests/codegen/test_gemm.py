@@ -109,6 +109,8 @@ def test_random_shapes(on, dtype):
         (130, 700, 10, "columns", "columns"),
         (5, 300, 2, "rows", "rows"),
         (33, 1000, 7, "rows", "columns"),
+        (20, 100, 333, "rows", "columns"),
+        (30, 1200, 130, "columns", "columns"),
         (100, 32, 2, "columns", "rows"),
         (90, 1100, 5, "columns", "columns"),
         (37, 100, 1, "columns", "rows"),
