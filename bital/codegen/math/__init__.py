@@ -3,7 +3,20 @@
 `FUNCTIONS[name](b, x, ...)` writes a function by NumPy's name. No call leaves the kernel.
 """
 
-from bital.codegen.math import error, exponential, logarithm, trigonometry
+from bital.codegen.math import (
+    error,
+    exponential,
+    hyperbolic,
+    inverse,
+    logarithm,
+    power,
+    quantile,
+    sums,
+    trigonometry,
+)
 from bital.codegen.math.value import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "error", "exponential", "logarithm", "trigonometry"]
+__all__ = [
+    "FUNCTIONS", "error", "exponential", "hyperbolic", "inverse", "logarithm", "power", "quantile",
+    "sums", "trigonometry",
+]  # fmt: skip

@@ -56,24 +56,27 @@ def _format(x: Value) -> _Format:
     return _F64 if x.wide else _F32
 
 
-def reduce(x: Value) -> tuple[Value, Value]:
-    """n as the low bits of an integer, and s = e**r - 1, for x within exp's range."""
+def limits(x: Value) -> tuple[float, float]:
+    """Below the first e**x is 0, above the second infinite."""
     form = _format(x)
-    shifted = fma(x, math.log2(math.e), form.magic)
-    n = shifted - form.magic
-    r = fma(n, -form.ln2[1], fma(n, -form.ln2[0], x))
-    return shifted.bits(), fma(r * r, polynomial(r, form.q), r)
+    return form.low, form.high
 
 
-def reduce_precise(x: Value) -> tuple[Value, Value]:
-    """`reduce`, with what rounding r leaves out."""
+def reduce(x: Value, more: Value | None = None) -> tuple[Value, Value]:
+    """n as the low bits of an integer, and s = e**r - 1, for x within exp's range.
+
+    With `more`, a small part of x, nothing that rounding r leaves out is lost.
+    """
     form = _format(x)
     shifted = fma(x, math.log2(math.e), form.magic)
     n = shifted - form.magic
     near = fma(n, -form.ln2[0], x)
-    r = fma(n, -form.ln2[1], near)
-    rest = fma(n, -form.ln2[1], near - r)
-    return shifted.bits(), fma(r * r, polynomial(r, form.q), rest) + r
+    if more is None:
+        r = fma(n, -form.ln2[1], near)
+        return shifted.bits(), fma(r * r, polynomial(r, form.q), r)
+    more = fma(n, -form.ln2[1], more)
+    r = near + more
+    return shifted.bits(), fma(r * r, polynomial(r, form.q), (near - r) + more) + r
 
 
 def power_of_two(n: Value, form: _Format, less: int = 0) -> Value:
@@ -82,14 +85,14 @@ def power_of_two(n: Value, form: _Format, less: int = 0) -> Value:
 
 
 def scale(p: Value, n: Value) -> Value:
-    """p * 2**n, where p and the product are normal numbers."""
-    return (p.bits() + (n << _format(p).fraction)).as_float()
+    """p * 2**n, where 2**n is a normal number."""
+    return p * power_of_two(n, _format(p))
 
 
 def scale_far(p: Value, n: Value) -> Value:
     """p * 2**n for p near 1, in two steps: only the last may leave the normal numbers."""
     half = n >> 1
-    return scale(p, half) * power_of_two(n - half, _format(p))
+    return scale(scale(p, half), n - half)
 
 
 @word("exp")
@@ -115,7 +118,7 @@ def exp2(x: Value) -> Value:
 def expm1(x: Value) -> Value:
     """e**x - 1 = 2**n * s + (2**n - 1): nothing cancels where n = 0."""
     form = _format(x)
-    n, s = reduce_precise(at_most(at_least(x, -form.settled), form.high))
+    n, s = reduce(at_most(at_least(x, -form.settled), form.high), x.const(0.0))
     half = power_of_two(n, form, 1)
     return (fma(s, half, half - 0.5) * 2.0).copysign(x)
 

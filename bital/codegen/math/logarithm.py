@@ -1,4 +1,4 @@
-"""log and log1p.
+"""log, log2, log10 and log1p.
 
 Room: codegen. x = 2**e * (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), by integer arithmetic
 on the bits. f32: log(1 + f) = f - f**2/2 + f**3 * P(f), P of degree 8, minimax in the relative
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bital.codegen.math.value import Value, fma, polynomial, select, word
+from bital.codegen.math.value import Value, fma, parts, polynomial, select, word
 
 
 class _Format(NamedTuple):
@@ -37,6 +37,11 @@ _F64 = _Format(
 
 def _format(x: Value) -> _Format:
     return _F64 if x.wide else _F32
+
+
+def ln2(x: Value) -> tuple[float, float]:
+    """ln 2 as a sum of two numbers; an exponent times the first is exact."""
+    return _format(x).ln2
 
 
 def split(x: Value) -> tuple[Value, Value]:
@@ -73,6 +78,36 @@ def special(x: Value, result: Value) -> Value:
 def log(x: Value) -> Value:
     """The natural logarithm."""
     return special(x, join(*split(x)))
+
+
+def _of_base(x: Value, unit: tuple[float, float], two: tuple[float, float]) -> Value:
+    """The logarithm in which e has the logarithm `unit`, and 2 `two`."""
+    form = _format(x)
+    e, f = split(x)
+    half = f * f * 0.5
+    near = f - half
+    if f.wide:
+        s = f / (f + 2.0)
+        z = s * s
+        more = s * fma(z, polynomial(z, form.p), half)
+    else:
+        more = f * f * f * polynomial(f, form.p)
+    more = ((f - near) - half) + more
+    more = fma(near, unit[1], fma(e, two[1], more * unit[0]))
+    return special(x, fma(e, two[0], fma(near, unit[0], more)))
+
+
+@word("log2")
+def log2(x: Value) -> Value:
+    """The logarithm to base 2."""
+    return _of_base(x, parts(x, 1.4426950408889634, 2.0355273740931033e-17), (1.0, 0.0))
+
+
+@word("log10")
+def log10(x: Value) -> Value:
+    """The logarithm to base 10."""
+    unit = parts(x, 0.4342944819032518, 1.098319650216765e-17)
+    return _of_base(x, unit, parts(x, 0.3010299956639812, -2.8037281277851704e-18))
 
 
 @word("log1p")

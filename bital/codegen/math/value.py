@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TypeAlias
 
+import numpy as np
+
 from bital.codegen.reg import BITS, BYTES, FLOATS, Reg
 from bital.codegen.scalar import Builder
 
@@ -180,6 +182,14 @@ def at_most(x: Value, bound: float) -> Value:
 def at_least(x: Value, bound: float) -> Value:
     """The larger one of x and a bound; NaN stays NaN."""
     return select(x.const(bound) > x, bound, x)
+
+
+def parts(x: Value, value: float, rest: float) -> tuple[float, float]:
+    """A constant of more than double precision, value + rest, as two numbers of x's kind."""
+    if x.wide:
+        return value, rest
+    high = float(np.float32(value))
+    return high, value - high
 
 
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
