@@ -69,6 +69,7 @@ def mangled(kind: str, lanes: int) -> str:
 
 def whole(x: Reg) -> int | None:
     """The number that a constant i64 is; None for anything else."""
-    if (x.kind, x.lanes) != ("i64", 1) or not x.name.removeprefix("-").isdecimal():
+    name = x.name
+    if name[0] == "%" or x.kind != "i64" or x.lanes != 1:
         return None
-    return int(x.name)
+    return int(name) if name.removeprefix("-").isdecimal() else None

@@ -157,8 +157,12 @@ class Builder:
 
     def alike(self, *operands: Reg) -> tuple[Reg, ...]:
         """The operands with as many lanes as the widest has."""
-        lanes = max(r.lanes for r in operands)
-        return tuple(self.splat(r, lanes) for r in operands)
+        lanes = operands[0].lanes
+        for r in operands:
+            if r.lanes != lanes:
+                lanes = max(r.lanes for r in operands)
+                return tuple([self.splat(r, lanes) for r in operands])
+        return operands
 
     def iota(self, kind: str, lanes: int) -> Reg:
         """0, 1, 2… in the lanes."""

@@ -180,7 +180,7 @@ def _part(
 def chunks_for(cycles: float) -> int:
     """How many chunks work is cut into; longer ones where there is more to do."""
     time_us = cycles / _MICROSECOND
-    steps = (10, 2), (20, 4), (150, 8), (1500, 16), (6000, 32), (24000, 64)
+    steps = (6, 2), (20, 4), (150, 8), (1500, 16), (6000, 32), (24000, 64)
     return max((many for least, many in steps if time_us >= least), default=1)
 
 
