@@ -89,7 +89,7 @@ def takes_out(fn: Callable, demand: bool | str = True) -> Callable:
     @functools.wraps(fn)
     def spelled(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
-            return fn(*args, **kwargs)
+            return fn(*args, **kwargs) if kwargs else fn(*args)
         outs = out if isinstance(out, (tuple, list)) else (out,)
         for each in (*outs, *args, *kwargs.values()):
             if isinstance(each, Tensor) and local.trace.grad and edge_of(each) is not None:

@@ -36,6 +36,7 @@ from bital.ops.matmul import (
 from bital.ops.reduce import widened
 from bital.tensor.dispatch import apply, check_writable, inplace
 from bital.tensor.node import OpNode
+from bital.tensor.recorders import ternary
 from bital.tensor.tensor import Tensor, contiguous, view_node
 
 Ints = tuple[int, ...]
@@ -128,7 +129,7 @@ class LinearNode(OpNode):
         return (*b, x, w)
 
 
-_LINEAR = _linear_op("linear", "AddmmBackward0")
+_linear = ternary(_linear_op("linear", "AddmmBackward0"))
 _LINEAR_OF_BATCH = _linear_op("linear_of_batch", "ViewBackward0")
 _LINEAR_OF_STRIDED = _linear_op("linear_of_strided", "AddBackward0")
 
@@ -160,7 +161,7 @@ def linear(
             return matmul(input, weight.t())
         return fold_product(input, weight, (True,))
     if m == 2:
-        return apply(_LINEAR, (input, weight, bias))
+        return _linear(input, weight, bias)
     op = _LINEAR_OF_BATCH if contiguous(input) else _LINEAR_OF_STRIDED
     return apply(op, (input, weight, bias))
 

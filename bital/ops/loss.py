@@ -27,6 +27,7 @@ from bital.ops.api import public
 from bital.ops.family import Refusals, again, check_dtype, elementwise_rule
 from bital.ops.smooth import logsigmoid
 from bital.tensor.dispatch import apply, cast
+from bital.tensor.recorders import binary_with
 from bital.tensor.tensor import Tensor, edge_of
 
 #: what `reduction` says, as ATen numbers it
@@ -138,9 +139,13 @@ class PointwiseLoss:
         self.plain = elementwise_rule("promote", refuse, kernel)
         self.each = self._forward(f"{name}{key}", True, fallible)
         self.total = self._forward(f"{name}{key}_reduced", False, fallible)
+        usual = len(inputs) == 2 and not params and not fallible
+        self.of_pair = binary_with(self.total) if usual else None
         self.back = self._backward(f"{name}{key}_backward")
 
     def __call__(self, tensors: tuple[Tensor, ...], reduction: int, values: tuple = ()) -> Tensor:
+        if reduction and self.of_pair is not None:
+            return self.of_pair(*tensors, (reduction,))
         return apply(self.total if reduction else self.each, tensors, (reduction,), values)
 
     def _forward(self, name: str, each: bool, fallible: bool) -> Op:

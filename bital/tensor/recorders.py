@@ -76,16 +76,9 @@ def family(op):
         return out
     return call
 """
-#: which of two tensors need gradients, as bits
-_WANTED = """
-            if first is None:
-                wanted = 0 if second is None else 2
-            else:
-                wanted = 1 if second is None else 3"""
-
 
 def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
-    """The maker of recorders of operators of `tensors` (a or a, b), from the text above.
+    """The maker of recorders of operators of `tensors`, up to three, from the text above.
 
     What is read through a window is left to `apply`, which lays the results of elementwise
     operators out as their operands are, or else read here, with `windows`.
@@ -96,30 +89,32 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         f"if {' or '.join(f'{t}._view is not None' for t in names)}:",
         f"    return apply(op, ({tensors},), {attrs}, {params})",
     ]  # fmt: skip
-    operands, same, edges = [], [], []
-    for t, number, edge, meta in zip(names, "ij", ("first", "second"), ("first", "second")):
+    operands, same, edges = [], [], ["wanted = 0"]
+    numbers = ("i", "j", "instruction[3]")
+    metas = ("first", "second", "spec.metas[2]")
+    for at, (t, number, edge) in enumerate(zip(names, "ijk", ("first", "second", "third"))):
         plain, other = f"{t}._storage.value", f"read({t}, trace)"
         value = f"{plain} if {t}._view is None else {other}" if windows else plain
         operands += [f"x = {value}",
                      f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
-        same += [f"step.{number} == {number}", f"step.{meta} is {t}._meta"]
+        same += [f"step.{numbers[at]} == {number}", f"step.{metas[at]} is {t}._meta"]
         edges.append(f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows)
+        edges.append(f"if {edge} is not None: wanted {'+=' if at else '='} {2**at}")
     if "kind" in attrs:
         begin.insert(0, "kind = scalar.__class__")
         same.append("step.attrs[0] is kind")
     elif attrs != "()":
         same.append("step.attrs == attrs")
-    wanted = _WANTED if len(names) == 2 else "wanted = 0 if first is None else 1"
     text = _FAMILY.format(
         arguments=", ".join([tensors] + ["scalar"] * scalar + ["attrs"] * (attrs == "attrs")),
         begin="\n        ".join(begin) or "pass",
         operands="\n        ".join(operands),
         same=" and ".join(same),
         metas=", ".join(f"{t}._meta" for t in names),
-        numbers=", ".join(["i", "j"][: len(names)] + ["PARAM + len(trace.params)"] * scalar),
+        numbers=", ".join(["i", "j", "k"][: len(names)] + ["PARAM + len(trace.params)"] * scalar),
         scalar="trace.params.append(scalar)" if scalar else "pass",
-        edges="\n            ".join([*edges, wanted]),
-        given=", ".join(["first", "second"][: len(names)]),
+        edges="\n            ".join(edges),
+        given=", ".join(["first", "second", "third"][: len(names)]),
         tensors=tensors, attrs=attrs, params=params,
     )  # fmt: skip
     space = {"__name__": __name__, "__package__": __package__, **_NAMES}
@@ -149,6 +144,8 @@ binary: Callable[[Op], Callable[..., Tensor]] = _family("a, b")
 unary_with: Callable[[Op], Callable[..., Tensor]] = _family("a", "attrs", windows=True)
 #: of two tensors and attributes
 binary_with: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "attrs", windows=True)
+#: of three tensors, without attributes
+ternary: Callable[[Op], Callable[..., Tensor]] = _family("a, b, c", windows=True)
 #: for an elementwise operator of a tensor and a run-time scalar; the rule gets the scalar's Python
 #: type, which decides dtypes, the value is no part of programs
 with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a", "(kind,)", "(scalar,)")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import bital.torch as torch
+from bital.autograd.mode import set_mode
 from bital.ir.trace import end_iteration, local
 from bital.ops.create import constant_value
 from bital.ops.sparse import SparseTensor
@@ -51,12 +52,13 @@ def _use_grad_for_differentiable(step: Callable) -> Callable:
 
     @functools.wraps(step)
     def with_mode(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        before = torch.is_grad_enabled()
-        torch.set_grad_enabled(self.defaults.get("differentiable", False))
+        trace = local.trace
+        before = trace.grad
+        set_mode(trace, self.defaults.get("differentiable", False))
         try:
             return step(self, *args, **kwargs)
         finally:
-            torch.set_grad_enabled(before)
+            set_mode(trace, before)
 
     return with_mode
 
@@ -266,7 +268,7 @@ class Optimizer:
         for group in self.param_groups:
             for param in group["params"]:
                 if set_to_none:
-                    param.grad = None
+                    param._grad = None
                 elif param.grad is not None:
                     grad = param.grad
                     if grad.grad_fn is not None:
