@@ -6,7 +6,7 @@ Room: codegen. The kernel of the product hands over its results, a vector of one
 from __future__ import annotations
 
 from bital.codegen.gemm import Product
-from bital.codegen.kernel import At, Kernel, Operands
+from bital.codegen.kernel import Kernel, Operand, Operands, place
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Values
@@ -21,7 +21,7 @@ class Epilogue(Values):
     def __init__(self, group: Group, target: Target, in_memory: set[Node]) -> None:
         super().__init__(group, target, in_memory)
         self.first = group.nodes[0]
-        self.factors: list[At] = []
+        self.factors: list[Operand] = []
 
     def product(self) -> Product:
         """The shapes and strides of the product that begins the group."""
@@ -39,7 +39,7 @@ class Epilogue(Values):
                 None if size == 1 else p for size, p in zip(f.shape, (*lead[gap:], *places))
             )
             a = access(f, own, rank)
-            self.factors.append(At(a.root, a.offset, a.moved))
+            self.factors.append(place(a))
             return a.strides
 
         a = strides(x, (k, m) if turn_a else (m, k))

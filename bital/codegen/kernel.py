@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bital.codegen import scalar
 from bital.codegen.math import FUNCTIONS
 from bital.codegen.scalar import Builder, Reg
+from bital.plan.access import Access
 from bital.plan.graph import Node
 
 
@@ -35,6 +36,11 @@ class At(NamedTuple):
 
 
 Operand = Node | Scratch | At
+
+
+def place(a: Access) -> Operand:
+    """The operand that an access begins at."""
+    return At(a.root, a.offset, a.moved) if a.offset or a.moved is not None else a.root
 
 
 class Kernel(NamedTuple):

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from bital.codegen import gemm, jit
+from bital.codegen.alike import Alike
 from bital.codegen.epilogue import Epilogue
 from bital.codegen.kernel import Kernel, Scratch
 from bital.codegen.loops import loops
@@ -47,8 +48,11 @@ class Native:
         fusion = Fusion(list(graph.table.values()), results, program.required)
         self.layout = Layout(fusion, donated)
         in_memory = {n for g in fusion.groups for n in g.stored}
+        alike, over = Alike(in_memory), set(self.layout.over)
         self.kernels: dict[int, list[Kernel]] = {
-            g.number: kernels_of(g, target, in_memory, self.layout)
+            g.number: alike.kernels(
+                g, g.nodes[0] in over, lambda g=g: kernels_of(g, target, in_memory, over)
+            )
             for g in self.layout.order if g.kind != "opaque"
         }  # fmt: skip
         self.layout.place(lambda g: [
@@ -110,7 +114,7 @@ class Native:
         self.run = runner(self, segments, results, fresh)
 
 
-def kernels_of(group: Group, target: Target, in_memory: set[Node], layout: Layout) -> list[Kernel]:
+def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Node]) -> list[Kernel]:
     """The kernels of a group that is not opaque."""
     if group.kind == "loop":
         return loops(group, target, in_memory)
@@ -121,5 +125,5 @@ def kernels_of(group: Group, target: Target, in_memory: set[Node], layout: Layou
     if group.kind == "concat":
         return concat(group, target, in_memory)
     if group.kind == "write":
-        return write(group, target, in_memory, group.nodes[0] in layout.over)
+        return write(group, target, in_memory, group.nodes[0] in over)
     return special(group, target, in_memory)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bital.codegen.kernel import At, Operands, apply_word
+from bital.codegen.kernel import Operands, apply_word, place
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import Access, access, follow, identity, of_operand
@@ -229,8 +229,7 @@ class Values:
         if found is not None:
             return found
         if level == 0:
-            at = At(a.root, a.offset, a.moved) if a.offset or a.moved is not None else a.root
-            found = self.operands.pointer(at)
+            found = self.operands.pointer(place(a))
         else:
             found = self._pointer(a, level - 1)
             k, index = self.open[level - 1]

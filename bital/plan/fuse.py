@@ -53,10 +53,11 @@ class Group:
     split     the reductions are over much and keep little: done in parts
     places, phase   of each node
     stored    the nodes whose values are needed elsewhere, or again in a later phase
+    leaves    whose memory is read; `read`: as what it is read
     """
 
     __slots__ = ("number", "kind", "domain", "reduced", "split", "nodes", "places", "phase",
-                 "stored", "leaves")  # fmt: skip
+                 "stored", "leaves", "read")  # fmt: skip
 
     def __init__(self, number: int, kind: str, domain: Ints) -> None:
         self.number, self.kind, self.domain = number, kind, domain
@@ -67,6 +68,7 @@ class Group:
         self.phase: dict[Node, int] = {}
         self.stored: list[Node] = []
         self.leaves: set[Node] = set()
+        self.read: set[Node] = set()
 
     def is_row(self, n: Node) -> bool:
         """Whether a node has one value per kept element, not per element of the domain."""
@@ -88,6 +90,11 @@ def _users(needed: set[Node], results: tuple[Node, ...]) -> Counter[Node]:
         if n.word not in VIEWS:
             users.update({root_of(x) for x in n.inputs})
     return users
+
+
+def _read(n: Node) -> set[Node]:
+    """What a node reads, past rearranged axes."""
+    return {follow(x, (None,) * len(x.shape))[0] for x in n.inputs}
 
 
 class Fusion:
@@ -163,6 +170,7 @@ class Fusion:
         self.group_of[n] = group
         for x in n.inputs:
             group.leaves.add(root_of(x))
+        group.read |= _read(n)
 
     def _earliest(self, n: Node) -> int:
         """The number of the last group that n needs, -1 for none."""
@@ -182,17 +190,17 @@ class Fusion:
         Reading the same number or row does not count: groups of little in common are no better.
         """
         first = self._earliest(n)
-        roots = {root_of(x) for x in n.inputs}
-        for root in list(roots):
-            if root in self.floating:
-                roots |= {root_of(x) for x in root.inputs}
-        roots = {root for root in roots if root.numel >= n.numel > 1}
+        read = _read(n)
+        for x in list(read):
+            if x in self.floating:
+                read |= _read(x)
+        read = {x for x in read if x.numel >= n.numel > 1}
         found = [self.groups[first]] if first >= 0 else []
         found = [group for group in found if len(group.nodes) < _MOST_NODES]
         for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
             if group.kind != "loop" or len(group.nodes) >= _MOST_NODES:
                 continue
-            if not roots.isdisjoint(group.leaves):
+            if not read.isdisjoint(group.read):
                 found.append(group)
         return found
 

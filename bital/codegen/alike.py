@@ -1,0 +1,99 @@
+"""Alike: groups that differ only in what they work on share one kernel, written once.
+
+Room: codegen. Layers and time steps repeat themselves; writing the text of a kernel takes a
+millisecond or more, comparing descriptions a fraction of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bital.codegen.kernel import At, Kernel, Operand, Scratch
+from bital.plan.access import VIEWS
+from bital.plan.fuse import Group
+from bital.plan.graph import Node
+
+
+class Alike:
+    """The kernels that were written, by the description of their groups."""
+
+    def __init__(self, in_memory: set[Node]) -> None:
+        self.in_memory = in_memory
+        self.known: dict[Any, tuple[list[Kernel], list[list[int | Scratch]]]] = {}
+
+    def kernels(
+        self, group: Group, in_place: bool, write: Callable[[], list[Kernel]]
+    ) -> list[Kernel]:
+        """The group's kernels: those of one alike on this one's operands, or written now.
+
+        `in_place` says that the group's first node takes the place of an input.
+        """
+        description = _Description(group, self.in_memory)
+        key = description.key, in_place
+        found = self.known.get(key)
+        if found is None:
+            kernels = write()
+            numbers = description.numbers
+            try:
+                places = [
+                    [o if isinstance(o, Scratch) else numbers[o] for o in k.operands]
+                    for k in kernels
+                ]
+            except KeyError:  # it works on something that the description does not name
+                return kernels
+            self.known[key] = kernels, places
+            return kernels
+        operands = list(description.numbers)
+        scratch: dict[Scratch, Scratch] = {}
+        return [
+            Kernel(k.builder, k.chunks, [
+                scratch.setdefault(p, Scratch(p.elems, p.kind)) if isinstance(p, Scratch)
+                else operands[p]
+                for p in places
+            ])
+            for k, places in zip(*found)
+        ]  # fmt: skip
+
+
+class _Description:
+    """`key`: all of a group but the identity of its operands, which are `numbers`' keys."""
+
+    def __init__(self, group: Group, in_memory: set[Node]) -> None:
+        self.group = group
+        self.in_memory = in_memory
+        self.numbers: dict[Operand, int] = {}
+        self.own = {n: k for k, n in enumerate(group.nodes)}
+        stored = set(group.stored)
+        nodes = tuple(
+            (
+                n.word, n.attrs, n.shape, n.kind, group.places[n], group.phase[n],
+                self._number(n) if n in stored else None,
+                tuple([self._operand(x) for x in n.inputs]),
+            )
+            for n in group.nodes
+        )  # fmt: skip
+        self.key = group.kind, group.domain, group.reduced, group.split, nodes
+
+    def _number(self, operand: Operand) -> int:
+        return self.numbers.setdefault(operand, len(self.numbers))
+
+    def _operand(self, x: Node) -> Any:
+        if x in self.own:
+            return self.own[x]
+        if x.word in ("constant", "iota"):
+            return x
+        if x.word == "param":
+            return "param", x.kind, self._number(x)
+        if x.word == "window":
+            strides, offset = x.attrs
+            root = x.inputs[0]
+            moved = x.inputs[1] if len(x.inputs) > 1 else None
+            at = At(root, offset, moved) if offset or moved is not None else root
+            return "window", strides, x.shape, x.kind, self._number(at), root in self.own
+        if x.word in VIEWS:
+            return x.word, x.attrs, x.shape, tuple([self._operand(i) for i in x.inputs])
+        if x.word == "map" and x not in self.in_memory:  # made of numbers alone
+            return x.attrs, x.kind, tuple([self._operand(i) for i in x.inputs])
+        strides = x.attrs[1] if x.word == "input" else None
+        return strides, x.shape, x.kind, self._number(x)
