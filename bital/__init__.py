@@ -8,8 +8,9 @@ Importing this package loads nothing heavy; each public name is loaded when it i
 """
 
 import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from bital.loading import load
 
 if TYPE_CHECKING:
     from bital import safetensors, torch
@@ -23,8 +24,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Load a public name on first use."""
     if name in ("safetensors", "torch"):
-        module: ModuleType = importlib.import_module(f"bital.{name}")
-        return module
+        return load(f"bital.{name}")
     if name == "plans":
         return importlib.import_module("bital.insight").plans
     if name == "install_as_torch":

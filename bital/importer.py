@@ -15,6 +15,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING
 
+from bital.loading import load
+
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
 
@@ -26,7 +28,7 @@ class _AliasLoader(Loader):
         self.name = name
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(self.name)
+        module = load(self.name)
         self.own_spec = module.__spec__
         return module
 
