@@ -2,19 +2,20 @@
 
 Room: codegen. A function is given the list of the plan's arrays, whose addresses it reads from the
 Python objects themselves, and a table: the address of `parallel`, the cycles that each kernel has
-taken so far, then the run-time scalars.
+taken so far, then the run-time scalars. Which kernels it calls, and with what, is data that `walk`
+reads: instructions for hundreds of calls would take long to compile.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bital.codegen.kernel import At, Kernel
 from bital.codegen.target import host
+from bital.codegen.walk import SEGMENT, WALK
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
 from bital.plan.graph import BYTES, Node
@@ -39,8 +40,8 @@ def _probe(array: np.ndarray, address: int) -> int:
     return next(8 * k for k, word in enumerate(words) if word == address)
 
 
-def _offsets() -> tuple[int, int, int, int]:
-    """Where a list keeps the pointer to its items, and an array its data, shape and strides."""
+def _offsets() -> tuple[int, int, int]:
+    """Where a list keeps the pointer to its items, and an array its data and strides."""
     array = np.zeros((3, 5), np.float32)
     data = _probe(array, array.ctypes.data)
     shape = next(
@@ -56,7 +57,7 @@ def _offsets() -> tuple[int, int, int, int]:
         8 * k for k, word in enumerate(words)
         if k > 2 and word > 4096 and ctypes.c_size_t.from_address(word).value == id(marker)
     )  # fmt: skip
-    return items, data, shape, shape + 8
+    return items, data, shape + 8
 
 
 class Module:
@@ -65,14 +66,12 @@ class Module:
     def __init__(self, plan: Any) -> None:
         self.plan = plan
         self.required = {root_of(n) for n in plan.program.required}
-        self.numbers = itertools.count()
         self.functions: dict[str, str] = {}
         self.declared: set[str] = set()
+        self.movers: dict[str, int] = {}
         self.segments: list[str] = []
         self.calls: list[Call] = []
-        self.clocked = host().is_x86  # elsewhere a program may not read the counter
-        self.cycles = "%tstart"
-        self.items, self.data, self.shape, self.strides = _offsets()
+        self.offsets = _offsets()
 
     def _function(self, kernel: Kernel) -> str:
         body = kernel.builder.text("@")
@@ -84,151 +83,86 @@ class Module:
 
     def segment(self, number: int, groups: list[Group]) -> None:
         """The function that runs the kernels of some groups: (list, table) -> i64."""
-        plan = self.plan
-        lines: list[str] = []
-        pointers: dict[Any, str] = {}
-        most = 1
-        self.cycles = "%tstart"
+        steps, operands, most, first = [], [], 1, 1 + len(self.calls)
         for group in groups:
-            for kernel in plan.kernels[group.number]:
+            for kernel in self.plan.kernels[group.number]:
                 name = self._function(kernel)
+                self.calls.append(Call(group, kernel, name))
+                steps.append(f"ptr @{name}, i64 {kernel.chunks}, i64 {len(kernel.operands)}")
+                operands += map(self._operand, kernel.operands)
                 most = max(most, len(kernel.operands))
-                for k, operand in enumerate(kernel.operands):
-                    pointer = self._pointer(operand, lines, pointers)
-                    n = next(self.numbers)
-                    lines += [
-                        f"  %a{n} = getelementptr ptr, ptr %args, i64 {k}",
-                        f"  store ptr {pointer}, ptr %a{n}, align 8",
-                    ]
-                if kernel.chunks > 1:
-                    chunks = f"ptr @{name}, ptr %args, i64 {kernel.chunks}"
-                    lines.append(f"  call void %parallel({chunks})")
-                else:
-                    lines.append(f"  call void @{name}(ptr %args, i64 0)")
-                lines += self._clock(Call(group, kernel, name))
-            lines += self._conditions(group, pointers)
-        self.segments.append("\n".join([
-            f"define i64 @segment{number}(ptr %list, ptr %table) #0 {{", "entry:",
-            f"  %args = alloca [{most} x ptr], align 64",
-            f"  %place = getelementptr i8, ptr %list, i64 {self.items}",
-            "  %items = load ptr, ptr %place, align 8",
-            "  %parallel = load ptr, ptr %table, align 8",
-            *(self._check() if not self.segments else []),
-            *(["  %tstart = call i64 @llvm.readcyclecounter()"] if self.clocked else []),
-            *lines, "  ret i64 0", "}", "",
-        ]))  # fmt: skip
+            for n in group.stored:
+                if n in self.required:
+                    steps.append("ptr null, i64 1, i64 1")
+                    operands.append(self._operand(n))
+        inputs = self._layouts() if not self.segments else []
+        self.segments.append(
+            _array(f"inputs{number}", "input", inputs)
+            + _array(f"operands{number}", "operand", operands)
+            + _array(f"steps{number}", "step", steps)
+            + SEGMENT.substitute(
+                number=number, items=self.offsets[0], inputs=len(inputs), steps=len(steps),
+                most=most, first=first,
+            )
+        )  # fmt: skip
 
-    def _pointer(self, operand: Any, lines: list[str], known: dict) -> str:
-        """The name of a pointer to an operand's memory."""
-        plan = self.plan
-        if operand in known:
-            return known[operand]
-        n = next(self.numbers)
+    def _operand(self, operand: Any) -> str:
+        """Where an operand's memory is: bytes on from an item of the list, and what moves it."""
+        plan, offset, mover = self.plan, 0, -1
         if isinstance(operand, At):
-            return self._moved(operand, lines, known)
+            size = BYTES[operand.root.kind]
+            offset = operand.offset * size
+            if operand.moved is not None:
+                mover = self._mover(param_of(operand.moved), size)
+            operand = operand.root
         if isinstance(operand, Node) and operand.word == "param":
-            k = plan.params.setdefault(operand, len(plan.params))
-            lines.append(f"  %p{n} = getelementptr i64, ptr %table, i64 {plan.first_param + k}")
+            item, offset = -1, offset + self._param(operand)
+        elif operand in plan.layout.offsets:
+            item, offset = plan.arena_slot, offset + plan.layout.offsets[operand]
         else:
-            offset = plan.layout.offsets.get(operand)
-            slot = plan.arena_slot if offset is not None else plan.slots[operand]
-            lines += [
-                f"  %o{n} = getelementptr ptr, ptr %items, i64 {slot}",
-                f"  %q{n} = load ptr, ptr %o{n}, align 8",
-                f"  %r{n} = getelementptr i8, ptr %q{n}, i64 {self.data}",
-                f"  %s{n} = load ptr, ptr %r{n}, align 8",
-                f"  %p{n} = getelementptr i8, ptr %s{n}, i64 {offset or 0}",
-            ]
-        known[operand] = f"%p{n}"
-        return known[operand]
+            item = plan.slots[operand]
+        return f"i64 {offset}, i32 {item}, i32 {mover}"
 
-    def _clock(self, call: Call) -> list[str]:
-        """Add the cycles since the last kernel to those of this one."""
-        self.calls.append(call)
-        if not self.clocked:
-            return []
-        n = next(self.numbers)
-        before, self.cycles = self.cycles, f"%tb{n}"
+    def _param(self, param: Node) -> int:
+        """Where a run-time scalar is in the table, in bytes."""
+        params = self.plan.params
+        return 8 * (self.plan.first_param + params.setdefault(param, len(params)))
+
+    def _mover(self, param: Node, size: int) -> int:
+        """The number of: a run-time scalar times so many bytes."""
+        text = f"i64 {self._param(param)}, i64 {size}, i64 {int(param.kind == 'f64')}"
+        return self.movers.setdefault(text, len(self.movers))
+
+    def _layouts(self) -> list[str]:
+        """Per axis that matters of an input its number and the axis's, and the stride in bytes."""
         return [
-            f"  %tb{n} = call i64 @llvm.readcyclecounter()",
-            f"  %td{n} = sub i64 %tb{n}, {before}",
-            f"  %tp{n} = getelementptr i64, ptr %table, i64 {len(self.calls)}",
-            f"  %ts{n} = load i64, ptr %tp{n}, align 8",
-            f"  %tt{n} = add i64 %ts{n}, %td{n}",
-            f"  store i64 %tt{n}, ptr %tp{n}, align 8",
+            f"i64 {node.attrs[0]}, i64 {axis}, i64 {stride * BYTES[node.kind]}"
+            for node in self.plan.program.inputs.values()
+            if node.kind in BYTES and 0 not in node.shape
+            for axis, (stride, n) in enumerate(zip(node.attrs[1], node.shape))
+            if n > 1
         ]
-
-    def _conditions(self, group: Group, pointers: dict) -> list[str]:
-        """Return 1 where a condition that the group has computed does not hold."""
-        lines: list[str] = []
-        for n in group.stored:
-            if n in self.required:
-                pointer = self._pointer(n, lines, pointers)
-                k = next(self.numbers)
-                lines += [
-                    f"  %x{k} = load i8, ptr {pointer}, align 1",
-                    f"  %y{k} = icmp ne i8 %x{k}, 0",
-                    f"  br i1 %y{k}, label %z{k}, label %wrong{k}",
-                    f"wrong{k}:", "  ret i64 1", f"z{k}:",
-                ]  # fmt: skip
-        return lines
-
-    def _moved(self, at: At, lines: list[str], known: dict) -> str:
-        """The name of a pointer to a place within an operand."""
-        size = BYTES[at.root.kind]
-        pointer = self._pointer(at.root, lines, known)
-        n = next(self.numbers)
-        if at.offset:
-            lines.append(f"  %f{n} = getelementptr i8, ptr {pointer}, i64 {at.offset * size}")
-            pointer = f"%f{n}"
-        if at.moved is not None:
-            param = self._pointer(param_of(at.moved), lines, known)
-            word = "fptosi double" if param_of(at.moved).kind == "f64" else "add i64 0,"
-            lines += [
-                f"  %g{n} = load {'double' if 'double' in word else 'i64'}, ptr {param}, align 8",
-                f"  %h{n} = {word} %g{n}" + (" to i64" if "double" in word else ""),
-                f"  %j{n} = mul i64 %h{n}, {size}",
-                f"  %m{n} = getelementptr i8, ptr {pointer}, i64 %j{n}",
-            ]
-            pointer = f"%m{n}"
-        known[at] = pointer
-        return pointer
-
-    def _check(self) -> list[str]:
-        """Return 1 where an input does not lie in memory as it did when this was compiled."""
-        lines: list[str] = []
-        for node in self.plan.program.inputs.values():
-            k, strides = node.attrs
-            itemsize = BYTES.get(node.kind)
-            wanted = [(a, s) for a, (s, n) in enumerate(zip(strides, node.shape)) if n > 1]
-            if itemsize is None or not wanted or 0 in node.shape:
-                continue
-            n = next(self.numbers)
-            lines += [
-                f"  %co{n} = getelementptr ptr, ptr %items, i64 {k}",
-                f"  %cq{n} = load ptr, ptr %co{n}, align 8",
-                f"  %cr{n} = getelementptr i8, ptr %cq{n}, i64 {self.strides}",
-                f"  %cs{n} = load ptr, ptr %cr{n}, align 8",
-            ]
-            for axis, stride in wanted:
-                m = f"{n}.{axis}"
-                lines += [
-                    f"  %ct{m} = getelementptr i64, ptr %cs{n}, i64 {axis}",
-                    f"  %cu{m} = load i64, ptr %ct{m}, align 8",
-                    f"  %cv{m} = icmp eq i64 %cu{m}, {stride * itemsize}",
-                    f"  br i1 %cv{m}, label %cw{m}, label %other",
-                    f"cw{m}:",
-                ]
-        if lines:
-            lines += ["  br label %begin", "other:", "  ret i64 1", "begin:"]
-        return lines
 
     def whole(self) -> str:
         """The text of the module."""
         functions = [body.replace("@@", f"@{name}", 1) for body, name in self.functions.items()]
-        clock = ["declare i64 @llvm.readcyclecounter()"] if self.clocked else []
-        declared = [line + "\n" for line in (*clock, *sorted(self.declared))]
-        return "".join([*declared, *functions, *self.segments, ATTRIBUTES])
+        # elsewhere a program may not read the counter
+        now = "call i64 @llvm.readcyclecounter()" if host().is_x86 else "add i64 0, 0"
+        _, data, strides = self.offsets
+        return "".join([
+            *[line + "\n" for line in sorted(self.declared)],
+            WALK.substitute(data=data, strides=strides, now=now),
+            _array("movers", "mover", list(self.movers)),
+            *functions, *self.segments, ATTRIBUTES,
+        ])  # fmt: skip
+
+
+def _array(name: str, kind: str, rows: list[str]) -> str:
+    """A constant array of structs."""
+    value = "[ " + ", ".join(f"%{kind} {{ {row} }}" for row in rows) + " ]"
+    if not rows:
+        value = "zeroinitializer"
+    return f"@{name} = internal constant [{len(rows)} x %{kind}] {value}\n"
 
 
 def param_of(moved: Node) -> Node:

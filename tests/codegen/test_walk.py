@@ -1,0 +1,96 @@
+"""The walk along a plan's steps: operands of every kind, conditions, layouts, clocks."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from bital.codegen import jit, threads
+from bital.codegen.module import ATTRIBUTES, _array, _offsets
+from bital.codegen.target import host
+from bital.codegen.walk import SEGMENT, WALK
+
+# adds the number at its first operand to chunk's place of its second
+ADD = """
+define internal void @add(ptr %args, i64 %chunk) #0 {
+  %from = load ptr, ptr %args
+  %to.at = getelementptr ptr, ptr %args, i64 1
+  %to = load ptr, ptr %to.at
+  %place = getelementptr double, ptr %to, i64 %chunk
+  %x = load double, ptr %from
+  %y = load double, ptr %place
+  %z = fadd double %x, %y
+  store double %z, ptr %place
+  ret void
+}
+"""
+FIRST_SCALAR = 4  # in the table, after `parallel` and three clocks
+
+
+def segment(steps, operands, inputs=(), movers=()):
+    """The function of these steps; None is a condition. Every kernel is ADD."""
+    items, data, strides = _offsets()
+    now = "call i64 @llvm.readcyclecounter()" if host().is_x86 else "add i64 0, 0"
+    words = [f"ptr {'null' if c is None else '@add'}, i64 {c or 1}, i64 {n}" for c, n in steps]
+    text = "".join([
+        WALK.substitute(data=data, strides=strides, now=now), ADD,
+        _array("movers", "mover", [f"i64 {8 * p}, i64 {b}, i64 {d}" for p, b, d in movers]),
+        _array("inputs0", "input", [f"i64 {n}, i64 {a}, i64 {s}" for n, a, s in inputs]),
+        _array("operands0", "operand", [f"i64 {b}, i32 {i}, i32 {m}" for b, i, m in operands]),
+        _array("steps0", "step", words),
+        SEGMENT.substitute(number=0, items=items, inputs=len(inputs), steps=len(steps), most=2,
+                           first=1),
+        ATTRIBUTES,
+    ])  # fmt: skip
+    library = jit.build(text)
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
+
+    def run(arrays, scalars=()):
+        table = (ctypes.c_int64 * (FIRST_SCALAR + len(scalars)))(threads.address())
+        for k, scalar in enumerate(scalars, FIRST_SCALAR):
+            kind = ctypes.c_double if isinstance(scalar, float) else ctypes.c_int64
+            kind.from_buffer(table, 8 * k).value = scalar
+        wrong = function(library.address("segment0"))(id(arrays), ctypes.addressof(table))
+        return wrong, table[1:FIRST_SCALAR]
+
+    return run
+
+
+def test_operands_are_items_of_the_list_and_scalars_of_the_table():
+    run = segment(
+        [(1, 2), (3, 2)], [(8, 0, -1), (0, 1, -1), (8 * FIRST_SCALAR, -1, -1), (8, 1, -1)]
+    )
+    arrays = [np.array([1.0, 2.0]), np.zeros(5)]
+    wrong, cycles = run(arrays, (10.0,))
+    assert not wrong and arrays[1].tolist() == [2, 10, 10, 10, 0]
+    assert not host().is_x86 or (cycles[0] > 0 and cycles[1] > 0 and cycles[2] == 0)
+
+
+@pytest.mark.parametrize("scalar", [3, 3.0])
+def test_operands_are_moved_by_a_scalar(scalar):
+    movers = [(FIRST_SCALAR, 8, int(isinstance(scalar, float)))]
+    run = segment([(1, 2)], [(0, 0, -1), (8, 1, 0)], movers=movers)
+    arrays = [np.array([1.0]), np.zeros(6)]
+    assert not run(arrays, (scalar,))[0] and arrays[1].tolist() == [0, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_condition_that_does_not_hold_ends_the_walk(holds):
+    steps = [(1, 2), (None, 1), (1, 2)]
+    run = segment(steps, [(0, 0, -1), (0, 1, -1), (0, 2, -1), (0, 0, -1), (8, 1, -1)])
+    arrays = [np.array([1.0]), np.zeros(2), np.array([holds])]
+    assert run(arrays)[0] == (not holds) and arrays[1].tolist() == [1, float(holds)]
+
+
+def test_inputs_laid_out_otherwise_are_refused():
+    run = segment([(1, 2)], [(0, 0, -1), (0, 1, -1)], inputs=[(0, 0, 24), (0, 1, 8), (1, 0, 8)])
+    ones, out = np.ones((2, 3)), np.zeros(1)
+    assert run([ones, out])[0] == 0 and out[0] == 1
+    assert run([np.ones((3, 2)).T, out])[0] == 1 and out[0] == 1
+    assert run([ones, np.zeros(2)[::2]])[0] == 1
+
+
+def test_there_may_be_no_steps():
+    assert segment([], [])([])[0] == 0
