@@ -118,7 +118,8 @@ def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
     wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
     cycles = 0.0
     for many, size in wide:
-        near = min(depth, DEPTH // 2) * size * shape.lanes * shape.bytes < _NEAREST_BYTES
+        room = min(depth, DEPTH // 2) * size * shape.lanes * shape.bytes
+        near = rows.many > 1 and room < _NEAREST_BYTES
         turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
         cycles += rows.many * many * (turns + 2 * rows.size * size + 10)
     return cycles
