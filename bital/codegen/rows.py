@@ -1,7 +1,7 @@
-"""Rows: written to, or added to, rows of a table by number, one after another.
+"""Rows: written to, or combined with, rows of a table by number, one after another.
 
 Room: codegen. A chunk is a range of columns, so that the order in which rows meet does not depend
-on who runs it: of several rows for one number the last is kept, or all are added in order.
+on who runs it: of several rows for one number the last is kept, or all are combined in order.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _MOST_CHUNKS = 64
 
 
 class _Rows:
-    """Writes the kernel of one node: `add_rows` or `put_rows`."""
+    """Writes the kernel of one node ("put_rows", word): the word combines, None writes."""
 
     def __init__(self, node: Node, target: Target) -> None:
-        self.node, self.add = node, node.attrs[0] == "add_rows"
+        self.node, self.word = node, node.attrs[1]
         self.rows, self.width = node.shape
         self.count = node.inputs[1].numel
         lanes = target.lanes(BYTES[node.kind])
@@ -56,8 +56,8 @@ class _Rows:
         for column, lanes in self._columns(first, whole, last):
             place = b.add(row, column)
             value = b.load(g, kind, b.add(source, column), lanes)
-            if self.add:
-                value = b.add(b.load(out, kind, place, lanes), value)
+            if self.word is not None:
+                value = getattr(b, self.word)(b.load(out, kind, place, lanes), value)
             b.store(value, out, place)
         turn.end()
         return Kernel(b, -(-self.width // self.columns), self.operands.order)

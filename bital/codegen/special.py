@@ -16,7 +16,6 @@ from bital.plan.fuse import Group
 from bital.plan.graph import Node
 
 WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
-    "add_rows": rows,
     "put_rows": rows,
     **dict.fromkeys(spatial.WRITERS, spatial.spatial),
     "scan": scan,

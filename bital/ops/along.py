@@ -84,7 +84,9 @@ def _put_native(
     if not shape:
         return g.reshape(())
     places = _native_places(xp, index, shape, axis)
-    return xp.put_rows(g.reshape(-1), places, math.prod(shape), add=add).reshape(shape)
+    return xp.put_rows(g.reshape(-1), places, math.prod(shape), how="add" if add else None).reshape(
+        shape
+    )
 
 
 _TAKE = Op(

@@ -70,10 +70,8 @@ def _fmod(xp: Any, x: Any, y: Any) -> Any:
 
 def _native_parts(xp: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
     """Of integers: the quotient truncated, what is left, and whether that has the wrong sign."""
-    kind = y if hasattr(y, "dtype") else x
-    if kind.dtype.kind not in "iu":
-        raise NotImplementedError("remainders of floats")
-    wide = xp.int16 if kind.dtype.kind == "u" else kind.dtype
+    kind = _kind_of(x, y)
+    wide = xp.int16 if kind.kind == "u" else kind
     x, y = xp.asarray(x, wide), xp.asarray(y, wide)
     xp.require(y != 0)
     # nothing is divided by 0, nor the least integer by -1
@@ -82,24 +80,25 @@ def _native_parts(xp: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
     return whole, rest, (rest != 0) & ((y < 0) != (rest < 0))
 
 
+def _native(impl: Callable, of_integers: Callable) -> Callable:
+    """An implementation for floats, in array words too, and another for integers."""
+
+    def native(xp: Any, x: Any, y: Any) -> Any:
+        if _kind_of(x, y).kind in "iu":
+            return of_integers(xp, x, y).astype(_kind_of(x, y))
+        return impl(xp, x, y)
+
+    return native
+
+
 def _floor_native(xp: Any, x: Any, y: Any) -> Any:
     whole, _, below = _native_parts(xp, x, y)
-    return (whole - below.astype(whole.dtype)).astype(_kind_of(x, y))
-
-
-def _trunc_native(xp: Any, x: Any, y: Any) -> Any:
-    if _kind_of(x, y).kind not in "iu":
-        return xp.trunc(xp.divide(x, y))
-    return _native_parts(xp, x, y)[0].astype(_kind_of(x, y))
+    return whole - below.astype(whole.dtype)
 
 
 def _remainder_native(xp: Any, x: Any, y: Any) -> Any:
     _, rest, below = _native_parts(xp, x, y)
-    return (rest + xp.where(below, y, 0)).astype(_kind_of(x, y))
-
-
-def _fmod_native(xp: Any, x: Any, y: Any) -> Any:
-    return _native_parts(xp, x, y)[1].astype(_kind_of(x, y))
+    return rest + xp.where(below, y, 0)
 
 
 def _kind_of(x: Any, y: Any) -> Any:
@@ -108,9 +107,14 @@ def _kind_of(x: Any, y: Any) -> Any:
 
 
 _NATIVE = {
-    _floor_divide: _floor_native, _trunc_divide: _trunc_native, _remainder: _remainder_native,
-    _fmod: _fmod_native,
-}  # fmt: skip
+    impl: _native(impl, of_integers)
+    for impl, of_integers in (
+        (_floor_divide, _floor_native),
+        (_trunc_divide, lambda xp, x, y: _native_parts(xp, x, y)[0]),
+        (_remainder, _remainder_native),
+        (_fmod, lambda xp, x, y: _native_parts(xp, x, y)[1]),
+    )
+}
 
 
 def _times_minus_quotient(mode: str) -> Callable:

@@ -97,11 +97,11 @@ def _backward_native(
     xp.require((indices >= 0) & (indices < rows))
     if 0 <= padding_idx < rows:
         g = xp.where((indices != padding_idx)[..., None], g, 0)
-    sums = xp.put_rows(g, indices, rows, add=True)
+    sums = xp.put_rows(g, indices, rows, how="add")
     if not scale_grad_by_freq:
         return sums
     ones = xp.ones((*indices.shape, 1), g.dtype)
-    return sums / xp.maximum(xp.put_rows(ones, indices, rows, add=True), 1)
+    return sums / xp.maximum(xp.put_rows(ones, indices, rows, how="add"), 1)
 
 
 def _climb(gg: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool) -> Any:

@@ -228,18 +228,35 @@ def _scatter_impl(
     return out
 
 
+def combined(
+    xp: Any, rows: Any, places: Any, base: Any, how: str | None, include_self: bool
+) -> Any:
+    """A copy of `base` with rows put at places, or as `reduce_at` does it, in array words."""
+    if how is None:
+        return xp.put_rows(rows, places, base)
+    if not include_self:
+        start = xp.full(rows.shape, start_of(how, base.dtype), base.dtype)
+        base = xp.put_rows(start, places, base)
+    out = xp.put_rows(rows, places, base, how=_AT[how])
+    if how != "mean":
+        return out
+    if base.dtype.kind in "iu":
+        raise NotImplementedError("a mean of integers")
+    counts = xp.full(base.shape, int(include_self), base.dtype)
+    counts = xp.put_rows(xp.ones(rows.shape, base.dtype), places, counts, how="add")
+    return out / xp.maximum(counts, 1)
+
+
 def _scatter_native(
     xp: Any, x: Any, index: Any, src: Any, *, along: Along | None, dim: int, how: str | None,
     include_self: bool,
 ) -> Any:  # fmt: skip
     if along is None:
         return x
-    if how not in (None, "add") or not include_self:
-        raise NotImplementedError("another way to combine")
     if src.ndim:
         src = src[tuple([slice(n) for n in index.shape])].reshape(along.index_shape)
     src = xp.broadcast_to(src.astype(x.dtype), along.index_shape)
-    flat = xp.put_rows(src, _places(xp, index, along), x.reshape(-1), add=how == "add")
+    flat = combined(xp, src, _places(xp, index, along), x.reshape(-1), how, include_self)
     return flat.reshape(x.shape)
 
 
@@ -395,7 +412,7 @@ _SCATTER_REDUCE = Op(
         lambda g, x, index, src, out, dim, how, include_self: reduced_source(
             Route(dim, index), g, x, src, out, how, include_self),
     ),
-    out="first", fallible=True, batch=again(0))  # fmt: skip
+    out="first", fallible=True, native=_scatter_native, batch=again(0))  # fmt: skip
 
 
 @public(inplace=True, out=True)

@@ -171,7 +171,7 @@ def _put_native(xp: Any, x: Any, values: Any, *indices: Any, axes: Ints, accumul
     values = values.transpose([
         *range(at, at + own), *range(at), *range(at + own, own + len(rest)),
     ])  # fmt: skip
-    out = xp.put_rows(values, places, rows, add=accumulate)
+    out = xp.put_rows(values, places, rows, how="add" if accumulate else None)
     out = out.reshape([x.shape[k] for k in order])
     return out.transpose([order.index(k) for k in range(x.ndim)])
 

@@ -17,7 +17,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.family import raise_not_implemented
-from bital.ops.gather import Route, check_range, reduce_at, reduced_self, reduced_source
+from bital.ops.gather import Route, check_range, combined, reduce_at, reduced_self, reduced_source
 from bital.ops.index import add_rows, write_at
 from bital.ops.indexing import mask_positions
 from bital.ops.join import stack
@@ -160,13 +160,15 @@ def _add_impl(
     return out
 
 
-def _put_native(xp: Any, x: Any, index: Any, rows: Any, dim: int, low: int, add: bool) -> Any:
-    """Rows put or added along an axis; with `low` 1 indices may count from the end."""
+def _put_native(
+    xp: Any, x: Any, index: Any, rows: Any, dim: int, low: int, how: str | None, own: bool = True
+) -> Any:
+    """Rows put or combined along an axis; with `low` 1 indices may count from the end."""
     into = xp.moveaxis(x, dim, 0) if x.ndim else x.reshape(1)
     n, index = into.shape[0], index.reshape(-1)
     xp.require((index >= -low * n) & (index < n))
     index = xp.where(index < 0, index + n, index) if low else index
-    out = xp.put_rows(rows, index, into, add=add)
+    out = combined(xp, rows, index, into, how, own)
     return xp.moveaxis(out, 0, dim) if x.ndim else out.reshape(())
 
 
@@ -176,17 +178,17 @@ def _rows_of(xp: Any, src: Any, dim: int) -> Any:
 
 def _add_native(xp: Any, x: Any, index: Any, src: Any, alpha: Any, *, dim: int) -> Any:
     rows = _rows_of(xp, src, dim) * src.dtype.type(alpha)
-    return _put_native(xp, x, index, rows, dim, 0, True)
+    return _put_native(xp, x, index, rows, dim, 0, "add")
 
 
 def _copy_native(xp: Any, x: Any, index: Any, src: Any, *, dim: int) -> Any:
-    return _put_native(xp, x, index, _rows_of(xp, src, dim), dim, 0, False)
+    return _put_native(xp, x, index, _rows_of(xp, src, dim), dim, 0, None)
 
 
 def _fill_native(xp: Any, x: Any, index: Any, value: Any, *, dim: int) -> Any:
     shape = x.shape or (1,)
     rows = xp.broadcast_to(x.dtype.type(value), (index.size, *shape[:dim], *shape[dim + 1 :]))
-    return _put_native(xp, x, index, rows, dim, 1, False)
+    return _put_native(xp, x, index, rows, dim, 1, None)
 
 
 _ADD = Op(
@@ -325,6 +327,12 @@ def _reduce_impl(
     return out
 
 
+def _reduce_native(
+    xp: Any, x: Any, index: Any, src: Any, *, dim: int, how: str, include_self: bool
+) -> Any:
+    return _put_native(xp, x, index, _rows_of(xp, src, dim), dim, 0, how, include_self)
+
+
 _REDUCE = Op(
     "index_reduce", _into_rule("index_reduce", IndexError), _reduce_impl,
     inputs=("x", "index", "src"),
@@ -335,7 +343,7 @@ _REDUCE = Op(
         lambda g, x, index, src, out, dim, how, include_self: reduced_source(
             Route(dim, index, rows=True), g, x, src, out, how, include_self),
     ),
-    out="first", fallible=True, batch=again(0, bare=(1,)))  # fmt: skip
+    out="first", fallible=True, native=_reduce_native, batch=again(0, bare=(1,)))  # fmt: skip
 
 
 @public(inplace=True, out=True)
@@ -460,7 +468,7 @@ _PUT = Op(
     out="first", fallible=True,
     native=lambda xp, x, index, src, *, accumulate: xp.put_rows(
         src.reshape(-1), _from_the_end(xp, index.reshape(-1), x.size), x.reshape(-1),
-        add=accumulate,
+        how="add" if accumulate else None,
     ).reshape(x.shape),
 )  # fmt: skip
 

@@ -189,6 +189,29 @@ class Namespace(Shapes, Reductions, Spatial):
             raise Untraceable(f"whole division of {kind}")
         return Array(self, self.graph.map("div", *nodes))
 
+    def fmod(self, x: Any, y: Any) -> Array:
+        """What is left of x in whole steps of y, exactly: floats of single precision.
+
+        In double precision a quotient below 2^29 times y is exact, and so is what is left; the
+        quotient is off by one at most. For larger ones the data is refused.
+        """
+        nodes, kind = self.nodes((x, y))
+        if kind != "f32":
+            raise Untraceable(f"fmod of {kind}")
+        numbers = [Array(self, self.graph.cast(n, "f64")) for n in nodes]
+        size, step = (self.absolute(n) for n in numbers)
+        none = self.logical_or(self.logical_not(self.less(size, np.inf)), self.isnan(step))
+        none = self.logical_or(none, self.equal(step, 0))
+        idle = self.logical_or(none, self.equal(step, np.inf))  # where there are no steps
+        whole = self.floor(self.where(idle, 0.0, self.true_divide(size, step)))
+        self.require(self.less(whole, 2.0**29))
+        rest = self.subtract(size, self.multiply(whole, self.where(idle, 0.0, step)))
+        rest = self.where(self.less(rest, 0), self.add(rest, step), rest)
+        over = self.logical_and(self.greater_equal(rest, step), self.logical_not(idle))
+        rest = self.where(over, self.subtract(rest, step), rest)
+        rest = self.copysign(self.where(none, np.nan, rest), numbers[0])
+        return self.astype(rest, np.float32)
+
     def remainder(self, x: Array, n: int) -> Array:
         """What is left of integers divided by n > 0, from 0 to n - 1."""
         if isinstance(n, Array) or n <= 0:

@@ -196,17 +196,20 @@ class Shapes:
         index = self.graph.cast(numbers.node, "i64")
         return Array(self, self.graph.node("take", (x.node, index), (), shape, x.node.kind))
 
-    def put_rows(self, values: Array, numbers: Array, base: Any, *, add: bool = False) -> Array:
+    def put_rows(
+        self, values: Array, numbers: Array, base: Any, *, how: str | None = None
+    ) -> Array:
         """A copy of `base` with rows put, one after another, at numbers known to be in range.
 
-        With `add` they are added; of zeros, the number of rows will do for a base.
+        With `how`, "add", "multiply", "maximum" or "minimum", they are combined with what is there;
+        of zeros, the number of rows will do for a base.
         """
         zeros = isinstance(base, int)
         count, rest = numbers.size, values.shape[numbers.ndim :]
         shape = (base, *rest) if isinstance(base, int) else base.shape
         graph, kind = self.graph, values.node.kind
-        if add and kind == "i1":
-            raise Untraceable("sums of bools")
+        if how is not None and kind == "i1":
+            raise Untraceable("bools combined")
         if 0 in shape or not count:
             zero = graph.broadcast(graph.constant(0, kind), shape)
             return Array(self, zero if zeros else graph.cast(base.node, kind))
@@ -217,8 +220,8 @@ class Shapes:
         if not zeros:
             inputs.append(graph.reshape(graph.cast(base.node, kind), (shape[0], prod(rest))))
         inputs = [graph.in_order(x) for x in inputs]
-        name = "add_rows" if add else "put_rows"
-        found = graph.node("special", tuple(inputs), (name,), (shape[0], prod(rest)), kind)
+        attrs = ("put_rows", "mul" if how == "multiply" else how)
+        found = graph.node("special", tuple(inputs), attrs, (shape[0], prod(rest)), kind)
         return Array(self, graph.reshape(found, shape))
 
     def iota(self, shape: Ints, axis: int, dtype: Any = np.int64) -> Array:

@@ -17,15 +17,13 @@ from bital.plan.graph import DTYPES, Node
 from bital.plan.spatial import Conv, Mean, Pool
 
 
-def _rows(add: bool) -> Callable:
-    def call(node: Node, values: np.ndarray, numbers: np.ndarray, *base: np.ndarray) -> np.ndarray:
-        out = base[0].copy() if base else np.zeros(node.shape, values.dtype)
-        for row, number in zip(values, numbers):
-            assert 0 <= number < len(out), "a row that is not there"
-            out[number] = out[number] + row if add else row
-        return out
-
-    return call
+def _rows(node: Node, values: np.ndarray, numbers: np.ndarray, *more: Any) -> np.ndarray:
+    *base, how = more
+    out = base[0].copy() if base else np.zeros(node.shape, values.dtype)
+    for row, number in zip(values, numbers):
+        assert 0 <= number < len(out), "a row that is not there"
+        out[number] = row if how is None else WORDS[how](out[number], row)
+    return out
 
 
 def _scan(node: Node, x: np.ndarray, *more: Any) -> np.ndarray:
@@ -68,7 +66,7 @@ def _of(function: Callable) -> Callable:
 
 #: special word -> what it means
 _SPECIAL: dict[str, Callable] = {
-    "add_rows": _rows(True), "put_rows": _rows(False), "scan": _scan,
+    "put_rows": _rows, "scan": _scan,
     "convolution": _of(
         lambda x, w, c: correlate(np, _with_rows(x), _with_rows(w), _taps(c), c.out)
     ),
