@@ -1,4 +1,7 @@
-"""Fixtures every test may use: `torch` is bital's namespace, `oracle` the real PyTorch."""
+"""Fixtures every test may use: `torch` is bital's namespace, `oracle` the real PyTorch.
+
+`--both` runs every plan of the session interpreted and compiled, and compares.
+"""
 
 import pytest
 
@@ -19,3 +22,19 @@ def oracle():
         pytest.skip("`torch` is bital itself in this process")
     real.set_num_threads(1)
     return real
+
+
+def pytest_addoption(parser):
+    parser.addoption("--both", action="store_true", help="run every plan interpreted and compiled")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _both(request):
+    if not request.config.getoption("--both"):
+        yield
+        return
+    from tests.compiled import both
+
+    with both() as seen:
+        yield
+    print(f"\n{seen.plans} plans compiled, {seen.runs} runs compared, {seen.refused} refused")

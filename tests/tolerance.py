@@ -53,6 +53,13 @@ EXCEPTIONS = {
 AS_GOOD = 3
 ROUGH = {"float32": 1e-3, "complex64": 1e-3, "float16": 5e-2, "bfloat16": 1e-1, "complex32": 5e-2}
 
+# How far compiled code may lie from the interpreter, of the largest number of a result: sums are
+# added up in another order, and what is nearly nothing left of much has few digits either way.
+BETWEEN_RUNS = {
+    "float64": 1e-9, "complex128": 1e-9, "float32": 1e-4, "complex64": 1e-4, "float16": 1e-2,
+    "bfloat16": 5e-2,
+}  # fmt: skip
+
 # Muon makes its update orthogonal in bfloat16: how far one of length 1 may lie from PyTorch's.
 MUON_STEP = 0.06
 

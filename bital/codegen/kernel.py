@@ -68,6 +68,11 @@ class Operands:
         return self.b.argument(place)
 
 
+def is_word(word: str) -> bool:
+    """Whether `apply_word` knows a word."""
+    return word in FUNCTIONS or word == "copy" or hasattr(Builder, word)
+
+
 def apply_word(b: Builder, word: str, more: tuple, operands: list[Reg], kind: str) -> Reg:
     """A scalar word of the graph on registers."""
     if word == "cast":

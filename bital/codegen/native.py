@@ -13,12 +13,12 @@ from typing import Any
 from bital.codegen import gemm, jit
 from bital.codegen.alike import Alike
 from bital.codegen.epilogue import Epilogue
-from bital.codegen.kernel import Kernel, Scratch
+from bital.codegen.kernel import Kernel, Scratch, is_word
 from bital.codegen.loops import loops
 from bital.codegen.module import Module
 from bital.codegen.moves import concat, write
 from bital.codegen.runner import runner
-from bital.codegen.special import special
+from bital.codegen.special import WRITERS, special
 from bital.codegen.target import Target, host
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
@@ -36,7 +36,7 @@ class Native:
     ) -> None:  # fmt: skip
         begin = perf_counter()
         target = host()
-        program = Program(code, held, layouts, absent)
+        program = Program(code, held, layouts, absent, is_known)
         self.program = program
         graph = program.graph
         results = [
@@ -112,6 +112,11 @@ class Native:
         self.clock = [0, 0]
         self.empty = not results
         self.run = runner(self, segments, results, fresh)
+
+
+def is_known(word: str) -> bool:
+    """Whether a scalar or special word can be compiled."""
+    return is_word(word) or word in WRITERS
 
 
 def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Node]) -> list[Kernel]:

@@ -80,11 +80,14 @@ def root_of(x: Node) -> Node:
 
 
 def is_whole(n: Node) -> bool:
-    """Whether a node shows all of its memory's elements, in order: it may be its array."""
+    """Whether a node shows all of its memory's elements, in order: it may be its array.
+
+    Not so what shows an input, whose memory somebody outside may write to.
+    """
     source, places = follow(n, identity(n))
     shown = [p for p in places if p is not None]
     if source.word == "window" or source.numel != n.numel or shown != sorted(shown):
         return False
-    if source.word == "iota" or (is_uniform(source) and source is not n):
+    if source.word in ("iota", "input"):
         return False
-    return source.word != "input" or source is n
+    return source is n or not is_uniform(source)

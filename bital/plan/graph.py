@@ -8,6 +8,7 @@ the same number for every input is not computed twice, and never in a way that c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -83,9 +84,13 @@ _FROM_MEMORY = frozenset(("product", "take", "special", "opaque"))
 
 
 class Graph:
-    """Makes nodes; those alike are one."""
+    """Makes nodes; those alike are one.
 
-    def __init__(self) -> None:
+    `known` says which scalar and special words can be compiled; by default all.
+    """
+
+    def __init__(self, known: Callable[[str], bool] | None = None) -> None:
+        self.known = known
         self.table: dict[tuple, Node] = {}
 
     def node(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> Node:
@@ -95,6 +100,8 @@ class Graph:
         key = (word, inputs, attrs, shape, kind)
         found = self.table.get(key)
         if found is None:
+            if word in ("map", "special") and self.known and not self.known(attrs[0]):
+                raise Untraceable(f"{attrs[0]} is not a word of compiled code")
             found = self.table[key] = Node(word, inputs, attrs, shape, kind)
         return found
 

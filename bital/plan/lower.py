@@ -25,14 +25,15 @@ class Program:
     """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction.
 
     `required` are bools that must all be true before anything that cannot be undone is done: where
-    one is false NumPy must run the trace, and will raise the error of an instruction.
+    one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
+    of words that are not `known` are left to NumPy.
     """
 
     def __init__(
         self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple],
-        absent: frozenset[int] = frozenset(),
+        absent: frozenset[int] = frozenset(), known: Callable[[str], bool] | None = None,
     ) -> None:  # fmt: skip
-        self.graph = Graph()
+        self.graph = Graph(known)
         self.xp = Namespace(self.graph)
         self.required = self.xp.required
         self.layouts = layouts

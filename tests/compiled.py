@@ -1,0 +1,105 @@
+"""Plans run both ways: what is compiled must give what is interpreted.
+
+Within `both()` every plan that is run is run step by step on copies, then as native code; the
+results are compared, and the native ones go on. `pytest --both` runs a whole session so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from bital.codegen.native import Native
+from bital.runtime.compile import contiguous, strides_of
+from bital.runtime.plan import Plan, hooks
+from tests.tolerance import BETWEEN_RUNS, difference
+
+
+class Seen:
+    """What was run: plans compiled, runs compared, and runs that native code refused."""
+
+    def __init__(self) -> None:
+        self.plans = self.runs = self.refused = 0
+
+
+def compile_plan(plan: Plan, arrays: list, params: list) -> None:
+    """Compile a plan for inputs that lie as these do, unless it is."""
+    compiler = plan.compiler
+    if compiler.native is None:
+        compiler.layouts = [
+            strides_of(a) if a.base is not None and not donated else contiguous(a)
+            for a, donated in zip(arrays, compiler.donated)
+        ]
+        absent = frozenset(k for k, p in enumerate(params) if p is None)
+        compiler.native = Native(
+            compiler.code, compiler.held, compiler.donated, list(compiler.layouts), absent
+        )
+
+
+def agree(plan: Plan, ours: list, theirs: list) -> None:
+    """Fail unless native results are those of the interpreter, within the tolerance."""
+    for number, mine, true in zip(plan.held, ours, theirs, strict=True):
+        true, mine = np.asarray(true), np.asarray(mine)
+        what = f"instruction {number} {plan.compiler.code[number][0]!r}"
+        same = mine.dtype == true.dtype and mine.shape == true.shape
+        assert same, f"{what}: {mine.dtype}{mine.shape} for {true.dtype}{true.shape}"
+        if true.dtype.kind in "fc" or true.dtype.kind == "V":
+            wide = np.complex128 if true.dtype.kind == "c" else np.float64
+            rtol = BETWEEN_RUNS[true.dtype.name]
+            mine, true = mine.astype(wide), true.astype(wide)
+            largest = np.abs(true[np.isfinite(true)]).max(initial=0.0)
+            wrong = difference(mine, true, rtol, rtol * largest)
+        else:
+            wrong = difference(mine, true, 0.0, 0.0)
+        assert wrong is None, f"{what}: compiled against interpreted: {wrong}"
+
+
+def run_both(seen: Seen, plan: Plan, arrays: list, params: list) -> list:
+    """`Plan.run`, done twice."""
+    plan.runs += 1
+    if plan.compiler is None or hooks.watch is not None or hooks.interpreted:
+        return plan.interpret(arrays, params, hooks.watch)
+    given = list(arrays)
+    kept = [a.copy(order="K") for a in given]
+    fresh = [k if gone else a for a, k, gone in zip(given, kept, plan.compiler.donated)]
+    fresh = [a.copy(order="K") if a is k else a for a, k in zip(fresh, kept)]
+    theirs: Any
+    try:
+        theirs = plan.interpret(fresh, params)
+    except Exception as error:
+        theirs = error
+    seen.plans += plan.compiler.native is None
+    compile_plan(plan, given, params)
+    try:
+        ours: Any = plan.compiler.run(arrays, params)
+    except Exception as error:
+        assert isinstance(theirs, Exception), f"compiled code raises {error!r}"
+        same = type(error) is type(theirs) and error.args == theirs.args
+        assert same, f"compiled code raises {error!r}, not {theirs!r}"
+        assert error.instruction == theirs.instruction, "another instruction raises"
+        raise
+    for a, k, gone in zip(given, kept, plan.compiler.donated):
+        untouched = gone and isinstance(ours, list) or a.tobytes() == k.tobytes()
+        assert untouched, "an input was overwritten"
+    if ours is None:
+        seen.refused += 1
+        return plan.interpret(arrays, params)
+    seen.runs += 1
+    assert isinstance(theirs, list), f"compiled code does not raise {theirs!r}"
+    agree(plan, ours, theirs)
+    return ours
+
+
+@contextmanager
+def both() -> Iterator[Seen]:
+    """Within the block every plan runs both ways."""
+    seen = Seen()
+    before = Plan.run
+    Plan.run = lambda plan, arrays, params: run_both(seen, plan, arrays, params)
+    try:
+        yield seen
+    finally:
+        Plan.run = before
