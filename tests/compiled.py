@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from bital.ir.op import Spec
 from bital.codegen.native import Native
 from bital.runtime.compile import contiguous, strides_of
 from bital.runtime.plan import Plan, hooks
 from tests.tolerance import BETWEEN_RUNS, difference
+
+#: kinds of dtype that are compared within a tolerance, and as what
+WIDE = {"f": np.float64, "c": np.complex128, "V": np.float64}
 
 
 class Seen:
@@ -39,22 +43,40 @@ def compile_plan(plan: Plan, arrays: list, params: list) -> None:
         )
 
 
-def agree(plan: Plan, ours: list, theirs: list) -> None:
-    """Fail unless native results are those of the interpreter, within the tolerance."""
+def agree(plan: Plan, given: list, ours: list, theirs: list) -> None:
+    """Fail unless native results are those of the interpreter, within the tolerance.
+
+    It is that of the roughest dtype on the way, of the largest number met.
+    """
+    code = plan.compiler.code
+    dtypes = {meta.dtype for spec, *_ in code if isinstance(spec, Spec) for meta in metas(spec)}
+    rtol = max(BETWEEN_RUNS.get(str(d).removeprefix("torch."), 0.0) for d in dtypes)
+    atol = rtol * max(map(largest, [*given, *theirs]))
     for number, mine, true in zip(plan.held, ours, theirs, strict=True):
         true, mine = np.asarray(true), np.asarray(mine)
-        what = f"instruction {number} {plan.compiler.code[number][0]!r}"
+        what = f"instruction {number} {code[number][0]!r}"
         same = mine.dtype == true.dtype and mine.shape == true.shape
         assert same, f"{what}: {mine.dtype}{mine.shape} for {true.dtype}{true.shape}"
-        if true.dtype.kind in "fc" or true.dtype.kind == "V":
-            wide = np.complex128 if true.dtype.kind == "c" else np.float64
-            rtol = BETWEEN_RUNS[true.dtype.name]
-            mine, true = mine.astype(wide), true.astype(wide)
-            largest = np.abs(true[np.isfinite(true)]).max(initial=0.0)
-            wrong = difference(mine, true, rtol, rtol * largest)
+        wide = WIDE.get(true.dtype.kind)
+        if wide is not None:
+            wrong = difference(mine.astype(wide), true.astype(wide), rtol, atol)
         else:
             wrong = difference(mine, true, 0.0, 0.0)
         assert wrong is None, f"{what}: compiled against interpreted: {wrong}"
+
+
+def metas(spec: Spec) -> list:
+    """What an instruction takes and gives."""
+    return [*spec.metas, *(spec.out if isinstance(spec.out, tuple) else (spec.out,))]
+
+
+def largest(x: Any) -> float:
+    """The largest finite number of an array of floats, else 1."""
+    x = np.asarray(x)
+    if x.dtype.kind not in WIDE:
+        return 1.0
+    sizes = np.abs(x.astype(WIDE[x.dtype.kind]))
+    return sizes[np.isfinite(sizes)].max(initial=0.0)
 
 
 def run_both(seen: Seen, plan: Plan, arrays: list, params: list) -> list:
@@ -89,7 +111,7 @@ def run_both(seen: Seen, plan: Plan, arrays: list, params: list) -> list:
         return plan.interpret(arrays, params)
     seen.runs += 1
     assert isinstance(theirs, list), f"compiled code does not raise {theirs!r}"
-    agree(plan, ours, theirs)
+    agree(plan, kept, ours, theirs)
     return ours
 
 

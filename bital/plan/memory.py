@@ -54,18 +54,23 @@ class Layout:
             if leaf.word == "input" and donated[leaf.attrs[0]] and leaf not in held
             and not any(self._aliased(leaf, g) for g in self.readers[leaf])
         }  # fmt: skip
+        able = []
         for group in fusion.groups:
             for n in group.stored:
-                if n not in held or not n.shape or n.word == "pick":
-                    continue
-                for k, leaf in free.items():
-                    if leaf in group.leaves and self._fits(group, n, leaf):
-                        others = [g.number for g in self.readers[leaf] if g is not group]
-                        if not any(self._leads(group.number, other) for other in others):
-                            self.over[n] = k
-                            self.after[group.number].update(others)
-                            del free[k]
-                            break
+                if n in held and n.shape and n.word != "pick":
+                    for leaf, steps in _made_of(group, n).items():
+                        if free.get(leaf.attrs[0]) is leaf and self._fits(group, n, leaf):
+                            able.append((steps, len(able), group, n, leaf))
+        # the nearest first: a parameter's update takes its own array, not that of a state
+        for _, _, group, n, leaf in sorted(able, key=lambda a: a[:2]):
+            k = leaf.attrs[0]
+            others = [g.number for g in self.readers[leaf] if g is not group]
+            if n in self.over or k not in free:
+                continue
+            if not any(self._leads(group.number, other) for other in others):
+                self.over[n] = k
+                self.after[group.number].update(others)
+                del free[k]
 
     def _aliased(self, leaf: Node, group: Group) -> bool:
         """Whether an opaque instruction may hand out windows of the memory."""
@@ -181,3 +186,19 @@ class Layout:
             self.offsets[owner] = offset
             placed.append((first, last, offset, offset + size))
             self.arena_bytes = max(self.arena_bytes, offset + size)
+
+
+def _made_of(group: Group, n: Node) -> dict[Node, int]:
+    """The inputs of the plan that a group makes a node of, and how many steps away they are."""
+    found: dict[Node, int] = {}
+    seen = {n}
+    edge, steps = [n], 0
+    while edge:
+        steps += 1
+        roots = [root_of(x) for m in edge for x in m.inputs]
+        for root in roots:
+            if root.word == "input":
+                found.setdefault(root, steps)
+        edge = [m for m in dict.fromkeys(roots) if m in group.places and m not in seen]
+        seen.update(edge)
+    return found
