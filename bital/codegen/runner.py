@@ -47,17 +47,27 @@ def runner(
         *_scalars(native, names),
         *_arrays(native, fresh, names),
         "    at = id(t)",
+        "    try:",
     ]
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
     for k, segment in enumerate(segments):
         if isinstance(segment, list):
             names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
-            lines += [f"    if segment{k}(at, fixed):", "        return None"]
+            lines += [f"        if segment{k}(at, fixed):", "            return None"]
         else:
-            lines += _opaque_call(native, k, segment, names)
+            number = native.program.numbers[segment.nodes[0]]
+            lines += [
+                "        try:",
+                *[f"        {line}" for line in _opaque_call(native, k, segment, names)],
+                "        except Exception as error:",
+                f"            error.instruction = {number}",
+                "            raise",
+            ]
     lines += [
-        "    arenas.give(arena)",
-        "    tables.append(holder)",
+        "        pass",
+        "    finally:",
+        "        arenas.give(arena)",
+        "        tables.append(holder)",
         "    clock[0] += 1",
         "    clock[1] += now() - begin",
         f"    return [{', '.join(_result(native, n) for n in results)}]",
