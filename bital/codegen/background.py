@@ -111,7 +111,7 @@ class _Line:
 
 
 _line = _Line()
-atexit.register(_line.close)
+end = atexit.register(_line.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_line.after_fork)
 

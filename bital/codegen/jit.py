@@ -7,13 +7,15 @@ the library outlives every call.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import itertools
+import weakref
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TypeVar
 
-from bital.codegen import cache
+from bital.codegen import background, cache
 from bital.codegen.target import Target, host, llvm
 
 T = TypeVar("T")
@@ -84,6 +86,7 @@ class Library:
         self._found: dict[str, Any] = {}
         self.from_cache = False
         self.compiled_s = 0.0
+        _libraries.add(self)
 
     def address(self, name: str) -> int:
         """The address of a function; ValueError where there is none of that name."""
@@ -94,8 +97,24 @@ class Library:
                 raise ValueError(f"no function {name!r} in the library: {error}") from None
         return self._found[name][name]
 
+    def leave(self) -> None:
+        """Let the code be: the process ends."""
+        for tracker in (self._code, *self._found.values()):
+            tracker.detach()
+
 
 _numbers = itertools.count()
+_libraries: weakref.WeakSet[Library] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    """Before llvmlite is gone, which would complain of what is freed later."""
+    background.end()  # of the job that runs there may be a library, too
+    for library in list(_libraries):
+        library.leave()
+
+
+atexit.register(_leave_all)
 
 
 def load(object_bytes: bytes) -> Library:
