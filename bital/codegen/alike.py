@@ -51,7 +51,7 @@ class Alike:
                 scratch.setdefault(p, Scratch(p.elems, p.kind)) if isinstance(p, Scratch)
                 else operands[p]
                 for p in places
-            ])
+            ], k.ns)
             for k, places in zip(*found)
         ]  # fmt: skip
 

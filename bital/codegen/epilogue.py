@@ -14,6 +14,9 @@ from bital.plan.access import access, root_of
 from bital.plan.fuse import Group
 from bital.plan.graph import Node
 
+#: multiply-adds of a core in a nanosecond, about
+_PER_NS = 50
+
 
 class Epilogue(Values):
     """Called by the kernel of a group's first node with each of its values."""
@@ -21,6 +24,7 @@ class Epilogue(Values):
     def __init__(self, group: Group, target: Target, in_memory: set[Node]) -> None:
         super().__init__(group, target, in_memory)
         self.first = group.nodes[0]
+        self.ns = 0.0
         self.factors: list[Operand] = []
 
     def product(self) -> Product:
@@ -45,6 +49,7 @@ class Epilogue(Values):
         a = strides(x, (k, m) if turn_a else (m, k))
         b = strides(y, (col, k) if turn_b else (k, col))
         K = x.shape[-2] if turn_a else x.shape[-1]
+        self.ns = n.numel * K / (_PER_NS if n.kind == "f32" else _PER_NS / 2)
         self.operands = Operands(self.b, tuple(self.factors))
         return Product(
             tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,
@@ -72,4 +77,4 @@ class Epilogue(Values):
 
     def kernel(self, builder: Builder, chunks: int) -> Kernel:
         """The finished kernel with its operands."""
-        return Kernel(builder, chunks, self.operands.order)
+        return Kernel(builder, chunks, self.operands.order, self.ns)

@@ -44,11 +44,15 @@ def place(a: Access) -> Operand:
 
 
 class Kernel(NamedTuple):
-    """A function of (args, chunk): `operands` are what args point to, in order."""
+    """A function of (args, chunk): `operands` are what args point to, in order.
+
+    `ns` is about how long it takes on one core, as far as that is known.
+    """
 
     builder: Builder
     chunks: int
     operands: list[Operand]
+    ns: float = 0.0
 
 
 class Operands:

@@ -116,6 +116,7 @@ class Writer(Values):
         nbytes = sum(BYTES.get(n.kind, 8) for n in group.stored)
         nbytes += sum(BYTES.get(n.kind, 8) for n in group.leaves if n.shape)
         ns = size * (nbytes * _BYTE_NS + len(words) * _WORD_NS + dear * _DEAR_NS)
+        self.ns = ns
         wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
         if wanted < 2 or not able:
@@ -144,7 +145,7 @@ class Writer(Values):
         if self.split_axis >= 0:
             self._bounds(self.split_axis)
         self._nest(kept)
-        kernel = Kernel(self.b, self.chunks, self.operands.order)
+        kernel = Kernel(self.b, self.chunks, self.operands.order, self.ns)
         if not self.parts:
             return [kernel]
         return [kernel, *[finish(n, part, self.chunks) for n, part in self.parts.items()]]
@@ -160,7 +161,7 @@ class Writer(Values):
         outer = [k for k, a in enumerate(self.axes) if not a.reduced]
         self.lanes, self.split_axis, self.chunks = 1, -1, 1
         self._nest_rows(outer)
-        return [Kernel(self.b, 1, self.operands.order)]
+        return [Kernel(self.b, 1, self.operands.order, self.ns)]
 
     def _nest_rows(self, outer: list[int]) -> None:
         loops = [self._open(k, 1) for k in outer]
@@ -418,7 +419,7 @@ def finish(n: Node, part: Scratch, chunks: int) -> Kernel:
     (total,) = sums.end(value)
     b.store(total, place, elems.index)
     elems.end()
-    return Kernel(b, 1, operands.order)
+    return Kernel(b, 1, operands.order, 2.0 * chunks * n.numel)
 
 
 def loops(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:

@@ -27,11 +27,20 @@ ATTRIBUTES = (
 
 
 class Call(NamedTuple):
-    """A kernel as it is called: its group, and the name of its function in the text."""
+    """A kernel as it is called: its group, the name of its function, and its region.
+
+    The kernels of a region run side by side and are clocked together; `share` is this one's part.
+    """
 
     group: Group
     kernel: Kernel
     function: str
+    region: int
+    share: float
+
+
+#: kernels that need nothing of each other share the threads if they take longer than this together
+_TOGETHER_NS = 6000
 
 
 def _probe(array: np.ndarray, address: int) -> int:
@@ -71,6 +80,8 @@ class Module:
         self.movers: dict[str, int] = {}
         self.segments: list[str] = []
         self.calls: list[Call] = []
+        self.regions = 0
+        self.chunks: list[str] = []
         self.offsets = _offsets()
 
     def _function(self, kernel: Kernel) -> str:
@@ -81,20 +92,19 @@ class Module:
             self.declared |= kernel.builder.declared
         return name
 
-    def segment(self, number: int, groups: list[Group]) -> None:
-        """The function that runs the kernels of some groups: (list, table) -> i64."""
-        steps, operands, most, first = [], [], 1, 1 + len(self.calls)
-        for group in groups:
-            for kernel in self.plan.kernels[group.number]:
-                name = self._function(kernel)
-                self.calls.append(Call(group, kernel, name))
-                steps.append(f"ptr @{name}, i64 {kernel.chunks}, i64 {len(kernel.operands)}")
-                operands += map(self._operand, kernel.operands)
-                most = max(most, len(kernel.operands))
-            for n in group.stored:
-                if n in self.required:
-                    steps.append("ptr null, i64 1, i64 1")
-                    operands.append(self._operand(n))
+    def segment(self, number: int, batches: list[list[Group]]) -> None:
+        """The function that runs the kernels of some batches of groups: (list, table) -> i64."""
+        steps: list[str] = []
+        operands: list[str] = []
+        first, most = 1 + self.regions, 1
+        for batch in batches:
+            for region in [r for stage in self._stages(batch) for r in _regions(stage)]:
+                mine = self._region(region, steps)
+                operands += mine
+                most = max(most, len(mine))
+            for n in [n for group in batch for n in group.stored if n in self.required]:
+                steps.append("ptr null, i64 1, i64 1")
+                operands.append(self._operand(n))
         inputs = self._layouts() if not self.segments else []
         self.segments.append(
             _array(f"inputs{number}", "input", inputs)
@@ -105,6 +115,38 @@ class Module:
                 most=most, first=first,
             )
         )  # fmt: skip
+
+    def _stages(self, batch: list[Group]) -> list[list[tuple[Group, Kernel]]]:
+        """The kernels of a batch: the first of every group, the second ones, and so on."""
+        found: list[list[tuple[Group, Kernel]]] = []
+        for group in batch:
+            for k, kernel in enumerate(self.plan.kernels[group.number]):
+                stage = 0 if group.kind == "concat" else k
+                while len(found) <= stage:
+                    found.append([])
+                found[stage].append((group, kernel))
+        return found
+
+    def _region(self, region: list[tuple[Group, Kernel]], steps: list[str]) -> list[str]:
+        """Add the step that runs kernels side by side; its operands."""
+        whole = sum(map(_ns, [kernel for _, kernel in region]))
+        several = len(region) > 1
+        operands: list[str] = []
+        if several:  # the first says which chunk is whose
+            operands.append(f"i64 {24 * len(self.chunks)}, i32 -2, i32 -1")
+        count = 0
+        for group, kernel in region:
+            name = self._function(kernel)
+            self.calls.append(Call(group, kernel, name, self.regions, _ns(kernel) / whole))
+            count += kernel.chunks
+            if several:
+                first = len(operands)
+                self.chunks += [f"ptr @{name}, i64 {first}, i64 {c}" for c in range(kernel.chunks)]
+            operands += map(self._operand, kernel.operands)
+        fn = "share" if several else name
+        steps.append(f"ptr @{fn}, i64 {count}, i64 {len(operands)}")
+        self.regions += 1
+        return operands
 
     def _operand(self, operand: Any) -> str:
         """Where an operand's memory is: bytes on from an item of the list, and what moves it."""
@@ -153,6 +195,7 @@ class Module:
             *[line + "\n" for line in sorted(self.declared)],
             WALK.substitute(data=data, strides=strides, now=now),
             _array("movers", "mover", list(self.movers)),
+            _array("chunks", "chunk", self.chunks),
             *functions, *self.segments, ATTRIBUTES,
         ])  # fmt: skip
 
@@ -170,3 +213,15 @@ def param_of(moved: Node) -> Node:
     while moved.word != "param":
         moved = moved.inputs[0]
     return moved
+
+
+def _ns(kernel: Kernel) -> float:
+    """About how long a kernel takes on one core."""
+    return kernel.ns or 10_000.0 * kernel.chunks
+
+
+def _regions(stage: list[tuple[Group, Kernel]]) -> list[list[tuple[Group, Kernel]]]:
+    """The kernels of a stage that run side by side, where that is worth the threads' meeting."""
+    if sum(_ns(kernel) for _, kernel in stage) < _TOGETHER_NS:
+        return [[each] for each in stage]
+    return [stage]

@@ -70,8 +70,10 @@ class Native:
 
     def cycles(self) -> list[int]:
         """Per call of a kernel the processor's cycles so far, all threads' runs together."""
-        count = len(self.calls)
-        return [sum(t[1 + k] for t in self.tables) for k in range(count)]
+        return [
+            int(call.share * sum(table[1 + call.region] for table in self.tables))
+            for call in self.calls
+        ]
 
     # the table of arrays: inputs, arrays of results, the arena, what opaque instructions make
 
@@ -88,17 +90,17 @@ class Native:
             self.slots[node] = k
         self.params: dict[Node, int] = {}
         self.size = self.arena_slot + 1
-        segments: list[list[Group] | Group] = []
-        for group in layout.order:
-            if group.kind == "opaque":
-                segments.append(group)
-                for n in group.nodes:
+        segments: list[list[list[Group]] | Group] = []
+        for batch in layout.batches:
+            if batch[0].kind == "opaque":
+                segments.append(batch[0])
+                for n in batch[0].nodes:
                     self.slots[n] = self.size
                     self.size += 1
             elif segments and isinstance(segments[-1], list):
-                segments[-1].append(group)
+                segments[-1].append(batch)
             else:
-                segments.append([group])
+                segments.append([batch])
         self.first_param = 1 + sum(len(kernels) for kernels in self.kernels.values())
         self.tables: list[Any] = []
         module = Module(self)

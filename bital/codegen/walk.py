@@ -7,8 +7,9 @@ from string import Template
 
 WALK = Template("""
 %input = type { i64, i64, i64 }       ; number, axis, stride in bytes
-%operand = type { i64, i32, i32 }     ; bytes; item, or -1: the table; mover, or -1: none
+%operand = type { i64, i32, i32 }     ; bytes; item, -1: table, -2: @chunks; mover, -1: none
 %mover = type { i64, i64, i64 }       ; scalar's place in the table, bytes, whether it is a double
+%chunk = type { ptr, i64, i64 }       ; kernel, its first argument, its own number of the chunk
 %step = type { ptr, i64, i64 }        ; kernel, or null: a condition; chunks; operands
 
 declare i64 @llvm.readcyclecounter()
@@ -52,6 +53,8 @@ entry:
   %number = load i32, ptr %number.at, align 4
   %mover.at = getelementptr %operand, ptr %operand, i64 0, i32 2
   %mover = load i32, ptr %mover.at, align 4
+  %shared = icmp eq i32 %number, -2
+  %given = select i1 %shared, ptr @chunks, ptr %table
   %listed = icmp sge i32 %number, 0
   br i1 %listed, label %array, label %based
 array:
@@ -61,7 +64,7 @@ array:
   %data = load ptr, ptr %data.at, align 8
   br label %based
 based:
-  %base = phi ptr [ %table, %entry ], [ %data, %array ]
+  %base = phi ptr [ %given, %entry ], [ %data, %array ]
   %still = getelementptr i8, ptr %base, i64 %bytes
   %moves = icmp sge i32 %mover, 0
   br i1 %moves, label %move, label %placed
@@ -84,6 +87,21 @@ move:
 placed:
   %found = phi ptr [ %still, %based ], [ %moved, %move ]
   ret ptr %found
+}
+
+; One chunk of kernels that run side by side.
+define internal void @share(ptr %args, i64 %chunk) #0 {
+entry:
+  %chunks = load ptr, ptr %args, align 8
+  %fn.at = getelementptr %chunk, ptr %chunks, i64 %chunk
+  %fn = load ptr, ptr %fn.at, align 8
+  %first.at = getelementptr %chunk, ptr %chunks, i64 %chunk, i32 1
+  %first = load i64, ptr %first.at, align 8
+  %own.at = getelementptr %chunk, ptr %chunks, i64 %chunk, i32 2
+  %own = load i64, ptr %own.at, align 8
+  %mine = getelementptr ptr, ptr %args, i64 %first
+  call void %fn(ptr %mine, i64 %own)
+  ret void
 }
 
 ; Take the steps; 1 where a condition does not hold. Each kernel's cycles are added up.

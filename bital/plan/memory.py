@@ -7,7 +7,6 @@ instructions read or make lies in arrays, too. All else shares one arena by turn
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 
 from bital.plan.access import access, identity, of_operand, root_of
@@ -18,7 +17,7 @@ _ALIGN = 64
 
 
 class Layout:
-    """The order of the groups, and for every stored node one of: an input's array that it
+    """The order of the groups, in batches, and for every stored node one of: an input's array it
     overwrites (`over`), an array of its own (`arrays`, in order), a place in the arena (`offsets`).
     """
 
@@ -37,7 +36,8 @@ class Layout:
         conditions = {fusion.group_of[root_of(n)].number for n in fusion.required}
         for n in self.over:  # nothing is overwritten before it is sure that nothing is wrong
             self.after[fusion.group_of[n].number] |= conditions
-        self.order = self._order()
+        self.batches = self._batches()
+        self.order = [group for batch in self.batches for group in batch]
         self.arrays: list[Node] = []
         self.offsets: dict[object, int] = {}
         self.arena_bytes = 0
@@ -116,31 +116,29 @@ class Layout:
 
     # the order
 
-    def _order(self) -> list[Group]:
-        """Groups after what they need; opaque ones late, so that native ones run in one go."""
+    def _batches(self) -> list[list[Group]]:
+        """Groups that need nothing of each other together, after all that they need.
+
+        Opaque ones stand alone and come late, so that native ones run in one go.
+        """
         groups = self.fusion.groups
         waiting = {g.number: len(self.after[g.number]) for g in groups}
         then: dict[int, list[int]] = {g.number: [] for g in groups}
         for number, needs in self.after.items():
             for needed in needs:
                 then[needed].append(number)
-        native: list[int] = []
-        opaque: list[int] = []
-
-        def release(number: int) -> None:
-            heapq.heappush(opaque if groups[number].kind == "opaque" else native, number)
-
-        for number, count in waiting.items():
-            if not count:
-                release(number)
+        free = [number for number, count in waiting.items() if not count]
         found = []
-        while native or opaque:
-            number = heapq.heappop(native or opaque)
-            found.append(groups[number])
-            for other in then[number]:
-                waiting[other] -= 1
-                if not waiting[other]:
-                    release(other)
+        while free:
+            native = sorted(n for n in free if groups[n].kind != "opaque")
+            batch = native or [min(free)]
+            found.append([groups[n] for n in batch])
+            free = [n for n in free if n not in batch]
+            for number in batch:
+                for other in then[number]:
+                    waiting[other] -= 1
+                    if not waiting[other]:
+                        free.append(other)
         return found
 
     # arrays and the arena
@@ -163,10 +161,11 @@ class Layout:
 
         `scratch` tells a group's own needs, objects with `nbytes`.
         """
-        at = {g.number: k for k, g in enumerate(self.order)}
+        at = {g.number: k for k, batch in enumerate(self.batches) for g in batch}
         wanted = []
         arrays = set(self.arrays)
-        for k, group in enumerate(self.order):
+        for group in self.order:
+            k = at[group.number]
             for n in group.stored:
                 if group.kind != "opaque" and n not in self.over and n not in arrays:
                     last = max((at[g.number] for g in self.readers.get(n, ())), default=k)

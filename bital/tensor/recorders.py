@@ -77,6 +77,7 @@ def family(op):
     return call
 """
 
+
 def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
     """The maker of recorders of operators of `tensors`, up to three, from the text above.
 
