@@ -118,8 +118,9 @@ def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
     wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
     cycles = 0.0
     for many, size in wide:
-        room = min(depth, DEPTH // 2) * size * shape.lanes * shape.bytes
-        near = rows.many > 1 and room < _NEAREST_BYTES
+        # a panel is read again by the next tile, all of B by the next batch or kernel
+        reach = size if rows.many > 1 else shape.vectors
+        near = min(depth, DEPTH // 2) * reach * shape.lanes * shape.bytes < _NEAREST_BYTES
         turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
         cycles += rows.many * many * (turns + 2 * rows.size * size + 10)
     return cycles
@@ -172,8 +173,8 @@ def _part(
         if wanted > 1 and cost < best[0]:
             down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
             chunks = [r * c * shape.depth / 2 for r in down for c in across]
-            cost += 2 * _late(chunks, 2) + 0.5 * _late(chunks, 4)
-            cost += 0.25 * _late(chunks, 8) if wanted > 4 else 0
+            cost += 2 * _late(chunks, 2) + 0.3 * _late(chunks, 4)
+            cost += 0.15 * _late(chunks, 8) if wanted > 4 else 0
         best = min(best, (cost, row_parts, panel_parts))
     return best
 

@@ -20,8 +20,9 @@ from bital.codegen.target import Target
 
 #: an epilogue is written out for every accumulator as long as the lines of a tile are not more
 _MOST_LINES = 400
-#: elements are fetched to the nearest cache so many multiply-adds before they are read
-_AHEAD_FMAS = 400
+#: rows of B are fetched to the nearest cache so many k before they are read; farther ahead they
+#: push one another out
+_AHEAD = 16
 #: how B is packed -> cycles to pack a vector of it
 _PACKING_CYCLES = {"none": 0, "rows": 4, "columns": 2.5, "any": 30}
 
@@ -186,12 +187,11 @@ class Tiles(Nest):
         zeros = [b.const(kind, 0, lanes)] * (rows * width)
         walk = b.loop(0, depth, turns, a, source, *zeros)
         a, source, *sums = walk.values
-        ahead = _AHEAD_FMAS // (rows * width)
         if self.packing == "none" and self._far(self.bk):
             for v in range(width):
-                b.prefetch(source, kind, ahead * step + v * lanes)
+                b.prefetch(source, kind, _AHEAD * step + v * lanes)
         if am == 1 and self._far(ak):
-            b.prefetch(a, kind, ahead * ak)
+            b.prefetch(a, kind, _AHEAD * ak)
         for turn in range(turns):
             right = [
                 b.load(source, kind, turn * step + v * lanes, lanes,
