@@ -83,6 +83,8 @@ def products(a: Any, b: Any) -> Any:
 
 def many_products(a: Any, b: Any) -> Any:
     """`products` of arrays whose batches may be broadcast ones, each in the shortest way."""
+    if not isinstance(b, np.ndarray):  # what is compiled finds its own way
+        return products(a, b)
     if a.shape[-1] == 1 and a.dtype.itemsize > 2:  # outer products
         return np.multiply(a, b, order="C")
     if b.ndim > 2 and not any(b.strides[:-2]) and a.ndim > 2 and any(a.strides[:-2]):
@@ -367,6 +369,8 @@ def _column(g: Tensor) -> Tensor:
 
 def _vector_many(a: Any, v: Any, shape: Ints) -> Any:
     lanes = v.shape[:-1]
+    if not isinstance(v, np.ndarray):  # what is compiled finds its own way
+        return products(a.reshape(*lanes, -1, a.shape[-1]), v[..., None]).reshape(*lanes, *shape)
     if any(v.strides[:-1]) and not any(a.strides[: len(lanes)]) and lanes:
         a = a[(0,) * len(lanes)]  # one matrix: all its products with vectors are one product
         out = products(v.reshape(math.prod(lanes), v.shape[-1]), rows_of(a).T)

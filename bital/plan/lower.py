@@ -5,12 +5,14 @@ Room: plan.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from bital.ir.batch import AS_IT_IS
+from bital.base.device import together
+from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
@@ -22,7 +24,7 @@ _INTEGERS = frozenset("iub")
 
 
 class Program:
-    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction.
+    """The graph of a trace: `results` are what is held.
 
     `required` are bools that must all be true before anything that cannot be undone is done: where
     one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
@@ -40,17 +42,10 @@ class Program:
         self.absent = absent  # run-time scalars that are None
         self.code = code
         self.inputs: dict[int, Node] = {}
-        #: node -> number of the instruction that first made it
-        self.numbers: dict[Node, int] = {}
         self.opaque: list[tuple[int, str]] = []  # instructions left to NumPy, and why
         self.values: list[Any] = []
-        known = 0
         for number, (spec, *refs) in enumerate(code):
             self.values.append(self._instruction(number, spec, refs))
-            nodes = list(self.graph.table.values())[known:]
-            known += len(nodes)
-            for node in nodes:
-                self.numbers[node] = number
         self.results: list[Node] = [self.values[n] for n in held]
 
     def _instruction(self, number: int, spec: Spec | Pick, refs: list[int]) -> Any:
@@ -59,7 +54,7 @@ class Program:
             if isinstance(whole, tuple):
                 return whole[spec.k]
             meta = self.code[refs[0]][0].out[spec.k]
-            return self.graph.node("pick", (whole,), (spec.k,), tuple(meta.shape), kind_of(meta))
+            return self.graph.node("pick", (whole,), (spec.k,), shape_of(meta), kind_of(meta))
         known = len(self.required)
         try:
             return self._traced(spec, refs)
@@ -72,14 +67,12 @@ class Program:
         op = spec.op
         if op.fallible and op.native is None:
             raise Untraceable("it may fail for the data it meets")
-        if any(m.device.sizes for m in spec.metas) and op.batch is not AS_IT_IS:
-            raise Untraceable("a batch of vmap")
         if any(m.np not in KINDS for m in spec.metas):
             raise Untraceable("a dtype without a kind")
         seen = spec.metas if spec.compute is None else (spec.compute,)
         whole = all(d.np.kind in _INTEGERS for d in seen)
         args = [self._operand(r, spec, k, whole) for k, r in enumerate(refs)]
-        results = function_of(op, self.xp)(*args, **spec.attrs)
+        results = function_of(spec, self.xp)(*args)
         if isinstance(spec.out, tuple):
             if len(results) != len(spec.out):
                 raise Untraceable("another number of results")
@@ -88,7 +81,7 @@ class Program:
 
     def _checked(self, result: Any, meta: Meta) -> Node:
         node = self.xp.asarray(result).node
-        if node.shape != tuple(meta.shape) or node.kind != KINDS.get(meta.np):
+        if node.shape != shape_of(meta) or node.kind != KINDS.get(meta.np):
             raise Untraceable(f"a result {node!r} where {meta!r} was to be")
         return node
 
@@ -104,8 +97,7 @@ class Program:
             return self.values[r]
         found = self.inputs.get(~r)
         if found is None:
-            shape = tuple(meta.shape)
-            found = self.graph.input(~r, shape, kind_of(meta), self.layouts[~r])
+            found = self.graph.input(~r, shape_of(meta), kind_of(meta), self.layouts[~r])
             self.inputs[~r] = found
         return found
 
@@ -118,7 +110,7 @@ class Program:
         )
         if isinstance(spec.out, tuple):
             return self.graph.node("opaque", inputs, (spec,), (), "many")
-        return self.graph.node("opaque", inputs, (spec,), tuple(spec.out.shape), kind_of(spec.out))
+        return self.graph.node("opaque", inputs, (spec,), shape_of(spec.out), kind_of(spec.out))
 
 
 def kind_of(meta: Meta) -> str:
@@ -126,15 +118,32 @@ def kind_of(meta: Meta) -> str:
     return KINDS.get(meta.np) or meta.np.name
 
 
-def function_of(op: Any, xp: Namespace) -> Callable:
+def shape_of(meta: Meta) -> Ints:
+    """The shape of a value's array: under vmap its lanes come first."""
+    return (*meta.device.sizes, *meta.shape)
+
+
+def function_of(spec: Spec, xp: Namespace) -> Callable:
     """What an instruction does, as a function of arrays of the namespace."""
-    if op.native is not None:
-        return lambda *args, **attrs: op.native(xp, *args, **attrs)
-    if op.impl is None:
-        raise Untraceable("it has no implementation")
-    if isinstance(op.impl, str):
-        return getattr(xp, op.impl)
-    return lambda *args, **attrs: op.impl(xp, *args, **attrs)
+    op = spec.op
+    if op.native is not None or not isinstance(op.impl, str):
+        fn: Any = op.native or op.impl
+        if fn is None:
+            raise Untraceable("it has no implementation")
+        bound = functools.partial(fn, xp, **spec.attrs)
+    else:
+        bound = functools.partial(getattr(xp, op.impl), **spec.attrs)
+    where = together([m.device for m in spec.metas])
+    if where is None or op.batch is AS_IT_IS:
+        return bound
+
+    def resolve(metas: tuple[Meta, ...], given: tuple) -> Spec:
+        other = op.resolve(metas, given)
+        fn = function_of(other, xp)
+        return Spec(op, metas, other.attrs, other.out, fn, other.compute)
+
+    batch = Batch(spec.metas, spec.asked, spec.out, spec.attrs, bound, where.sizes, resolve)
+    return op.batch(batch)
 
 
 def layout(array: np.ndarray) -> Ints:

@@ -83,7 +83,9 @@ def _as_computed(spec: Spec) -> Spec:
     if spec.compute is None:
         return spec
     metas = tuple(meta_of(m.shape, spec.compute, m.device) for m in spec.metas)
-    return Spec(spec.op, metas, spec.attrs, spec.out, spec.fn, None)
+    cast = Spec(spec.op, metas, spec.attrs, spec.out, spec.fn, None)
+    cast.asked = spec.asked
+    return cast
 
 
 class _Recorder:

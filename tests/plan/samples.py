@@ -135,8 +135,28 @@ def _by_number(torch: Any) -> Iterator[Any]:
     yield torch.randint(-9, 9, (3, 20)).cumsum(0), torch.gather(x, 1, torch.randint(37, (7, 3)))
 
 
+def _for_many(torch: Any) -> Iterator[Any]:
+    """Under vmap: every kind of batching."""
+    x, w, b = torch.randn(3, 4, 5), torch.randn(3, 6, 5), torch.randn(6)
+    linear, norm = torch.nn.functional.linear, torch.nn.functional.layer_norm
+
+    def loss(w: Any, x: Any) -> Any:
+        return norm(linear(x, w, b).tanh(), (6,)).softmax(-1).pow(2).mean()
+
+    yield torch.vmap(linear, (0, 0, None))(x, w, b), torch.vmap(linear, (None, 0, None))(x[0], w, b)
+    yield torch.vmap(lambda t: [t.sum(0), t.t() * 2, t[1:], t.reshape(-1), t @ t.t(), t @ b[:5]])(x)
+    yield torch.vmap(torch.func.grad(loss), (0, None))(w, x[0])
+    yield torch.vmap(torch.func.grad(loss), (None, 0))(w[0], x)
+    yield torch.func.jacrev(lambda t: (t @ w[0].t()).sin())(x[0])
+    yield torch.vmap(torch.vmap(lambda s, t: s * t, (None, 0)), (0, None))(x[0], x[1])
+    entropy, classes = torch.nn.functional.cross_entropy, torch.tensor([[1, 2]] * 3)
+    yield torch.vmap(entropy)(torch.randn(3, 2, 6), classes)
+    yield torch.vmap(torch.dot)(x[0], x[1])
+
+
 SAMPLES: tuple[Callable[[Any], Iterator[Any]], ...] = (
     _recurrent, _optimizers, _normalisations, _attentions, _products, _numbers, _joined, _by_number,
+    _for_many,
 )  # fmt: skip
 
 
