@@ -18,7 +18,7 @@ DEPTH = 512
 #: cycles of about a microsecond
 _MICROSECOND = 2500
 #: so many bytes of B stay in the nearest cache
-_NEAREST_BYTES = 40 * 1024
+_NEAREST_BYTES = 50 * 1024
 #: a factor of so many bytes stays in a core's own cache: a vector of it takes a cycle, else 11
 _NEAR_BYTES = 768 * 1024
 #: scratch for the sums of a chunk, and for a packed panel

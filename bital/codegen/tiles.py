@@ -31,8 +31,9 @@ def _packing(p: Product, lanes: int) -> str:
     """How panels of B are packed: not at all where rows can be read where they are."""
     bk, bn = p.b[-2:]
     if bn == 1 or p.N == 1 or p.K == 0:
-        # packed rows come at no distance, which is worth it where they are read often
-        return "rows" if p.M >= 128 and p.K > 1 and 3 * lanes < p.N else "none"
+        # rows far apart hinder one another in the caches: packing pays where they are read often
+        apart = bk * BYTES[p.kind] >= 1024 and 3 * lanes < p.N
+        return "rows" if apart and p.M >= 128 and p.K > 1 else "none"
     return "columns" if bk == 1 else "any"
 
 

@@ -5,6 +5,8 @@ import mmap
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
@@ -85,17 +87,26 @@ def matrix(rng, shape, dtype, layout):
 LAYOUTS = ("rows", "columns", "steps")
 
 
+@st.composite
+def factors(draw, dtype):
+    """Two factors of random shapes, batches that broadcast, and layouts."""
+    m, n, k = (draw(st.integers(0, 70)) for _ in range(3))
+    batch = draw(st.sampled_from([(), (2,), (2, 3)]))
+    shared = batch[draw(st.integers(0, len(batch))) :]
+    rng = np.random.default_rng(draw(st.integers(0, 9)))
+    left, right = draw(st.sampled_from(LAYOUTS)), draw(st.sampled_from(LAYOUTS))
+    return matrix(rng, (*batch, m, k), dtype, left), matrix(rng, (*shared, k, n), dtype, right)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("on", targets(), ids=lambda t: t.name)
 def test_random_shapes(on, dtype):
-    rng = np.random.default_rng(0)
-    for _ in range(40):
-        m, n, k = (int(size) for size in rng.choice([1, 2, 3, *range(0, 71)], 3))
-        batch = [(), (), (2,), (2, 3)][rng.integers(4)]
-        left, right = rng.choice(LAYOUTS, 2, p=[0.4, 0.4, 0.2])
-        a = matrix(rng, (*batch, m, k), dtype, left)
-        b = matrix(rng, (*batch[rng.integers(len(batch) + 1) :], k, n), dtype, right)
-        check(a, b, on)
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @given(factors(dtype))
+    def agrees(pair):
+        check(*pair, on)
+
+    agrees()
 
 
 @pytest.mark.parametrize(
