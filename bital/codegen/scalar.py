@@ -169,7 +169,9 @@ class Builder:
         if lanes == 1:
             return self.const(kind, 0)
         scalar = LLVM_TYPES[kind]
-        return Reg("<" + ", ".join(f"{scalar} {k}" for k in range(lanes)) + ">", kind, lanes)
+        return Reg(
+            "<" + ", ".join(f"{scalar} {literal(kind, k)}" for k in range(lanes)) + ">", kind, lanes
+        )
 
     def bits(self, x: Reg, kind: str) -> Reg:
         """The same bits as another kind of the same width."""
@@ -177,7 +179,10 @@ class Builder:
         return self.line_value(f"bitcast {x.type} {{}} to {to}", kind, x.lanes, x)
 
     def cast(self, x: Reg, kind: str) -> Reg:
-        """The number as another kind, as C converts; to i1: whether it is not 0."""
+        """The number as another kind, as C converts; to i1: whether it is not 0.
+
+        A float beyond an integer's range becomes what PyTorch makes of it on x86.
+        """
         if x.kind == kind:
             return x
         if kind == "i1":
@@ -186,6 +191,11 @@ class Builder:
             if {x.kind, kind} == {"f16", "bf16"}:
                 return self.cast(self.cast(x, "f32"), kind)
             word = "fpext" if BYTES[kind] > BYTES[x.kind] else "fptrunc"
+        elif x.kind in FLOATS and BYTES[kind] < 4:
+            # LLVM may saturate narrow integers: the low bits of a wider one are meant
+            return self.cast(
+                self.cast(x, "i64" if (x.kind, kind) == ("f64", "u8") else "i32"), kind
+            )
         elif x.kind in FLOATS:
             word = "fptoui" if kind == "u64" else "fptosi"
         elif kind in FLOATS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ pytest.importorskip("llvmlite", reason="native code needs llvmlite")
 
 import scipy.special
 
+from bital.codegen import jit
 from bital.codegen.math import FUNCTIONS, exponential
-from tests.codegen.written import DTYPES, Written
+from bital.codegen.target import named
+from tests.codegen.written import DTYPES, Written, text
 
 NAN, INF = np.nan, np.inf
 
@@ -173,6 +176,28 @@ def test_special_values_of_pairs(name, kind):
     eps = np.finfo(got.dtype).eps
     np.testing.assert_allclose(got, want, rtol=4 * eps, atol=eps)
     np.testing.assert_array_equal(np.signbit(got[got == 0]), np.signbit(want[got == 0]))
+
+
+@KINDS
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_bits_do_not_depend_on_the_lanes(name, kind):
+    kinds = (kind, kind) if name in PAIRS else (kind,)
+    rng = np.random.default_rng(9)
+    x = [np.exp(rng.uniform(-9, 9, 400)).astype(DTYPES[kind]) * (1 - 2 * (k % 2)) for k in (2, 4)]
+    x = x[: len(kinds)]
+    scalar, vector = (Written(FUNCTIONS[name], kinds, lanes)(*x) for lanes in (1, 16))
+    np.testing.assert_array_equal(scalar, vector)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4", "aarch64-neon"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_call_leaves_the_kernel(name, target):
+    for kind in ("f32", "f64"):
+        kinds = (kind, kind) if name in PAIRS else (kind,)
+        lanes = named(target).lanes(DTYPES[kind]().nbytes)
+        assembly = jit.assembly(text(FUNCTIONS[name], kinds, lanes)[0], named(target))
+        calls = re.findall(r"^\s+(?:bl|callq?)\s+(\S+)", assembly, re.MULTILINE)
+        assert {call.removesuffix("@PLT") for call in calls} <= {f"turns_beyond_{lanes}"}
 
 
 @KINDS

@@ -49,7 +49,7 @@ class Written:
         size = len(arrays[0])
         # the last vector is filled up with ones
         padded = [
-            np.concatenate([a, np.ones(-size % self.lanes)]).astype(DTYPES[kind])
+            np.concatenate([a, np.ones(-size % self.lanes, a.dtype)]).astype(DTYPES[kind])
             for a, kind in zip(arrays, self.kinds)
         ]
         out = np.empty(len(padded[0]), DTYPES[self.kind])
