@@ -51,6 +51,8 @@ class _Hooks:
     """
 
     watch: Callable[..., None] | None = None
+    #: told of every native run while a profiler watches: the code, its cycles before, the times
+    kernels: Callable[..., None] | None = None
     interpreted = 0
 
 
@@ -93,12 +95,24 @@ class Plan:
                 results = native(arrays, params) or self.compiler.again(arrays, params)
                 if results is not None:
                     return results
+        elif native is not None and hooks.kernels is not None:
+            return self._watched(arrays, params)
         linked = self.linked
         if linked is None and self.runs >= LINK_AT:
             linked = self.linked = link(self)
         if linked is not None and hooks.watch is None:
             return linked(arrays, params)
         return self.interpret(arrays, params, hooks.watch)
+
+    def _watched(self, arrays: list[np.ndarray], params: list) -> list:
+        """A native run, of whose kernels the profiler is told."""
+        native = self.compiler.native
+        before, begin = native.cycles(), perf_counter_ns()
+        results = native.run(arrays, params) or self.compiler.again(arrays, params)
+        if results is None:
+            return self.interpret(arrays, params, hooks.watch)
+        hooks.kernels(native, before, begin, perf_counter_ns())  # type: ignore[misc]
+        return results
 
     def interpret(
         self, arrays: list[np.ndarray], params: list, watch: Callable[..., None] | None = None

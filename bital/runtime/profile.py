@@ -1,7 +1,8 @@
 """Measuring what runs: the time and memory of every instruction, and of the program's own ranges.
 
-Room: runtime. Between `start` and `stop` plans are interpreted, so that each instruction can be
-measured; at other times nothing is measured and nothing is slower.
+Room: runtime. Between `start` and `stop` plans that are not native yet are interpreted, so that
+each instruction can be measured; of native ones the kernels are. At other times nothing is measured
+and nothing is slower.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ class Recording:
         ir.flush("a profiler starts")
         self.begin = perf_counter_ns()
         plan.hooks.watch = self._note
+        plan.hooks.kernels = self._kernels
         plan.hooks.interpreted += 1
 
     def stop(self) -> None:
         """End; what was recorded until now belongs to it."""
         ir.flush("a profiler stops")
-        plan.hooks.watch = None
+        plan.hooks.watch = plan.hooks.kernels = None
         plan.hooks.interpreted -= 1
         self.end = perf_counter_ns()
 
@@ -63,6 +65,22 @@ class Recording:
             f"aten::{spec.op.name}", begin, end, threading.get_ident(), shapes, size, False
         )
         self.events.append(event)
+
+    def _kernels(self, native: Any, before: list[int], begin: int, end: int) -> None:
+        """The kernels of a native run, each in its part of the time."""
+        from bital.codegen import report
+
+        spent = [now - then for now, then in zip(native.cycles(), before)]
+        scale = (end - begin) / max(sum(spent), 1)
+        thread, at = threading.get_ident(), float(begin)
+        for kernel, cycles in zip(report.kernels(native), spent):
+            after = at + cycles * scale
+            event = Event(
+                f"kernel: {kernel.name}", int(at), int(after), thread, (kernel.shape,),
+                kernel.nbytes, False,
+            )  # fmt: skip
+            self.events.append(event)
+            at = after
 
     def range(self, name: str, begin: int) -> None:
         """A range of the program's own ends now; what it recorded runs in it."""

@@ -56,3 +56,18 @@ def test_a_plan_without_native_code_says_so():
     plain = [p for p in bital.plans() if p.state == "interpreted"]
     with pytest.raises(RuntimeError, match="no native code"):
         plain[0].assembly()
+
+
+def test_a_profiler_shows_kernels():
+    from bital import torch
+
+    x = torch.arange(1000.0)
+
+    def work():
+        return (torch.tanh(x) * 3 + 1).sum().item()
+
+    expected = [work() for _ in range(20)][-1]
+    with torch.profiler.profile() as prof:
+        assert work() == expected
+    names = [e.key for e in prof.key_averages()]
+    assert [n for n in names if n.startswith("kernel: tanh")], names

@@ -26,6 +26,7 @@ LISTED: set[tuple[str, str]] = {
     ("bital/runtime/compile.py", "bital.codegen.background"),
     ("bital/runtime/compile.py", "bital.codegen.native"),
     ("bital/runtime/log.py", "bital.codegen"),
+    ("bital/runtime/profile.py", "bital.codegen"),
     ("bital/insight.py", "bital.codegen"),
     ("bital/insight.py", "bital.codegen.report"),
 }
