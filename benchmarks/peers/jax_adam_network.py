@@ -1,11 +1,11 @@
 """The step of programs/adam_network.py with jax.jit."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
-import torch
-from adam_network import network
-from steps import Arrays, adam, adam_state, arrays, cross_entropy, linear, measure, training
+from adam_network import BATCHES, data, network
+from steps import Arrays, adam, adam_state, arrays, cross_entropy, linear, measure
 
 
 def scores_of(parameters: Arrays, images: jax.Array) -> jax.Array:
@@ -20,17 +20,25 @@ def loss_of(parameters: Arrays, images: jax.Array, labels: jax.Array) -> jax.Arr
     return cross_entropy(scores_of(parameters, images), labels)
 
 
-def step(state: tuple, images: jax.Array, labels: jax.Array) -> tuple[tuple, jax.Array]:
-    """Forward, backward and Adam's update."""
-    loss, gradients = jax.value_and_grad(loss_of)(state[0], images, labels)
+@partial(jax.jit, donate_argnums=0)
+def step(state: tuple, images: jax.Array, labels: jax.Array, batch: int) -> tuple[tuple, jax.Array]:
+    """Forward, backward and Adam's update on one of the batches."""
+    loss, gradients = jax.value_and_grad(loss_of)(state[0], images[batch], labels[batch])
     return adam(state, gradients, lr=1e-3), loss
 
 
 def setup() -> Callable[[int], float]:
     """The same numbers as there."""
-    parameters = arrays(*network().parameters())
-    images, labels = arrays(torch.rand(64, 784), torch.randint(0, 10, (64,)))
-    return training(step, adam_state(parameters), images, labels)
+    state = adam_state(arrays(*network().parameters()))
+    images, labels = arrays(*data())
+
+    def run(count: int) -> float:
+        nonlocal state
+        for i in range(count):
+            state, loss = step(state, images, labels, i % BATCHES)
+        return loss.item()
+
+    return run
 
 
 if __name__ == "__main__":
