@@ -92,6 +92,7 @@ class Graph:
     def __init__(self, known: Callable[[str], bool] | None = None) -> None:
         self.known = known
         self.table: dict[tuple, Node] = {}
+        self.made: list[Node] = []  # the nodes that are new, until somebody has seen them
 
     def node(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> Node:
         """The one node that is so described."""
@@ -103,6 +104,7 @@ class Graph:
             if word in ("map", "special") and self.known and not self.known(attrs[0]):
                 raise Untraceable(f"{attrs[0]} is not a word of compiled code")
             found = self.table[key] = Node(word, inputs, attrs, shape, kind)
+            self.made.append(found)
         return found
 
     # leaves

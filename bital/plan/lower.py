@@ -24,7 +24,7 @@ _INTEGERS = frozenset("iub")
 
 
 class Program:
-    """The graph of a trace: `results` are what is held.
+    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction.
 
     `required` are bools that must all be true before anything that cannot be undone is done: where
     one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
@@ -44,8 +44,12 @@ class Program:
         self.inputs: dict[int, Node] = {}
         self.opaque: list[tuple[int, str]] = []  # instructions left to NumPy, and why
         self.values: list[Any] = []
+        #: node -> number of the instruction that first made it
+        self.numbers: dict[Node, int] = {}
         for number, (spec, *refs) in enumerate(code):
             self.values.append(self._instruction(number, spec, refs))
+            self.numbers.update(dict.fromkeys(self.graph.made, number))
+            self.graph.made.clear()
         self.results: list[Node] = [self.values[n] for n in held]
 
     def _instruction(self, number: int, spec: Spec | Pick, refs: list[int]) -> Any:
