@@ -2,7 +2,8 @@
 
 Room: codegen. The thread lives as long as there is something to do. Who waits for a job that has
 not begun does it himself, so that nobody waits for the jobs before it. A child after fork goes on
-with what its parent had not finished; at exit the job that runs is waited for, the rest is left.
+with what its parent had not finished; at exit what runs is waited for, to the end of its part if it
+has parts (`give_way`), and the rest is left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import sleep
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -122,3 +124,12 @@ def submit(function: Callable[[], T]) -> Job[T]:
     _line.jobs.append(job)
     _line.go()
     return job
+
+
+def give_way() -> None:
+    """Let others have LLVM before the next part of a job; RuntimeError where the program ends."""
+    if threading.current_thread() is not _line.thread:
+        return
+    if _line.closed:
+        raise RuntimeError("the program ends")
+    sleep(0.0001)

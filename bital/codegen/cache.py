@@ -21,8 +21,9 @@ from bital.codegen.target import Target, llvm
 
 #: bytes of all entries together
 MOST_BYTES = 256 << 20
-_MAGIC = b"bital o1"
-_HEADER = len(_MAGIC) + 2 * sha256().digest_size  # magic, key, checksum of the code
+_MAGIC = b"bital o2"
+_HEADER = len(_MAGIC) + 2 * sha256().digest_size  # magic, key, checksum of what follows
+_SIZE = 8  # bytes of the size before each object
 _HOUR = 3600.0
 
 
@@ -53,8 +54,8 @@ def _path(root: Path, key: bytes) -> Path:
     return root / key.hex()[:2] / f"{key.hex()}.o"
 
 
-def get(key: bytes) -> bytes | None:
-    """The object code under a key, or None."""
+def get(key: bytes) -> list[bytes] | None:
+    """The objects under a key, or None."""
     root = folder()
     if root is None:
         return None
@@ -65,16 +66,24 @@ def get(key: bytes) -> bytes | None:
             os.utime(path)  # used again
     except OSError:
         return None
-    code = entry[_HEADER:]
-    return code if entry[:_HEADER] == _MAGIC + key + sha256(code).digest() else None
+    body = entry[_HEADER:]
+    if entry[:_HEADER] != _MAGIC + key + sha256(body).digest():
+        return None
+    objects = []
+    while body:
+        size = _SIZE + int.from_bytes(body[:_SIZE], "little")
+        objects.append(body[_SIZE:size])
+        body = body[size:]
+    return objects
 
 
-def put(key: bytes, code: bytes) -> None:
-    """Keep object code under a key, if that can be."""
+def put(key: bytes, objects: list[bytes]) -> None:
+    """Keep the objects under a key, if that can be."""
     root = folder()
     if root is None:
         return
-    entry = _MAGIC + key + sha256(code).digest() + code
+    body = b"".join(len(code).to_bytes(_SIZE, "little") + code for code in objects)
+    entry = _MAGIC + key + sha256(body).digest() + body
     path = _path(root, key)
     with suppress(OSError):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)

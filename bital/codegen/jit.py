@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from bital.codegen import background, cache
+from bital.codegen.divide import parts
 from bital.codegen.target import Target, host, llvm
 
 T = TypeVar("T")
@@ -78,9 +79,11 @@ def assembly(text: str, target: Target) -> str:
 class Library:
     """Loaded code: the addresses of its functions hold as long as it lives."""
 
-    def __init__(self, object_bytes: bytes) -> None:
-        binding, linker = llvm(), _linker()
-        builder = binding.JITLibraryBuilder().add_object_img(object_bytes).add_current_process()
+    def __init__(self, objects: list[bytes]) -> None:
+        linker = _linker()
+        builder = llvm().JITLibraryBuilder().add_current_process()
+        for code in objects:
+            builder.add_object_img(code)
         self._linker, self._name = linker, f"bital{next(_numbers)}"
         self._code = builder.link(linker, self._name)
         self._found: dict[str, Any] = {}
@@ -117,20 +120,23 @@ def _leave_all() -> None:
 atexit.register(_leave_all)
 
 
-def load(object_bytes: bytes) -> Library:
-    """Load object code of the host."""
-    return Library(object_bytes)
+def load(*objects: bytes) -> Library:
+    """Load object code of the host, in one or several parts."""
+    return Library([*objects])
 
 
 def build(text: str) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
     start = perf_counter()
     key = cache.key_of(text, host(), repr(_OPTIONS))
-    code = cache.get(key)
-    found = code is not None
-    if code is None:
-        code = compile_object(text, host())
-        cache.put(key, code)
-    library = load(code)
+    objects = cache.get(key)
+    found = objects is not None
+    if objects is None:
+        objects = []
+        for part in parts(text):
+            background.give_way()
+            objects.append(compile_object(part, host()))
+        cache.put(key, objects)
+    library = load(*objects)
     library.from_cache, library.compiled_s = found, perf_counter() - start
     return library

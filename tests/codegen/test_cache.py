@@ -114,10 +114,10 @@ def test_the_key_holds_all_that_the_code_depends_on(monkeypatch):
 def test_the_oldest_leave(root):
     keys = [bytes([number]) * 32 for number in range(1, 9)]
     for age, key in enumerate(keys):
-        cache.put(key, bytes(1000))
+        cache.put(key, [bytes(600), bytes(384)])
         (path,) = root.glob(f"*/{key.hex()}.o")
         os.utime(path, (1e9 - age, 1e9 - age))
-    assert cache.get(keys[7]) == bytes(1000)  # the oldest was used now
+    assert cache.get(keys[7]) == [bytes(600), bytes(384)]  # the oldest was used now
     half_written = root / "01" / ".left.tmp"
     half_written.touch()
     recent = root / "01" / ".new.tmp"
@@ -135,7 +135,7 @@ def test_putting_trims(root, monkeypatch):
     monkeypatch.setattr(cache, "trim", lambda root: trimmed.append(root))
     trimmed = []
     for number in range(256):
-        cache.put(bytes([number]) + bytes(31), b"")
+        cache.put(bytes([number]) + bytes(31), [])
     assert trimmed == [root] * 8
 
 

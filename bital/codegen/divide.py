@@ -1,0 +1,45 @@
+"""Divide: a module's text in parts that are compiled one after the other.
+
+Room: codegen. LLVM cannot be stopped within a module, and everybody who needs it waits: a fork, the
+end of the program, code that is loaded or dropped. So nobody waits for more than a part.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: of a part that is not one long function
+LINES = 3000
+
+_KERNEL = re.compile(
+    r"^define internal (void @([\w.$-]+)\(ptr %args, i64 %chunk\).*?^\}\n)",
+    re.MULTILINE | re.DOTALL,
+)
+_SHARED = re.compile(r"^(?:declare|attributes|%[\w.]+ = type) [^\n]*\n", re.MULTILINE)
+_NAMES = re.compile(r"@([\w.$-]+)")
+_DEFINED = re.compile(r"^(?:define [^@\n]*)?@([\w.$-]+)", re.MULTILINE)
+
+
+def parts(text: str) -> list[str]:
+    """The text in parts that are linked by name; kernels that refer to nothing else are apart."""
+    if text.count("\n") <= 2 * LINES:
+        return [text]
+    defined = set(_DEFINED.findall(text))
+    found: list[list[str]] = [[]]
+    lines = 0
+
+    def moved(kernel: re.Match) -> str:
+        nonlocal lines
+        body, name = kernel[1], kernel[2]
+        if defined & (set(_NAMES.findall(body)) - {name}):
+            return kernel[0]
+        lines += body.count("\n")
+        if lines > LINES and found[-1]:
+            found.append([])
+            lines = body.count("\n")
+        found[-1].append(f"define hidden {body}")
+        return f"declare hidden void @{name}(ptr, i64)\n"
+
+    rest = _KERNEL.sub(moved, text)
+    shared = "".join(_SHARED.findall(text))
+    return ["".join([shared, *part]) for part in found if part] + [rest]
