@@ -29,18 +29,23 @@ define internal void @add(ptr %args, i64 %chunk) #0 {
 FIRST_SCALAR = 4  # in the table, after `parallel` and three clocks
 
 
-def segment(steps, operands, inputs=(), movers=()):
-    """The function of these steps; None is a condition. Every kernel is ADD."""
+def segment(steps, operands, inputs=(), movers=(), chunks=()):
+    """The function of these steps; None is a condition. Every kernel is ADD.
+
+    Where there are chunks, each step runs them all: (first argument, number of the chunk).
+    """
     items, data, strides = _offsets()
     now = "call i64 @llvm.readcyclecounter()" if host().is_x86 else "add i64 0, 0"
-    words = [f"ptr {'null' if c is None else '@add'}, i64 {c or 1}, i64 {n}" for c, n in steps]
+    fn = "@share" if chunks else "@add"
+    words = [f"ptr {'null' if c is None else fn}, i64 {c or 1}, i64 {n}" for c, n in steps]
     text = "".join([
         WALK.substitute(data=data, strides=strides, now=now), ADD,
         _array("movers", "mover", [f"i64 {8 * p}, i64 {b}, i64 {d}" for p, b, d in movers]),
+        _array("chunks", "chunk", [f"ptr @add, i64 {first}, i64 {own}" for first, own in chunks]),
         _array("inputs0", "input", [f"i64 {n}, i64 {a}, i64 {s}" for n, a, s in inputs]),
         _array("operands0", "operand", [f"i64 {b}, i32 {i}, i32 {m}" for b, i, m in operands]),
         _array("steps0", "step", words),
-        SEGMENT.substitute(number=0, items=items, inputs=len(inputs), steps=len(steps), most=2,
+        SEGMENT.substitute(number=0, items=items, inputs=len(inputs), steps=len(steps), most=8,
                            first=1),
         ATTRIBUTES,
     ])  # fmt: skip
@@ -90,6 +95,14 @@ def test_inputs_laid_out_otherwise_are_refused():
     assert run([ones, out])[0] == 0 and out[0] == 1
     assert run([np.ones((3, 2)).T, out])[0] == 1 and out[0] == 1
     assert run([ones, np.zeros(2)[::2]])[0] == 1
+
+
+def test_kernels_run_side_by_side():
+    operands = [(0, -2, -1), (0, 0, -1), (0, 1, -1), (8, 0, -1), (8, 1, -1)]
+    run = segment([(3, 5)], operands, chunks=[(1, 0), (3, 0), (3, 1)])
+    arrays = [np.array([1.0, 2.0]), np.zeros(4)]
+    wrong, cycles = run(arrays)
+    assert not wrong and arrays[1].tolist() == [1, 2, 2, 0] and not any(cycles[1:])
 
 
 def test_there_may_be_no_steps():
