@@ -17,7 +17,7 @@ from bital.ir.trace import local
 from bital.ops.api import method, public
 from bital.ops.lanes import Level, batch, unbatch
 from bital.tensor.handle import RemovableHandle
-from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
+from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge, output_of
 from bital.tensor.storage import Apart
 from bital.tensor.tensor import Tensor, data_of, detached, edge_of, requires
 
@@ -32,7 +32,7 @@ class GradientEdge(NamedTuple):
 
     @property
     def edge(self) -> Any:
-        return self.node if self.node.outputs == 1 else Output(self.node, self.output_nr)
+        return self.node if self.node.outputs == 1 else output_of(self.node, self.output_nr)
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:

@@ -16,7 +16,14 @@ from bital.base.tree import broadcast_prefix, tree_flatten
 from bital.ir.trace import local
 from bital.ops.lanes import batch, is_batched, unbatch
 from bital.tensor.dispatch import check_writable
-from bital.tensor.node import SECOND_TIME, Node, Output, hooks, raise_modified, saved_output
+from bital.tensor.node import (
+    SECOND_TIME,
+    Node,
+    hooks,
+    output_of,
+    raise_modified,
+    saved_output,
+)
 from bital.tensor.tensor import Tensor, detached, edge_of, make_view, strides_of
 
 
@@ -356,7 +363,7 @@ def _attach(ctx: FunctionCtx, inputs: list, result: Any) -> Any:
         )
         for k, out in enumerate(outputs):
             if isinstance(out, Tensor) and _takes_gradient(ctx, out, result, single, k):
-                edge = ctx if len(outputs) == 1 else Output(ctx, k)
+                edge = ctx if len(outputs) == 1 else output_of(ctx, k)
                 if any(out is d for d in ctx.dirty):
                     check_writable(out)
                     hooks.rebase(out, edge)

@@ -10,14 +10,17 @@ a line meets one class of objects always.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from bital.ir.meta import Meta
 from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import Trace, Value, user_line
 from bital.ops.sparse import SparseTensor
-from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, told_apart
+from bital.ops.window import ManyNode
+from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, rule_form, told_apart
 from bital.tensor.storage import Storage
-from bital.tensor.tensor import wrap
+from bital.tensor.tensor import Tensor, ViewNode, wrap
 
 if TYPE_CHECKING:
     from bital.autograd.replay import Recipe
@@ -35,7 +38,7 @@ class _Writer:
         self.lines = ["def take(n0, trace):", "inputs, epoch = trace.inputs, trace.epoch"]
         self.names: dict[str, Any] = {
             "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
-            "SparseTensor": SparseTensor, "told_apart": told_apart,
+            "Output": Output, "SparseTensor": SparseTensor, "told_apart": told_apart,
             "user_line": user_line, "wrap": wrap,
         }  # fmt: skip
 
@@ -49,9 +52,9 @@ class _Writer:
         """Give up, with nothing done yet, unless all hold."""
         self.lines.append(f"if not ({' and '.join(conditions)}): return False")
 
-    def require_value(self, cell: str, value: Value) -> bool:
-        """Require that a cell holds the value of that number in the trace."""
-        self.lines.append(f"v = {cell}.value")
+    def require_value(self, found: str, value: Value) -> bool:
+        """Require that what is found is the value of that number in the trace."""
+        self.lines.append(f"v = {found}")
         number = self.trace.known(value)
         if number is None:
             at = self.fresh.get(value)
@@ -74,11 +77,17 @@ class _Writer:
 
     def node(self, k: int, node: Any, places: dict[Any, int], met: set[int]) -> bool:
         """Require that node k is as it was, and name the nodes that it leads to."""
+        n = f"n{k}"
+        if isinstance(node, (ViewNode, ManyNode)):
+            self.require(f"{n}.__class__ is {self.name(node.__class__)}", f"{n}.extra is None")
+            self.require(f"{n}.metas == {self.name(node.metas)}")
+            if isinstance(node, ManyNode):
+                self.require(f"{n}.results == {node.results}")
+            return self.rule(f"{n}.rule", node.rule) and self.edges(n, node, places, met)
         if not isinstance(node, OpNode) or node.prefix is UNKNOWN or node.saved is None:
             return False
         if node.epoch != self.trace.epoch:
             return False
-        n = f"n{k}"
         self.require(
             f"{n}.__class__ is {self.name(node.__class__)}",
             f"{n}.prefix is {self.name(node.prefix)}", f"{n}.epoch == epoch", f"{n}.extra is None",
@@ -95,28 +104,86 @@ class _Writer:
             if isinstance(t, Storage):  # of a result
                 self.lines.append(f"cell = saved[{at}]")
                 self.require(f"cell.__class__ is {self.name(t.__class__)}")
-                cell = t
-            elif version is None or t._view is not None:
+                self.require(f"cell.version == saved[{at + 1}]")
+                if not self.require_value("cell.value", t.value):
+                    return False
+            elif version is None:
                 return False
             else:
                 self.lines += [f"t = saved[{at}]", "cell = t._storage"]
-                self.require("t._view is None")
-                cell = t._storage
-            self.require(f"cell.version == saved[{at + 1}]")
-            if not self.require_value("cell", cell.value):
+                self.require(f"cell.version == saved[{at + 1}]")
+                if not self.elements(t):
+                    return False
+        return self.edges(n, node, places, met)
+
+    def elements(self, t: Tensor) -> bool:
+        """Require that the tensor `t`, its cell being `cell`, has the elements that it had."""
+        view, value = t._view, t._storage.value
+        if view is None:
+            self.require("t._view is None")
+            return self.require_value("cell.value", value)
+        if view.key is not value or view.window is None:
+            return False
+        self.lines.append("w = t._view")
+        self.require(
+            "w is not None", "w.key is cell.value", f"w.strides == {self.name(view.strides)}"
+        )
+        base = self.trace.known(value)
+        if base is not None and base >= 0:  # pending: a rule may read another window of it
+            self.require(f"w.offset == {view.offset}")
+            if not self.require_value("cell.value", value):
                 return False
+        return self.require_value("w.window", view.window)
+
+    def rule(self, found: str, rule: Any) -> bool:
+        """Require that what is found is a gradient rule that does the same (see `rule_form`)."""
+        if rule_form(rule) is None:
+            return False
+        depth = len(self.lines)
+        f, c = f"f_{depth}", f"c_{depth}"
+        self.lines += [f"{f} = {found}", f"{c} = {f}.__closure__"]
+        self.require(f"{f}.__code__ is {self.name(rule.__code__)}")
+        for k, cell in enumerate(rule.__closure__ or ()):
+            held, content = cell.cell_contents, f"{c}[{k}].cell_contents"
+            if isinstance(held, FunctionType):
+                if not self.rule(content, held):
+                    return False
+            elif isinstance(held, Meta) or held is None:
+                self.require(f"{content} is {self.name(held)}")
+            else:
+                self.require(
+                    f"{content}.__class__ is {self.name(held.__class__)}",
+                    f"{content} == {self.name(held)}",
+                )
+        return True
+
+    def edges(self, n: str, node: Any, places: dict[Any, int], met: set[int]) -> bool:
+        """Require that the edges lead to the nodes they led to, and name those."""
         for at, edge in enumerate(node.edges):
-            if edge is None:  # as the node's class says
+            if edge is None:  # as the node's class says, or as it is asked for views
+                if not isinstance(node, OpNode):
+                    self.require(f"{n}.edges[{at}] is None")
                 continue
+            target = f"{n}.edges[{at}]"
             if edge.__class__ is Output:
-                return False
+                self.lines.append(f"o = {target}")
+                self.require("o.__class__ is Output", f"o.index == {edge.index}")
+                target, edge = "o.node", edge.node
             place = places[edge]
             if place in met:
-                self.require(f"{n}.edges[{at}] is n{place}")
+                self.require(f"{target} is n{place}")
             else:
                 met.add(place)
-                self.lines.append(f"n{place} = {n}.edges[{at}]")
+                self.lines.append(f"n{place} = {target}")
         return True
+
+    def ages(self, order: list) -> None:
+        """Require that nodes not made by instructions were made when they were."""
+        inner = [k for k, node in enumerate(order) if node.__class__ is not AccumulateGrad]
+        by_age = sorted(inner, key=lambda k: order[k].number)
+        for older, younger in zip(by_age, by_age[1:]):
+            if not (isinstance(order[older], OpNode) and isinstance(order[younger], OpNode)):
+                self.require(f"n{older}.number < n{younger}.number")
 
     def leaf(self, k: int, leaf: AccumulateGrad) -> bool:
         """Require that leaf k is to take its gradient as it did."""
@@ -141,7 +208,7 @@ class _Writer:
         if old._storage.value is v._meta.zeros:
             self.require(f"s{k}.value is {meta}.zeros")
             return True
-        return self.require_value(f"s{k}", old._storage.value)
+        return self.require_value(f"s{k}.value", old._storage.value)
 
     def record(self, recipe: Recipe, end: Prefix) -> None:
         """Record what the recipe says, and give the leaves their gradients."""
@@ -195,6 +262,7 @@ def written(
         leaf = node.__class__ is AccumulateGrad
         if not (writer.leaf(k, node) if leaf else writer.node(k, node, places, met)):
             return _never
+    writer.ages(order)
     writer.record(recipe, end)
     writer.give(recipe, order)
     exec(compile("\n    ".join(writer.lines), "<bital passage>", "exec"), writer.names)

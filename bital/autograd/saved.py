@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bital.tensor.node import Node, Output, hooks
+from bital.tensor.node import Node, hooks, output_of
 from bital.tensor.tensor import Tensor, detached
 
 _stack: list[tuple[Callable, Callable]] = []
@@ -43,7 +43,7 @@ class Packed:
             )
         edge = self.edge
         if self.output is not None:
-            edge = node if node.outputs == 1 else Output(node, self.output)
+            edge = node if node.outputs == 1 else output_of(node, self.output)
         if edge is not None:
             tensor = detached(tensor)
             tensor._edge = edge

@@ -22,7 +22,7 @@ from bital.base import config
 from bital.base.dtype import default
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
-from bital.ir.prefix import UNKNOWN, tree
+from bital.ir.prefix import UNKNOWN, Prefix, tree
 
 #: operand numbers from here on are run-time scalars
 PARAM = 1 << 30
@@ -148,6 +148,15 @@ class Trace:
     def known(self, value: Value) -> int | None:
         """The number of a value that this trace has one for."""
         return value.number if value.trace is self else self.inputs.get(value)
+
+    def take(self, step: Prefix, *params: Any) -> Value:
+        """Record the instruction, of one result, that is known to follow."""
+        self.params += params
+        self.prefix = step
+        value = self.pending(step.spec.out, step.number)
+        if self.room < step.spent or hooks.keep_lines:
+            after(self, step.spec)
+        return value
 
     def pending(self, meta: Meta, number: int) -> Value:
         """The result of an instruction, yet to be computed."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from bital.base.stride import may_overlap_internally
 from bital.ir.trace import local
 from bital.tensor.dispatch import OVERLAPS_ITSELF, assign, check_overlap, inplace
-from bital.tensor.storage import View
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import Tensor, edge_of, window
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -128,7 +128,7 @@ def _resized(out: Tensor, result: Tensor) -> Tensor:
     if out._meta.shape == result._meta.shape:
         return out
     meta = result._meta
-    return window(out._storage, meta, View(out.storage_offset(), meta.strides))
+    return window(out._storage, meta, view_at(out.storage_offset(), meta.strides))
 
 
 def _check_apart(outs: Any, operands: tuple) -> None:

@@ -14,7 +14,7 @@ from bital.ops.api import method, public
 from bital.ops.view import Ints, ints, reshape
 from bital.ops.window import permuted
 from bital.tensor.dispatch import check_writable
-from bital.tensor.storage import View
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import Tensor, edge_of, make_view, strides_of, view_node
 
 
@@ -216,7 +216,7 @@ def turn_in_place(name: str, fn: Any) -> None:
         self._meta = made._meta
         self._storage.version += 1
         base = None if old is None else old.base
-        self._view = View(view.offset, view.strides, base, self._storage.version, view.made)
+        self._view = view_at(view.offset, view.strides, base, self._storage.version, view.made)
         if made._edge is not None:
             node = _IN_PLACE_NAMES.get(made._edge.name(), made._edge.name())
             self._edge = view_node(node, edge, before, made._edge.rule)

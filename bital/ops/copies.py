@@ -14,7 +14,7 @@ from bital.base.size import normalize_dim
 from bital.ops import axes, part, split, view
 from bital.ops.api import check_tensor, public
 from bital.ops.window import many_node, packed
-from bital.tensor.node import Output
+from bital.tensor.node import Output, output_of
 from bital.tensor.tensor import Tensor, ViewNode, detached, make_view, strides_of, view_node
 
 
@@ -32,10 +32,9 @@ def _copy_of(seen: Tensor, base: Tensor, nodes: dict[Any, Any], suffix: str) -> 
         if isinstance(node, ViewNode):
             again = view_node(name, node.edges[0], node.metas[0], node.rule)
         else:
-            again = many_node(name, node.edges, node.metas, node.rule)
-            again.more().outputs = node.outputs
+            again = many_node(name, node.edges, node.metas, node.rule, node.outputs)
         nodes[node] = again
-    out._edge = Output(again, edge.index) if type(edge) is Output else again
+    out._edge = output_of(again, edge.index) if type(edge) is Output else again
     return out
 
 

@@ -23,7 +23,7 @@ from bital.ops.overwrite import overwrite
 from bital.ops.view import format_strides, sizes
 from bital.streams.arithmetic import fma64
 from bital.tensor.node import hooks as nodes
-from bital.tensor.storage import View, new_cell
+from bital.tensor.storage import new_cell, view_at
 from bital.tensor.tensor import (
     Tensor,
     from_array,
@@ -223,7 +223,7 @@ def in_format(made: Tensor, memory_format: Any) -> Tensor:
     strides = format_strides(made._meta.shape, memory_format)
     if strides is None or tuple(strides) == made._meta.strides:
         return made
-    return window(new_cell(made._storage.value), made._meta, View(0, tuple(strides)))
+    return window(new_cell(made._storage.value), made._meta, view_at(0, tuple(strides)))
 
 
 def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
@@ -236,7 +236,7 @@ def in_layout_of(t: Tensor, made: Tensor, memory_format: Any) -> Tensor:
     strides = preserved_strides(t._meta.shape, strides_of(t))
     if tuple(strides) == made._meta.strides:
         return made
-    return window(new_cell(made._storage.value), made._meta, View(0, tuple(strides)))
+    return window(new_cell(made._storage.value), made._meta, view_at(0, tuple(strides)))
 
 
 def _like(fn: str, number: Any) -> Any:
@@ -323,7 +323,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     out = window(
         new_cell(constant_value(meta_of((last,), d, where), 0)),
         meta_of(shape, d, where),
-        View(0, strides),
+        view_at(0, strides),
     )
     return _finish(out, kwargs.get("requires_grad", False))
 

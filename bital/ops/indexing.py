@@ -24,7 +24,7 @@ from bital.ops.overwrite import overwrite
 from bital.ops.split import unbind
 from bital.ops.window import attach, bare_view, spread
 from bital.tensor.dispatch import apply, cast, check_overlap, inplace
-from bital.tensor.storage import View
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -74,12 +74,12 @@ def row(x: Tensor, i: int) -> Tensor:
     if old is None:
         strides, edge = meta.strides, x._edge
         made = "default" if grad else "no_grad"
-        view = View(i * strides[0], strides[1:], x, storage.version, made)
+        view = view_at(i * strides[0], strides[1:], x, storage.version, made)
     else:
         strides, edge = old.strides, edge_of(x) if grad else None
         base = x if old.base is None else old.base
         made = old.made if grad else "no_grad"
-        view = View(old.offset + i * strides[0], strides[1:], base, storage.version, made)
+        view = view_at(old.offset + i * strides[0], strides[1:], base, storage.version, made)
     out = window(storage, row_meta, view)
     if edge is not None and grad:
         plain = meta.strides

@@ -25,7 +25,7 @@ from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import CLEAR, packed, part
 from bital.tensor.dispatch import apply, cast, inplace
-from bital.tensor.storage import View, strided
+from bital.tensor.storage import strided, view_at
 from bital.tensor.tensor import Tensor, array_of, from_array, window
 
 _NUMBERS = (bool, int, float, complex)
@@ -283,7 +283,7 @@ def _places(array: Any) -> Tensor:
     n = array.ndim
     count = found._meta.numel // n
     meta = meta_of((count, n), found._meta.dtype)
-    return window(found._storage, meta, View(0, (1, count)))
+    return window(found._storage, meta, view_at(0, (1, count)))
 
 
 @public()

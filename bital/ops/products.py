@@ -23,7 +23,7 @@ from bital.ops.inverse import inv
 from bital.ops.matmul import dot, matmul, mm
 from bital.ops.window import attach, packed
 from bital.tensor.dispatch import apply
-from bital.tensor.storage import View
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import Tensor, window
 
 
@@ -32,7 +32,7 @@ def in_shape(t: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     old = t._meta.shape
     t = t if t._view is None else packed(t)
     meta = meta_of(shape, t._meta.dtype, t._meta.device)
-    out = window(t._storage, meta, View(0, meta.strides))
+    out = window(t._storage, meta, view_at(0, meta.strides))
     return attach(out, t, name, lambda g: g.reshape(old))
 
 

@@ -19,7 +19,7 @@ from bital.ir.trace import given
 from bital.ops.api import check_tensor, method, public
 from bital.ops.part import check_in_storage
 from bital.ops.view import Ints, format_strides, ints
-from bital.tensor.storage import Storage, View, flat_buffer, new_cell
+from bital.tensor.storage import Storage, flat_buffer, new_cell, view_at
 from bital.tensor.tensor import Tensor, edge_of, strides_of
 
 
@@ -42,7 +42,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     if offset + meta.numel > self._storage.value.meta.nbytes // meta.dtype.itemsize:
         _grow(self, offset + meta.numel)
     self._storage.version += 1
-    self._meta, self._view = meta, View(offset, strides)
+    self._meta, self._view = meta, view_at(offset, strides)
     if old is not None:
         self._view.base, self._view.version, self._view.made = old.base, old.version, old.made
     return self
@@ -61,7 +61,7 @@ def _grow(t: Tensor, count: int) -> None:
     buf.view(np.uint8)[: old.size] = old
     if t._storage is not storage or getrefcount(storage) > _OWN_REFERENCES:
         for each in _tensors_on(storage):
-            each._view = each._view or View(0, each._meta.strides)
+            each._view = each._view or view_at(0, each._meta.strides)
     storage.value = given(meta_of((count,), meta.dtype, meta.device), buf)
 
 
@@ -112,5 +112,5 @@ def set_(
         strides, offset = meta.strides if stride is None else tuple(stride), storage_offset
         check_in_storage(source, shape, strides, offset)
     self._storage, self._meta = source._storage, meta
-    self._view = View(offset, strides)
+    self._view = view_at(offset, strides)
     return self

@@ -16,7 +16,11 @@ from bital.ops.join import cat, stack
 from bital.ops.part import cut, spread_cut
 from bital.ops.view import Ints
 from bital.ops.window import bare_view, give_outputs, spread
-from bital.tensor.tensor import Tensor, strides_of
+from bital.tensor.storage import view_at
+from bital.tensor.tensor import Tensor, strides_of, view_of, window
+
+#: (meta, axis, counts) -> the metas of its parts
+_parts: dict[tuple, list[Meta]] = {}
 
 
 def _split_at(
@@ -26,15 +30,23 @@ def _split_at(
 
     Parts that are not `tracked` may be written to, and nobody takes them for views.
     """
-    meta = x._meta
-    shape, strides, start = meta.shape, strides_of(x), x.storage_offset()
+    meta, strides, start = x._meta, strides_of(x), x.storage_offset()
+    key = (meta, dim, counts)
+    parts = _parts.get(key)
+    if parts is None:
+        if len(_parts) > 1024:
+            _parts.clear()
+        shape = meta.shape
+        parts = _parts[key] = [
+            meta_of((*shape[:dim], n, *shape[dim + 1 :]), meta.dtype, meta.device) for n in counts
+        ]
+    storage = x._storage
+    whole = view_of(x, start, strides, "multi")
+    base = whole.base if tracked else None
     outs = []
-    for n in counts:
-        part_meta = meta_of((*shape[:dim], n, *shape[dim + 1 :]), meta.dtype, meta.device)
-        out = bare_view(x, part_meta, strides, start, made="multi")
-        if not tracked:
-            out._view.base = None  # type: ignore[union-attr]
-        outs.append(out)
+    for n, part_meta in zip(counts, parts):
+        view = view_at(start, strides, base, whole.version, whole.made)
+        outs.append(window(storage, part_meta, view))
         start += n * strides[dim]
     give_outputs(tuple(outs), x, name, lambda gs: _joined(gs, meta, dim, counts))
     return tuple(outs)

@@ -20,8 +20,8 @@ from bital.ir.op import Op
 from bital.ir.trace import Trace, local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
-from bital.tensor.node import SECOND_TIME, Node, Output, rule_form
-from bital.tensor.storage import View, strided, strided_each
+from bital.tensor.node import SECOND_TIME, Node, output_of, rule_form
+from bital.tensor.storage import strided, strided_each, view_at
 from bital.tensor.tensor import Tensor, attach, edge_of, strides_of, view_node, view_of, window
 
 Ints = tuple[int, ...]
@@ -201,7 +201,7 @@ def _lay_out(t: Tensor, *, order: Ints, strides: Ints) -> Tensor:
         t, meta_of(shape, t._meta.dtype, t._meta.device), permuted(strides_of(t), order)
     )
     copy = packed(turned)
-    return window(copy._storage, t._meta, View(0, strides))
+    return window(copy._storage, t._meta, view_at(0, strides))
 
 
 _LAID_OUT = Op(
@@ -230,11 +230,15 @@ def bare_view(
 class ManyNode(Node):
     """The node of something with several inputs or results; `rule` gives all gradients at once."""
 
-    __slots__ = ("rule",)
+    __slots__ = ("rule", "results")
 
-    def __init__(self, edges: tuple, metas: tuple, rule: Callable) -> None:
+    def __init__(self, edges: tuple, metas: tuple, rule: Callable, results: int = 1) -> None:
         super().__init__(edges, metas)
-        self.rule = rule
+        self.rule, self.results = rule, results
+
+    @property
+    def outputs(self) -> int:
+        return self.results
 
     def apply(self, g: Any) -> list:
         return self.rule(g)
@@ -248,14 +252,14 @@ class ManyNode(Node):
 _many_classes: dict[str, type[ManyNode]] = {}
 
 
-def many_node(name: str, edges: tuple, metas: tuple, rule: Callable) -> ManyNode:
+def many_node(name: str, edges: tuple, metas: tuple, rule: Callable, results: int = 1) -> ManyNode:
     """A ManyNode of a class named as PyTorch names it."""
     cls = _many_classes.get(name)
     if cls is None:
         cls = _many_classes[name] = type(
             name, (ManyNode,), {"__slots__": (), "__module__": "torch.autograd"}
         )
-    return cls(edges, metas, rule)
+    return cls(edges, metas, rule, results)
 
 
 def give_outputs(outs: tuple[Tensor, ...], t: Tensor, name: str, rule: Callable) -> None:
@@ -263,10 +267,12 @@ def give_outputs(outs: tuple[Tensor, ...], t: Tensor, name: str, rule: Callable)
     edge = edge_of(t) if local.trace.grad else None
     if edge is None or not outs:
         return
-    node = many_node(name, (edge,), (t._meta,), lambda g: [rule(g if type(g) is tuple else (g,))])
-    node.more().outputs = len(outs)
+    one = len(outs) == 1
+    node = many_node(
+        name, (edge,), (t._meta,), lambda g: [rule((g,) if one else tuple(g))], len(outs)
+    )
     for k, out in enumerate(outs):
-        out._edge = Output(node, k) if len(outs) > 1 else node
+        out._edge = node if one else output_of(node, k)
 
 
 class Geometry(NamedTuple):

@@ -17,7 +17,7 @@ from bital.base.stride import extent
 from bital.ir.meta import meta_of
 from bital.ir.trace import given, local, ready
 from bital.tensor.format import tensor_text
-from bital.tensor.storage import Storage, View, export, flat_buffer, new_cell, strided
+from bital.tensor.storage import Storage, export, flat_buffer, new_cell, strided, view_at
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -125,7 +125,7 @@ def from_numpy_array(array: np.ndarray) -> Tensor:
     flat = np.lib.stride_tricks.as_strided(array, (last + 1,), (d.itemsize,))
     value = given(meta_of(flat.shape, d), flat)
     value.shared = True
-    return window(new_cell(value), meta, View(0, strides))
+    return window(new_cell(value), meta, view_at(0, strides))
 
 
 def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
@@ -271,7 +271,7 @@ def rebuild(
         out = window(new_cell(value), meta, None, kind or Tensor)
     else:
         value = given(meta_of(flat.shape, d), flat)
-        out = window(new_cell(value), meta, View(0, strides), kind or Tensor)
+        out = window(new_cell(value), meta, view_at(0, strides), kind or Tensor)
     out.requires_grad = requires_grad
     if state:
         out.__dict__.update(state)

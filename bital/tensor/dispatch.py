@@ -28,9 +28,9 @@ from bital.ir.trace import (
     record,
     record_many,
 )
-from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_maker
+from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_maker, output_of
 from bital.tensor.node import hooks as nodes
-from bital.tensor.storage import View, new_cell
+from bital.tensor.storage import new_cell, view_at
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -138,6 +138,10 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
 _result_strides: dict[tuple, tuple[int, ...] | None] = {}
 
 
+#: the metas and strides, in turn, of operands whose elementwise results have plain strides
+in_order: set[tuple] = set()
+
+
 def _in_memory_order(
     op: Op, spec: Spec, tensors: tuple, attrs: tuple, params: tuple, trace: Trace
 ) -> Tensor | None:
@@ -152,8 +156,10 @@ def _in_memory_order(
     else:
         if len(_result_strides) > 4096:
             _result_strides.clear()
+            in_order.clear()
         strides = _result_strides[key] = _strides_of_result(spec, tensors)
     if strides is None:
+        in_order.add(tuple([each for t in tensors for each in (t._meta, strides_of(t))]))
         return None
     out: Meta = spec.out
     order = sorted(range(out.ndim), key=lambda k: (-strides[k], k))
@@ -166,7 +172,7 @@ def _in_memory_order(
         shape = (1,) * lead + t._meta.shape
         steps = (0,) * lead + strides_of(t)
         meta = meta_of(tuple([shape[k] for k in order]), t._meta.dtype, t._meta.device)
-        view = View(t.storage_offset(), tuple([steps[k] for k in order]))
+        view = view_at(t.storage_offset(), tuple([steps[k] for k in order]))
         turned.append(window(t._storage, meta, view))
     metas = tuple([t._meta for t in turned])
     inner = op.memo.get((metas, attrs)) or op.resolve(metas, attrs)
@@ -174,7 +180,7 @@ def _in_memory_order(
     if inner.compute is not None:
         values = [cast_value(trace, v, inner.compute) for v in values]
     value = record_many(trace, inner, values, params)
-    result = window(new_cell(value), out, View(0, strides))  # type: ignore[arg-type]
+    result = window(new_cell(value), out, view_at(0, strides))  # type: ignore[arg-type]
     if trace.grad:
         return differentiable(trace, spec, tensors, result, params)
     return result
@@ -248,7 +254,7 @@ def attach(
     node.more().outputs = len(out)
     for k, each in enumerate(out):
         if each._meta.dtype.category > INT:
-            each._edge = Output(node, k)
+            each._edge = output_of(node, k)
         node.keep_output(k, each)
     return out
 

@@ -138,8 +138,16 @@ class Output:
     __slots__ = ("node", "index")
     prefix = UNKNOWN
 
-    def __init__(self, node: Node, index: int) -> None:
-        self.node, self.index = node, index
+    node: Node
+    index: int
+
+
+def output_of(node: Node, index: int) -> Output:
+    """Result `index` of a node as an edge; without `__init__`, which would cost more than that."""
+    edge = Output()
+    edge.node = node
+    edge.index = index
+    return edge
 
 
 class AccumulateGrad(Node):
@@ -356,7 +364,7 @@ class SavedOutput:
         if self._storage.version != self.version:
             raise_modified(self._meta, node, self._storage.version, self.version)
         tensor = hooks.rebuild(self._storage, self._meta, self._view)
-        tensor._edge = node if node.outputs == 1 else Output(node, self.index)
+        tensor._edge = node if node.outputs == 1 else output_of(node, self.index)
         return tensor
 
 

@@ -16,10 +16,10 @@ from bital.ir.prefix import UNKNOWN
 from bital.ir.trace import PARAM, Value, after, local
 from bital.ir.trace import hooks as traces
 from bital.tensor import tensor as tensor_module
-from bital.tensor.dispatch import apply, attach
+from bital.tensor.dispatch import apply, attach, in_order
 from bital.tensor.node import hooks as nodes
 from bital.tensor.node import node_maker
-from bital.tensor.tensor import Tensor, edge_of, new_tensor, read
+from bital.tensor.tensor import Tensor, edge_of, new_tensor, read, strides_of
 
 #: what a family of operators does, with the parts that tell families apart
 _FAMILY = """
@@ -81,25 +81,26 @@ def family(op):
 def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
     """The maker of recorders of operators of `tensors`, up to three, from the text above.
 
-    What is read through a window is left to `apply`, which lays the results of elementwise
-    operators out as their operands are, or else read here, with `windows`.
+    An operator that is not elementwise reads through `windows`; an elementwise one does where that
+    is known to give a result in plain order, and leaves the rest to `apply`, which lays results
+    out as their operands are.
     """
     names = tensors.split(", ")
     scalar = params != "()"
+    layout = ", ".join(f"{t}._meta, strides_of({t})" for t in names)
     begin = [] if windows else [
         f"if {' or '.join(f'{t}._view is not None' for t in names)}:",
-        f"    return apply(op, ({tensors},), {attrs}, {params})",
+        f"    if ({layout}) not in in_order:",
+        f"        return apply(op, ({tensors},), {attrs}, {params})",
     ]  # fmt: skip
     operands, same, edges = [], [], ["wanted = 0"]
     numbers = ("i", "j", "instruction[3]")
     metas = ("first", "second", "spec.metas[2]")
     for at, (t, number, edge) in enumerate(zip(names, "ijk", ("first", "second", "third"))):
-        plain, other = f"{t}._storage.value", f"read({t}, trace)"
-        value = f"{plain} if {t}._view is None else {other}" if windows else plain
-        operands += [f"x = {value}",
+        operands += [f"x = {t}._storage.value if {t}._view is None else read({t}, trace)",
                      f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
         same += [f"step.{numbers[at]} == {number}", f"step.{metas[at]} is {t}._meta"]
-        edges.append(f"{edge} = {t}._edge" + f" if {t}._view is None else edge_of({t})" * windows)
+        edges.append(f"{edge} = {t}._edge if {t}._view is None else edge_of({t})")
         edges.append(f"if {edge} is not None: wanted {'+=' if at else '='} {2**at}")
     if "kind" in attrs:
         begin.insert(0, "kind = scalar.__class__")
@@ -134,7 +135,8 @@ def with_own_code(fn: Callable) -> Callable:
 _NAMES = {
     "PARAM": PARAM, "Value": Value, "after": after, "apply": apply, "attach": attach,
     "edge_of": edge_of, "local": local, "new_tensor": new_tensor, "node_maker": node_maker,
-    "nodes": nodes, "read": read, "tensors": tensor_module, "traces": traces, "UNKNOWN": UNKNOWN,
+    "nodes": nodes, "read": read, "strides_of": strides_of, "tensors": tensor_module,
+    "traces": traces, "in_order": in_order, "UNKNOWN": UNKNOWN,
 }  # fmt: skip
 
 #: `apply` for an elementwise operator of one tensor and no attributes: op -> (x) -> tensor

@@ -21,7 +21,15 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import Trace, Value, given, local, ready
 from bital.tensor import node as nodes
 from bital.tensor.node import NOWHERE, AccumulateGrad, Node, Output, is_leaf_edge
-from bital.tensor.storage import Apart, ModalStorage, Storage, View, read_window, write_window
+from bital.tensor.storage import (
+    Apart,
+    ModalStorage,
+    Storage,
+    View,
+    read_window,
+    view_at,
+    write_window,
+)
 
 _new = object.__new__
 #: makes the cell of a new tensor; another class while some thread is in inference mode
@@ -209,8 +217,11 @@ def from_array(array: np.ndarray, d: dtype | None = None) -> Tensor:
 
 def window(storage: Storage, meta: Meta, view: View | None, cls: type[Tensor] = Tensor) -> Tensor:
     """A tensor on an existing storage."""
-    t = _new(cls)
-    t._storage, t._meta, t._view, t._edge, t._grad = storage, meta, view, None, None
+    t = new_tensor() if cls is Tensor else _new(cls)
+    t._storage = storage
+    t._meta = meta
+    t._view = view
+    t._edge = t._grad = None
     return t
 
 
@@ -481,7 +492,7 @@ def view_of(t: Tensor, offset: int, strides: tuple[int, ...], made: str = "defau
             made = old.made
     if not local.trace.grad:
         made = "no_grad"
-    return View(offset, strides, base, t._storage.version, made)
+    return view_at(offset, strides, base, t._storage.version, made)
 
 
 def attach(out: Tensor, t: Tensor, name: str, rule: Callable[[Tensor], Tensor]) -> Tensor:

@@ -24,7 +24,7 @@ from bital.ir.trace import given
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.return_types import CLASSES
 from bital.ops.sparse import sparse_coo_tensor, sparse_csr_tensor
-from bital.tensor.storage import Storage, View
+from bital.tensor.storage import Storage, view_at
 from bital.tensor.tensor import Tensor, window
 from bital.torch.nn.parameter import Parameter
 from bital.torch.storage import STORAGE_TYPES
@@ -112,7 +112,7 @@ def _window(storage: Storage, meta: Any, offset: int, strides: tuple[int, ...]) 
         if value.meta.numel == meta.numel and value.meta.dtype is meta.dtype:
             value = storage.value = given(meta, value.buf.reshape(meta.shape))
     whole = plain and value.meta is meta
-    return window(storage, meta, None if whole else View(offset, strides))
+    return window(storage, meta, None if whole else view_at(offset, strides))
 
 
 def _finished(t: Tensor, requires_grad: Any, metadata: Any = None) -> Tensor:
