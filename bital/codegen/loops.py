@@ -25,6 +25,8 @@ _BYTE_NS, _WORD_NS, _DEAR_NS = 0.03, 0.02, 0.4
 _MOST_CHUNKS = 64
 #: vectors that are worked on side by side, so that sums do not wait for each other
 _SIDE_BY_SIDE = 4
+#: vectors of a row that stay in registers, and how often all nodes are written for that at most
+_MOST_IN_REGISTERS, _MOST_WRITTEN = 8, 160
 #: how two partial results of a reduction are one
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any": "either",
            "all": "both"}  # fmt: skip
@@ -182,6 +184,8 @@ class Writer(Values):
         elif self._column_wise():
             sides = min(_SIDE_BY_SIDE, -(-self.axes[self.vector].size // self.lanes))
             self._in_vectors(sides, lambda: self._phases(inner, None))
+        elif self.axes[self.vector].reduced and not inner and self._fits_registers():
+            self._in_registers()
         elif self.axes[self.vector].reduced:
             self._phases(inner, self.vector)
         else:
@@ -268,20 +272,67 @@ class Writer(Values):
 
     def _phases(self, inner: list[int], vector: int | None) -> None:
         """Each phase's loops over the reduced axes, then what there is one of per kept element."""
-        group = self.group
-        last = max(group.phase.values(), default=0)
         self._rows(-1)
-        for phase in range(last + 1):
+        for phase, full, reduces in self._of_phases():
             self.phase = phase
-            full = [
-                n for n in group.nodes
-                if group.phase[n] == phase and n not in self.rows and n.word != "reduce"
-                and n in group.stored
-            ]  # fmt: skip
-            reduces = [n for n in self.reduces if group.phase[n] == phase]
             if full or reduces:
                 self._reduce_loops(inner, vector, full, reduces)
             self._rows(phase)
+
+    def _of_phases(self) -> list[tuple[int, list[Node], list[Node]]]:
+        """Per phase the nodes of the whole domain that are stored, and the reductions."""
+        group = self.group
+        found = []
+        for phase in range(max(group.phase.values(), default=0) + 1):
+            mine = [n for n in group.nodes if group.phase[n] == phase and n not in self.rows]
+            reduces = [n for n in mine if n.word == "reduce"]
+            full = [n for n in mine if n.word != "reduce" and n in group.stored]
+            found.append((phase, full, reduces))
+        return found
+
+    def _fits_registers(self) -> bool:
+        """Whether rows are so short that all their vectors are kept in registers."""
+        sides = -(-self.axes[self.vector].size // self.lanes)
+        return (
+            self.lanes > 1
+            and not self.group.split
+            and sides <= _MOST_IN_REGISTERS
+            and sides * len(self.group.nodes) <= _MOST_WRITTEN
+        )
+
+    def _in_registers(self) -> None:
+        """Write the phases of a short row: what one phase computed, the next ones have."""
+        b, size = self.b, self.axes[self.vector].size
+        sides = -(-size // self.lanes)
+        self._enter_vectors(b.const("i64", 0), size, False)
+        rest = size % self.lanes
+        last = b.mask_below(rest, self.lanes) if rest else None
+        self._rows(-1)
+        for phase, full, reduces in self._of_phases():
+            self.phase = phase
+            parts: list[list[Reg]] = [[] for _ in reduces]
+            for side in range(sides):
+                self.side, self.mask = side, last if side == sides - 1 else None
+                operands = [b.splat(self._operand(n, 0), self.lanes) for n in reduces]
+                self._store_all(full)
+                for part, n, value in zip(parts, reduces, operands):
+                    if self.mask is not None:
+                        nothing = b.const(n.kind, neutral(n.attrs[0], n.kind), self.lanes)
+                        value = b.select(self.mask, value, nothing)
+                    part.append(value)
+            self.side, self.mask = 0, None
+            for part, n in zip(parts, reduces):
+                word = COMBINE[n.attrs[0]]
+                self.scopes[-1][n, 0] = b.across(word, self._combined(word, part))
+            self._rows(phase)
+        self._leave_vectors()
+
+    def _combined(self, word: str, values: list[Reg]) -> Reg:
+        """Several values as one, in pairs."""
+        while len(values) > 1:
+            pairs = [values[k : k + 2] for k in range(0, len(values), 2)]
+            values = [getattr(self.b, word)(*p) if len(p) == 2 else p[0] for p in pairs]
+        return values[0]
 
     def _rows(self, phase: int) -> None:
         """Compute what there is one of per kept element, as far as this phase makes it known."""
@@ -342,12 +393,7 @@ class Writer(Values):
                 for side, value in enumerate(mine):
                     self._remember(n, side, value)
                 continue
-            while len(mine) > 1:
-                mine = [
-                    getattr(self.b, word)(mine[i], mine[i + 1]) if i + 1 < len(mine) else mine[i]
-                    for i in range(0, len(mine), 2)
-                ]
-            self._remember(n, 0, self.b.across(word, mine[0]))
+            self._remember(n, 0, self.b.across(word, self._combined(word, mine)))
 
     def _sides_within(self) -> int:
         """How many vectors side by side a reduction along the vectors takes."""

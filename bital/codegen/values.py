@@ -220,7 +220,7 @@ class Values:
                 return b.const("i64", 0)
             return b.mul(self._vector_index(), b.const("i64", step))
         lanes = b.add(self._vector_index(), b.iota("i64", self.width))
-        return b.mul(lanes, b.const("i64", step, self.width))
+        return lanes if step == 1 else b.mul(lanes, b.const("i64", step, self.width))
 
     def _pointer(self, a: Access, level: int) -> Reg:
         """The address for the open indices of the `level` outermost loops, vectors left out."""

@@ -39,6 +39,8 @@ _MOST_PHASES = 3
 _LOOK_BACK = 8
 #: and as long as it has no more nodes than these
 _MOST_NODES = 64
+#: elements of a row that registers hold from phase to phase
+_SHORT_ROW = 64
 #: elements from which a reduction to little is split over chunks, which a second kernel adds up
 _SPLIT_ELEMS = 65536
 _FEW_PARTS = 8
@@ -368,6 +370,8 @@ class Fusion:
         """Whether a later phase needs what an earlier one computed, which is dear to compute."""
         if source not in group.places or source.word != "map" or group.is_row(source):
             return False
+        if group.reduced == (len(group.domain) - 1,) and group.domain[-1] <= _SHORT_ROW:
+            return False  # it stays in registers
         return group.phase[n] > group.phase[source] and self._is_dear(group, source)
 
     def _is_dear(self, group: Group, n: Node) -> bool:
