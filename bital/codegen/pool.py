@@ -257,7 +257,7 @@ class _Backward(_Writer):
         self.add_to_one(b.select(none, zero, share), winner, place, count)
 
     def winners(self, taps: list[tuple[Reg, Reg | None]], peak: Reg) -> list[Reg]:
-        """Per tap in which windows it has the largest: the first that equals it, or the last NaN."""
+        """Per tap the windows whose largest it has: the first that equals it, or the last NaN."""
         b = self.b
 
         def firsts(found: list[Reg]) -> list[Reg]:
@@ -268,7 +268,8 @@ class _Backward(_Writer):
                 before = b.either(before, here)
             return firsts
 
-        equal, nan = [], []
+        equal: list[Reg] = []
+        nan: list[Reg] = []
         for value, there in taps:
             for found, here in ((equal, b.eq(value, peak)), (nan, b.isnan(value))):
                 found.append(here if there is None else b.both(here, there))
