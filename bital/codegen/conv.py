@@ -26,6 +26,8 @@ Pair = tuple[int, int]
 _PANEL_BYTES, _SUMS_BYTES = 128 << 10, 96 << 10
 #: multiply-adds that a chunk should have: some 10 to 20 µs
 _CHUNK_WORK = 1_200_000
+#: a weight that is read as seldom as can be
+_HEAVY_BYTES = 512 << 10
 #: so many chunks are enough for all cores
 _CHUNKS = 16
 
@@ -141,19 +143,22 @@ def _blocks(p: _Product, lanes: int) -> _Blocks:
     height = 1 if width < wide else high
     rows, taps = p.rows, phases * p.each  # rows of sums for one of places
     while height > 1 and (
-        each(height, width) > panel_room
-        or (height > 4 and each(height, width) * p.depth > panel_room)
-        or (height > 4 and rows * taps * up(height * width, lanes) > sums_room)
+        each(height, width) * min(p.depth, 16) > panel_room
+        or up(height * width, lanes) * taps * min(rows, 64) > sums_room
     ):
         height = parts(high, height - 1)
     rows = parts(rows, max(1, sums_room // (taps * up(height * width, lanes))))
     depth = parts(p.depth, panel_room // max(each(height, width), 1))
+    # many rows of a large weight far apart: a few of them at a time, all along
+    heavy = p.rows * p.depth * p.steps[3] * size > _HEAVY_BYTES
+    if heavy and p.steps[2] * size >= 2048:
+        depth = parts(p.depth, min(depth, 16))
     while True:
         blocks = -(-high // height) * -(-wide // width) * -(-p.rows // rows)
         work = p.work // blocks
         if p.images * p.groups * blocks >= _CHUNKS or 2 * work < 3 * _CHUNK_WORK:
             break
-        if height >= 8:
+        if height >= 8 and not (heavy and rows >= 32):
             height = parts(high, -(-height // 2))
         elif rows >= 16:
             rows = parts(p.rows, -(-rows // 2))
@@ -174,7 +179,8 @@ class _Writer:
         vectors = -(-blocks.height * blocks.width // self.lanes)
         # the last block of rows may be a small one
         fewest = p.rows - (p.rows - 1) // blocks.rows * blocks.rows
-        m, v = tile(fewest * p.each, vectors, target.registers, p.each)
+        rows = blocks.rows * p.each
+        m, v = tile(rows, vectors, target.registers, p.each, fewest * p.each)
         #: channels of a tile; the runs of tiles along a row: (first vector, end, vectors of each)
         self.high = m // p.each
         whole = vectors // v * v

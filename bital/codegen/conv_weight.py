@@ -26,48 +26,77 @@ _CHUNK_WORK = 600_000
 
 
 class _Blocks(NamedTuple):
-    """What a chunk has of groups, output and input channels; what of places and images at once."""
+    """What a chunk has of groups, output and input channels; what of these and images at once."""
 
     groups: int
     outs: int
+    chunk_ins: int
     ins: int
     height: int
     width: int
     images: int
 
 
-def _divisor(count: int, most: int) -> int:
-    """The largest divisor of count up to `most`, at least 1."""
-    return max(k for k in range(1, max(1, min(count, most)) + 1) if count % k == 0)
+def _divisors(count: int) -> list[int]:
+    return [k for k in range(1, count + 1) if count % k == 0]
 
 
-def _blocks(c: Conv) -> _Blocks:
-    size = BYTES[c.kind]
-    outs, ins = c.o // c.groups, c.c // c.groups
+def _places(c: Conv, ins: int) -> tuple[int, int, int]:
+    """Rows, columns and images whose panel of so many channels stays in the first cache.
+
+    But not fewer places than make the sums' way to memory worth it.
+    """
     rows, cols = forward_axes(c)
-    high, wide = c.out
-    panel_room, sums_room = _PANEL_BYTES // size, _SUMS_BYTES // 64
+    (high, wide), size = c.out, BYTES[c.kind]
     width = wide if wide <= 512 else parts(wide, 256)
     height = 1 if width < wide else high
-    while height > 1 and Panel(rows, cols, height, width).channel > panel_room:
+    near, room = _NEAR_BYTES // size // ins, _PANEL_BYTES // size // ins
+
+    def channel(height: int) -> int:
+        return Panel(rows, cols, height, width).channel
+
+    while height > 1 and (
+        channel(height) > room or (channel(height) > near and height * width > 256)
+    ):
         height = parts(high, height - 1)
-    room = Panel(rows, cols, height, width).channel
-    taps = c.taps
+    images = parts(c.n, near // channel(height)) if height * width == high * wide else 1
+    return height, width, images
+
+
+def _blocks(c: Conv, target: Target) -> _Blocks:
+    """The blocks that take least time, with sums that fit in scratch."""
+    outs, ins, taps = c.o // c.groups, c.c // c.groups, c.taps
     work = c.n * prod(c.out) * taps  # for one pair of channels
-    most_out = sums_room // taps
-    outs_each = _divisor(outs, most_out)
-    if ins == 1 and work * outs > 3 * _CHUNK_WORK:  # the panel is made again for every part
-        outs_each = _divisor(outs, max(min(4, outs), min(outs_each, 2 * _CHUNK_WORK // work)))
-    most_in = min(sums_room // (outs_each * taps), _CHUNK_WORK // (work * outs_each))
-    ins_each = _divisor(ins, most_in)
-    groups = 1
-    if outs_each == outs and ins_each == ins:
-        most = min(sums_room // (outs * ins * taps), _CHUNK_WORK // (work * outs * ins))
-        groups = parts(c.groups, most)
-    images = (
-        parts(c.n, _NEAR_BYTES // size // (room * ins_each)) if height * width == high * wide else 1
-    )
-    return _Blocks(groups, outs_each, ins_each, height, width, images)
+    most = max(3 * _CHUNK_WORK, work * outs * ins * c.groups // 4)
+
+    def of(o: int, i: int) -> _Blocks:
+        chunk_ins = up(parts(ins, max(1, _CHUNK_WORK // (work * o))), i)
+        groups = 1
+        if o == outs and chunk_ins == ins:
+            groups = parts(c.groups, _CHUNK_WORK // (work * outs * ins))
+        return _Blocks(groups, o, chunk_ins, i, *_places(c, i))
+
+    def cost(k: _Blocks) -> float:
+        """Cycles: multiply-adds or reading the gradient, filling panels, sums in and out."""
+        room = Panel(*forward_axes(c), k.height, k.width).channel / (k.height * k.width)
+        vectors = work / taps / target.lanes(BYTES[c.kind])
+        cycles = vectors * outs * ins * max(taps / _tile(c, k, target)[1], 3 / k.ins)
+        cycles += vectors * 3 * room * ins * outs / k.outs
+        turns = -(-c.n // k.images) * -(-c.out[0] // k.height) * -(-c.out[1] // k.width)
+        cycles += 2.5 * outs * ins * taps * turns
+        # rather four chunks than fewer
+        share = k.outs / outs * k.ins / ins / c.groups
+        return cycles * (max(1.0, 4 * share) if cycles > 100_000 else 1.0)
+
+    pairs = [
+        (o, i)
+        for o in _divisors(outs)
+        for i in _divisors(ins)
+        if o * i * taps * 64 <= _SUMS_BYTES
+        and Panel(*forward_axes(c), 1, min(c.out[1], 512)).channel * i <= _PANEL_BYTES // 8
+        and (o * i == 1 or work * o * i <= most)
+    ]
+    return min([of(o, i) for o, i in pairs], key=cost)
 
 
 class _Tile(NamedTuple):
@@ -83,8 +112,11 @@ class _Tile(NamedTuple):
         return self.ins * self.lines * self.taps
 
 
-def _tile(c: Conv, k: _Blocks, target: Target) -> _Tile:
-    """The tile that takes least time; its columns are consecutive elements of the weight."""
+def _tile(c: Conv, k: _Blocks, target: Target) -> tuple[_Tile, float]:
+    """The tile that takes least time; its columns are consecutive elements of the weight.
+
+    And how many multiply-adds of vectors it does in a cycle.
+    """
     lines, taps = c.kernel
     shapes = [(1, 1, t) for t in range(1, taps) if taps % t == 0]
     shapes += [(1, r, taps) for r in range(1, lines) if lines % r == 0]
@@ -101,10 +133,10 @@ def _tile(c: Conv, k: _Blocks, target: Target) -> _Tile:
             if m * columns + min(m, columns) + 1 > target.registers:
                 break
             slots = step_slots(m, columns, load * columns + (load + 1) * m)
-            speed = k.outs * columns / (-(-k.outs // m) * slots)
+            speed = 2 * k.outs * columns / (-(-k.outs // m) * slots)
             if speed > best:
                 best, found = speed, _Tile(m, *shape)
-    return found
+    return found, best
 
 
 class _Writer:
@@ -113,7 +145,7 @@ class _Writer:
     def __init__(self, c: Conv, target: Target, blocks: _Blocks) -> None:
         self.c, self.blocks, self.lanes = c, blocks, target.lanes(BYTES[c.kind])
         self.b = b = Builder(masks=target.vector_bytes == 64)
-        self.tile = _tile(c, blocks, target)
+        self.tile = _tile(c, blocks, target)[0]
         rows, cols = forward_axes(c)
         self.panel = Panel(rows, cols, blocks.height, blocks.width, blocks.images)
         self.taps = c.taps
@@ -128,9 +160,11 @@ class _Writer:
         """The kernel, and the number of its chunks."""
         b, c, k = self.b, self.c, self.blocks
         outs, ins = c.o // c.groups, c.c // c.groups
-        cuts = Cuts(b, (c.groups, outs, ins), (k.groups, k.outs, k.ins))
-        _, first_out, first_in = cuts.begins
+        cuts = Cuts(b, (c.groups, outs, ins), (k.groups, k.outs, k.chunk_ins))
+        _, first_out, _ = cuts.begins
         group = b.loop(cuts.begins[0], cuts.ends[0])
+        turn = b.loop(cuts.begins[2], cuts.ends[2], k.ins)
+        first_in = turn.index
         out = b.affine(0, (group.index, outs), (first_out, 1))
         blocks = [-(-n // size) for n, size in zip((c.n, *c.out), (k.images, k.height, k.width))]
         more = prod(blocks) > 1
@@ -146,6 +180,7 @@ class _Writer:
         for loop in (left, top, image):
             loop.end()
         self.hand_over(epilogue, out, first_in)
+        turn.end()
         group.end()
         return b, cuts.chunks
 
@@ -253,4 +288,4 @@ class _Writer:
 
 def backward_weight(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """g (n, o, *out), x (n, c, *size) -> (o, c / groups * taps): the weight's rows, flat."""
-    return _Writer(c, target, _blocks(c)).write(epilogue)
+    return _Writer(c, target, _blocks(c, target)).write(epilogue)

@@ -34,8 +34,8 @@ def step_slots(m: int, v: int, loads: float) -> float:
     return max(m * v, loads, 8)
 
 
-def tile(rows: int, vectors: int, registers: int, unit: int = 1) -> tuple[int, int]:
-    """The rows (a multiple of `unit`) and vectors of the fastest register tile.
+def tile(rows: int, vectors: int, registers: int, unit: int = 1, most: int = 14) -> tuple[int, int]:
+    """The rows (a multiple of `unit`, up to `most`) and vectors of the fastest register tile.
 
     The last tile of rows reaches back over the one before; the last one of vectors is narrower.
     Vectors are taken to cross lines; a row needs a scalar.
@@ -50,7 +50,7 @@ def tile(rows: int, vectors: int, registers: int, unit: int = 1) -> tuple[int, i
 
     shapes = [
         (m, v)
-        for m in range(unit, max(min(rows, 14), unit) + 1, unit)
+        for m in range(unit, max(min(most, 14), unit) + 1, unit)
         for v in range(1, min(vectors, 9) + 1)
         if m * v + v + 1 <= registers
     ]
