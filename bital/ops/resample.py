@@ -9,6 +9,7 @@ Interpolation for Digital Image Processing" (1981); the antialiased filters are 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -66,31 +67,31 @@ class Line(NamedTuple):
             return one(1 / self.scale)
         return one(self.size) / one(self.out)
 
-    def source(self) -> np.ndarray:
+    def source(self, xp: Any = np) -> Any:
         """Where in the input each place of the result lies."""
-        number = np.arange(self.out).astype(self.kind)
+        number = xp.arange(self.out).astype(self.kind)
         if self.aligned:
             return number * self.step()
         half = self.kind(0.5)
         return self.step() * (number + half) - half
 
 
-def _nearest(line: Line) -> list[Round]:
-    number = np.arange(line.out).astype(line.kind)
+def _nearest(line: Line, xp: Any) -> list[Round]:
+    number = xp.arange(line.out).astype(line.kind)
     at = (number * line.step()).astype(np.float32)
-    return [(slice(None), np.minimum(np.floor(at).astype(np.int64), line.size - 1), None)]
+    return [(slice(None), xp.minimum(xp.floor(at).astype(np.int64), line.size - 1), None)]
 
 
-def _nearest_exact(line: Line) -> list[Round]:
-    at = (np.maximum(line.source(), 0) + line.kind(0.5)).astype(np.float32)
-    return [(slice(None), np.minimum(np.floor(at).astype(np.int64), line.size - 1), None)]
+def _nearest_exact(line: Line, xp: Any) -> list[Round]:
+    at = (xp.maximum(line.source(xp), 0) + line.kind(0.5)).astype(np.float32)
+    return [(slice(None), xp.minimum(xp.floor(at).astype(np.int64), line.size - 1), None)]
 
 
-def _linear(line: Line) -> list[Round]:
-    at = np.arange(line.out) if line.is_plain else np.maximum(line.source(), 0)
-    first = np.minimum(np.floor(at).astype(np.int64), line.size - 1)
-    far = np.clip(at - first, 0, 1)
-    second = np.minimum(first + 1, line.size - 1)
+def _linear(line: Line, xp: Any) -> list[Round]:
+    at = xp.arange(line.out) if line.is_plain else xp.maximum(line.source(xp), 0)
+    first = xp.minimum(xp.floor(at).astype(np.int64), line.size - 1)
+    far = xp.clip(at - first, 0, 1)
+    second = xp.minimum(first + 1, line.size - 1)
     return [(slice(None), first, 1 - far), (slice(None), second, far)]
 
 
@@ -111,12 +112,12 @@ def cubic_weights(t: Any, a: float = -0.75) -> list[Any]:
     ]  # fmt: skip
 
 
-def _cubic(line: Line) -> list[Round]:
-    at = line.source()
-    first = np.floor(at).astype(np.int64)
-    weights = cubic_weights(np.clip(at - first, 0, 1))
+def _cubic(line: Line, xp: Any) -> list[Round]:
+    at = line.source(xp)
+    first = xp.floor(at).astype(np.int64)
+    weights = cubic_weights(xp.clip(at - first, 0, 1))
     return [
-        (slice(None), np.clip(first + k, 0, line.size - 1), w)
+        (slice(None), xp.clip(first + k, 0, line.size - 1), w)
         for k, w in zip((-1, 0, 1, 2), weights)
     ]
 
@@ -170,7 +171,7 @@ _RULES = {
 
 @functools.lru_cache(512)
 def _rounds(line: Line) -> tuple[Round, ...]:
-    return tuple((_antialiased if line.antialias else _RULES[line.mode])(line))
+    return tuple(_antialiased(line) if line.antialias else _RULES[line.mode](line, np))
 
 
 @functools.lru_cache(512)
@@ -249,6 +250,39 @@ def _impl_back(xp: Any, g: Any, *, lines: tuple[Line, ...]) -> Any:
     return wide.astype(g.dtype, copy=False)
 
 
+def _symbolic_rounds(xp: Any, line: Line) -> list[Round]:
+    if line.antialias:
+        raise NotImplementedError("filters of many elements")
+    return _RULES[line.mode](line, xp)
+
+
+def _native(xp: Any, x: Any, *, lines: tuple[Line, ...]) -> Any:
+    """`_impl` in array words: places and weights are computed where they are needed."""
+    if x.dtype.kind != "f":
+        raise NotImplementedError("bytes")
+    for axis in reversed(range(2, x.ndim)):
+        line, tail = lines[axis - 2], (1,) * (x.ndim - 1 - axis)
+        if line.is_plain:
+            continue
+        parts = [
+            xp.take(x, elements, axis)
+            * (1 if weights is None else weights.astype(x.dtype).reshape(-1, *tail))
+            for _, elements, weights in _symbolic_rounds(xp, line)
+        ]
+        x = functools.reduce(operator.add, parts)
+    return x
+
+
+def _native_back(xp: Any, g: Any, *, lines: tuple[Line, ...]) -> Any:
+    for axis, line in enumerate(lines, 2):
+        tail, sums = (1,) * (g.ndim - 1 - axis), line.size
+        for _, elements, weights in _symbolic_rounds(xp, line):
+            part = g if weights is None else g * weights.astype(g.dtype).reshape(-1, *tail)
+            sums = xp.put_rows(xp.moveaxis(part, axis, 0), elements, sums, how="add")
+        g = xp.moveaxis(sums, 0, axis)
+    return g
+
+
 def _sized(x: Meta, sizes: list[int], lines: tuple[Line, ...]) -> tuple[Meta, dict]:
     return like(x, (*x.shape[:2], *sizes)), {"lines": lines}
 
@@ -266,10 +300,11 @@ def resampling(fn: str, grad_fn: str) -> Callable[[Tensor, tuple[Line, ...]], Te
     back = Op(
         f"{fn}_backward", lambda g, lines: _sized(g, [line.size for line in lines], lines),
         _impl_back, inputs=("g",), vjp=(lambda h, lines: apply(op, (h,), (lines,)),),
+        native=_native_back,
         grad_fn=grad_fn.replace("Backward0", "BackwardBackward0"),
     )  # fmt: skip
     vjp = (lambda g, lines: apply(back, (g,), (lines,)),)
-    op = Op(fn, rule, _impl, vjp=vjp, grad_fn=grad_fn)
+    op = Op(fn, rule, _impl, vjp=vjp, grad_fn=grad_fn, native=_native)
 
     def resampled(x: Tensor, lines: tuple[Line, ...]) -> Tensor:
         return apply(op, (x,), (lines,))

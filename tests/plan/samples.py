@@ -154,9 +154,19 @@ def _for_many(torch: Any) -> Iterator[Any]:
     yield torch.vmap(torch.dot)(x[0], x[1])
 
 
+def _resampled(torch: Any) -> Iterator[Any]:
+    image = torch.randn(2, 3, 4, 5, requires_grad=True)
+    resize = torch.nn.functional.interpolate
+    for mode in ("nearest", "nearest-exact", "bilinear", "bicubic"):
+        for options in ({"scale_factor": 2}, {"size": (3, 9)}):
+            yield _learn(lambda t, o=options, m=mode: resize(t, mode=m, **o), image)
+    yield resize(image, size=(6, 6), mode="bilinear", align_corners=True)
+    yield _learn(lambda t: resize(t, scale_factor=2, mode="linear"), image[0].detach().requires_grad_())
+
+
 SAMPLES: tuple[Callable[[Any], Iterator[Any]], ...] = (
     _recurrent, _optimizers, _normalisations, _attentions, _products, _numbers, _joined, _by_number,
-    _for_many,
+    _for_many, _resampled,
 )  # fmt: skip
 
 
