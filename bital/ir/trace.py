@@ -290,6 +290,10 @@ def after(trace: Trace, spec: Spec) -> None:
     trace.room = period or trace.room
 
 
+#: operations of a piece of a loop that nothing cuts: more is compiled no better
+_PIECE_OPS = 256
+
+
 def _repeating_room(trace: Trace) -> int:
     """The room that makes following traces end where this one's repeats end, or 0.
 
@@ -302,8 +306,8 @@ def _repeating_room(trace: Trace) -> int:
     for p in range(1, n // 2 + 1):
         if specs[n - 1 - p] is last and specs[n - p :] == specs[n - 2 * p : n - p]:
             cost = sum(s.cost if isinstance(s, Spec) else 0 for s in specs[n - p :])
-            repeats = max(1, config.trace_max_bytes // max(cost, 1))
-            return cost * repeats - 1
+            repeats = min(config.trace_max_bytes // max(cost, 1), _PIECE_OPS // p)
+            return cost * max(1, repeats) - 1
     return 0
 
 
