@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bital.plan.access import is_whole, root_of
-from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous
+from bital.plan.access import follow, identity
+from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous, is_uniform
 from bital.plan.symbolic_array import Array, kind_for
 
 
@@ -254,9 +254,13 @@ class Shapes:
 
     def _in_order(self, node: Node) -> Node:
         """The node, or a copy of it, whose elements lie in memory in order."""
-        root = root_of(node)
-        scattered = root.word == "input" and root.attrs[1] != contiguous(root.shape)
-        return node if is_whole(node) and not scattered else self.graph.map("copy", node)
+        source, places = follow(node, identity(node))
+        shown = [p for p in places if p is not None]
+        scattered = source.word == "input" and source.attrs[1] != contiguous(source.shape)
+        plain = source.numel == node.numel and shown == sorted(shown) and not scattered
+        if plain and source.word not in ("window", "iota") and not is_uniform(source):
+            return node
+        return self.graph.map("copy", node)
 
 
 def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:

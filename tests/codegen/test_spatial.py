@@ -16,17 +16,22 @@ F = torch.nn.functional
 
 
 @pytest.fixture
-def opaque(monkeypatch):
-    """What compiled plans leave to NumPy: instruction and reason."""
+def plans(monkeypatch):
+    """The plans that are compiled."""
     found = []
     init = native.Native.__init__
 
     def watched(self, *args):
         init(self, *args)
-        found.extend(self.program.opaque)
+        found.append(self)
 
     monkeypatch.setattr(native.Native, "__init__", watched)
     return found
+
+
+def left(plans):
+    """Why plans leave instructions to NumPy."""
+    return [reason for plan in plans for _, reason in plan.program.opaque]
 
 
 def results(program, *inputs):
@@ -104,7 +109,7 @@ def test_pooling(kernel, stride, padded, ceil, more, mean, counted):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_network_is_native_throughout(opaque, dtype):
+def test_a_network_is_native_throughout(plans, dtype):
     """Two convolutions of each kind of step, pooling, ends of one window: nothing is left over."""
     x = normal(0, 4, 3, 16, 16, dtype=dtype)
     w = [normal(k, 8, c, 3, 3, dtype=dtype) for k, c in enumerate((3, 8, 1))]
@@ -116,16 +121,16 @@ def test_a_network_is_native_throughout(opaque, dtype):
         return F.adaptive_avg_pool2d(x, 1).flatten(1) * F.adaptive_max_pool2d(x, 1).flatten(1)
 
     check(program, x, *w)
-    assert not opaque
+    assert plans and not left(plans)
 
 
-def test_what_has_no_kernel_is_left_to_numpy(opaque):
+def test_what_has_no_kernel_is_left_to_numpy(plans):
     x, w = normal(0, 2, 3, 5, 5, 5), normal(1, 4, 3, 2, 2, 2)
     check(F.conv3d, x, w)
     patches = normal(2, 6, 3, 4, 4)
     check(lambda x, w: F.conv2d(x, w, stride=4), normal(3, 2, 3, 16, 16), patches)
-    assert any("more than two axes" in reason for _, reason in opaque)
-    assert any("large steps" in reason for _, reason in opaque)
+    assert any("more than two axes" in reason for reason in left(plans))
+    assert any("large steps" in reason for reason in left(plans))
 
 
 def test_operands_that_do_not_lie_in_order():
@@ -139,3 +144,18 @@ def test_operands_that_do_not_lie_in_order():
         return y.sum() + F.conv2d(square, square)
 
     check(program, x, w)
+
+
+def test_operands_that_are_one_number():
+    def program(x, w):
+        y = F.conv2d(torch.ones(1, 3, 6, 6) * 2, w) + F.conv2d(x, torch.full((4, 3, 2, 2), 0.5))
+        return F.max_pool2d(y, 2) + F.avg_pool2d(torch.ones(1, 4, 5, 5), 2)
+
+    check(program, normal(0, 2, 3, 6, 6), normal(1, 4, 3, 2, 2))
+
+
+def test_inputs_in_order_are_not_copied(plans):
+    x, w = normal(0, 2, 1, 8, 8), normal(1, 4, 1, 3, 3)
+    check(lambda x, w: F.conv2d(x, w), x, w)
+    nodes = [n for plan in plans for call in plan.calls for n in call.group.nodes]
+    assert nodes and not [n for n in nodes if n.attrs[:1] == ("copy",)]
