@@ -28,7 +28,15 @@ from bital.ir.trace import (
     record,
     record_many,
 )
-from bital.tensor.node import AccumulateGrad, Node, Output, is_leaf_edge, node_maker, output_of
+from bital.tensor.node import (
+    AccumulateGrad,
+    Node,
+    Output,
+    is_leaf_edge,
+    new_node,
+    node_kind,
+    output_of,
+)
 from bital.tensor.node import hooks as nodes
 from bital.tensor.storage import new_cell, view_at
 from bital.tensor.tensor import (
@@ -36,7 +44,6 @@ from bital.tensor.tensor import (
     array_of,
     check_lanes,
     edge_of,
-    note_update,
     read,
     refuse_view,
     requires,
@@ -236,19 +243,20 @@ def attach(
     if trace.grad is not True:
         _cut_after_data_update(trace)
         prefix = UNKNOWN
-    make = spec.nodes.get(wanted)
-    if make is None:
-        make = node_maker(spec, wanted)
-    if not make:
+    kind = spec.nodes.get(wanted)
+    if kind is None:
+        kind = node_kind(spec, wanted)
+    if not kind:
         return out
     if out.__class__ is not tuple:
-        node = make(edges, tensors, params, out, prefix, trace.epoch)
+        node = new_node(kind, spec, edges, tensors, params, out)
+        node.prefix, node.epoch = prefix, trace.epoch
         if nodes.active:
             node.keep_by_hooks(tensors)
             node.keep_output(0, out)
         out._edge = node
         return out
-    node = make(edges, tensors, params, None, UNKNOWN, trace.epoch)
+    node = new_node(kind, spec, edges, tensors, params, None)
     if nodes.active:
         node.keep_by_hooks(tensors)
     node.more().outputs = len(out)
@@ -368,8 +376,8 @@ def assign(t: Tensor, out: Tensor, trace: Trace) -> Tensor:
     ):  # the usual case of all that follows
         storage.value = value
         storage.version += 1
-        if storage.apart or t._edge is not None:
-            note_update(t, trace)
+        if t._edge is not None or storage.apart:
+            trace.updated = True
         return t
     if out._meta is not meta:
         _check_fits(out._meta, meta)

@@ -24,7 +24,7 @@ from bital.ir.trace import FORWARD_ONLY, Trace, local, user_line
 from bital.tensor.handle import RemovableHandle
 from bital.tensor.storage import Storage
 
-_next_number = itertools.count().__next__
+next_number = itertools.count().__next__
 
 
 class Extra:
@@ -63,7 +63,7 @@ class Node:
     def __init__(self, edges: tuple, metas: tuple) -> None:
         self.edges = edges
         self.metas = metas
-        self.number = _next_number()
+        self.number = next_number()
         self.extra: Extra | None = None
         if hooks.active:
             if hooks.keep_lines:
@@ -201,7 +201,7 @@ class OpNode(Node):
     """The node of a declared operator: its Spec, what its gradient rule needs, and the rule.
 
     Each choice of inputs that need gradients has a subclass, `node_class`, whose `apply`, and what
-    makes its nodes, are written out as Python, since forward and backward spend their time there.
+    it keeps, are written out as Python, since forward and backward spend their time there.
     `saved` alternates tensors and their versions; what is not a plain tensor has the version None.
     """
 
@@ -418,10 +418,11 @@ hooks = _Hooks()
 NOWHERE = _Nowhere()
 
 
-def node_maker(spec: Spec, wanted: int) -> Any:
-    """What makes the nodes of `spec` where the inputs whose bits are set need gradients.
+def node_kind(spec: Spec, wanted: int) -> Any:
+    """The nodes of `spec` where the inputs whose bits are set need gradients: class and `keep`.
 
-    False where no rule gives any of them one, or the result cannot have one.
+    `keep(*tensors, out)` is what a node is to keep, None in its place where that is nothing. False
+    where no rule gives any of the inputs a gradient, or the result cannot have one.
     """
     op = spec.op
     cls = op.nodes.get(wanted)
@@ -430,8 +431,28 @@ def node_maker(spec: Spec, wanted: int) -> Any:
     if cls:
         _name_saved(op.node_class, spec.attrs)  # type: ignore[arg-type]
     exact = type(spec.out) is Meta and spec.out.dtype.category <= INT
-    make = spec.nodes[wanted] = bool(cls) and not exact and cls.maker(spec)
-    return make
+    kind: Any = False
+    if cls and not exact:
+        saves = cls.vjp.saves
+        kind = cls, _keeper(saves, len(spec.metas))(spec.out) if saves else None
+    spec.nodes[wanted] = kind
+    return kind
+
+
+def new_node(
+    kind: tuple, spec: Spec, edges: tuple, tensors: tuple, params: tuple, out: Any
+) -> OpNode:
+    """A node of a kind, made by no instruction; `out` is the result where there is only one."""
+    cls, keep = kind
+    node = cls()
+    node.edges, node.metas, node.spec, node.params = edges, spec.metas, spec, params
+    node.number, node.extra, node.prefix, node.epoch = next_number(), None, UNKNOWN, -1
+    node.saved = [] if keep is None else keep(*tensors, out)
+    if out is not None:
+        place = node.vjp.outputs.get(0)
+        if place is not None and node.saved[2 * place] is None:
+            node.keep_output(0, out)
+    return node
 
 
 def node_class(op: Op, wanted: int) -> Any:
@@ -449,10 +470,8 @@ def node_class(op: Op, wanted: int) -> Any:
     if vjp is not None and vjp.parts:
         # made without __init__, a call of which would cost more than all the rest
         members = {"__slots__": (), "__module__": "torch.autograd", "vjp": vjp,
-                   "__init__": object.__init__}  # fmt: skip
+                   "__init__": object.__init__, **_written_out(vjp)}  # fmt: skip
         made = type(op.grad_fn, (op.node_class,), members)
-        for name, part in _written_out(vjp, made).items():
-            setattr(made, name, part)
     op.nodes[wanted] = made
     return made
 
@@ -464,41 +483,41 @@ def _name_saved(cls: type, names: Iterable[str]) -> None:
             setattr(cls, f"_saved_{name}", property(functools.partial(OpNode.look, wanted=name)))
 
 
-def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
-    """`maker`, `apply` and `sign` of the nodes of one gradient rule."""
+@functools.cache
+def _keeper(saves: tuple[tuple[int, int], ...], count: int) -> Callable:
+    """What makes the `keep` of rules that ask for these, for `count` tensors and a result's meta.
+
+    A result is kept as its cell where it is all of that, and else by `keep_output`.
+    """
+    kept = [
+        f"t{i}, t{i}._storage.version" if kind == INPUT
+        else "cell, cell and cell.version" if i == 0 else "None, None"
+        for kind, i in saves
+    ]  # fmt: skip
+    lines = [
+        "def keeper(whole):",
+        f"    def keep({''.join([f't{i}, ' for i in range(count)])}out):",
+        "        cell = None",
+        "        if out is not None and out._view is None and out._meta is whole:",
+        "            cell = out._storage",
+        f"        return [{', '.join(kept)}]",
+        "    return keep",
+    ]
+    if (OUTPUT, 0) not in saves:
+        del lines[2:5]
+    names: dict[str, Any] = {"__name__": "bital.vjp"}  # no user's line
+    exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
+    return names["keeper"]
+
+
+def _written_out(vjp: Vjp) -> dict[str, Callable]:
+    """`apply` and `sign` of the nodes of one gradient rule."""
     names: dict[str, Any] = {
         "__name__": "bital.vjp",  # no user's line
-        "cls": cls,
-        "number": _next_number,
         "sign_tensor": sign_tensor,
         "told_apart": told_apart,
     }
-    kept = [
-        f"tensors[{i}], tensors[{i}]._storage.version" if kind == INPUT
-        else "cell, cell and cell.version" if i == 0 else "None, None"
-        for kind, i in vjp.saves
-    ]  # fmt: skip
-    plain = (OUTPUT, 0) in vjp.saves
     lines = [
-        "def maker(spec):",
-        "    metas, whole = spec.metas, spec.out",
-        "    def make(edges, tensors, params, out, prefix, epoch):",
-        "        node = cls()",
-        "        node.edges = edges",
-        "        node.metas = metas",
-        "        node.spec = spec",
-        "        node.params = params",
-        "        node.number = number()",
-        "        node.extra = None",
-        "        node.prefix = prefix",
-        "        node.epoch = epoch",
-        "        cell = None" * plain,
-        "        if out is not None and out._view is None and out._meta is whole:" * plain,
-        "            cell = out._storage" * plain,
-        f"        node.saved = [{', '.join(kept)}]",
-        "        if cell is None and out is not None: node.keep_output(0, out)" * plain,
-        "        return node",
-        "    return make",
         "def apply(node, g):",
         "    grads = [None] * len(node.edges)",
         "    saved = node.saved" if vjp.once else "",
@@ -518,7 +537,7 @@ def _written_out(vjp: Vjp, cls: type) -> dict[str, Any]:
     lines.append("    return grads")
     lines += _signing(vjp)
     exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
-    return {"maker": staticmethod(names["maker"]), "apply": names["apply"], "sign": names["sign"]}
+    return {"apply": names["apply"], "sign": names["sign"]}
 
 
 def _signing(vjp: Vjp) -> list[str]:

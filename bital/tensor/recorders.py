@@ -18,7 +18,7 @@ from bital.ir.trace import hooks as traces
 from bital.tensor import tensor as tensor_module
 from bital.tensor.dispatch import apply, attach, in_order
 from bital.tensor.node import hooks as nodes
-from bital.tensor.node import node_maker
+from bital.tensor.node import next_number, node_kind
 from bital.tensor.tensor import Tensor, edge_of, new_tensor, read, strides_of
 
 #: what a family of operators does, with the parts that tell families apart
@@ -68,11 +68,21 @@ def family(op):
             if wanted:
                 if trace.grad is not True or nodes.active:
                     return attach(trace, spec, ({given},), wanted, ({tensors},), out, {params})
-                make = spec.nodes.get(wanted)
-                if make is None:
-                    make = node_maker(spec, wanted)
-                if make:
-                    out._edge = make(({given},), ({tensors},), {params}, out, step, trace.epoch)
+                kind = spec.nodes.get(wanted)
+                if kind is None:
+                    kind = node_kind(spec, wanted)
+                if kind:
+                    cls, keep = kind
+                    out._edge = node = cls()
+                    node.edges = ({given},)
+                    node.metas = spec.metas
+                    node.spec = spec
+                    node.params = {params}
+                    node.number = next_number()
+                    node.extra = None
+                    node.prefix = step
+                    node.epoch = trace.epoch
+                    node.saved = keep({tensors}, out) if keep is not None else []
         return out
     return call
 """
@@ -134,9 +144,9 @@ def with_own_code(fn: Callable) -> Callable:
 
 _NAMES = {
     "PARAM": PARAM, "Value": Value, "after": after, "apply": apply, "attach": attach,
-    "edge_of": edge_of, "local": local, "new_tensor": new_tensor, "node_maker": node_maker,
-    "nodes": nodes, "read": read, "strides_of": strides_of, "tensors": tensor_module,
-    "traces": traces, "in_order": in_order, "UNKNOWN": UNKNOWN,
+    "edge_of": edge_of, "in_order": in_order, "local": local, "new_tensor": new_tensor,
+    "next_number": next_number, "node_kind": node_kind, "nodes": nodes, "read": read,
+    "strides_of": strides_of, "tensors": tensor_module, "traces": traces, "UNKNOWN": UNKNOWN,
 }  # fmt: skip
 
 #: `apply` for an elementwise operator of one tensor and no attributes: op -> (x) -> tensor
