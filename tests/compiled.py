@@ -14,6 +14,7 @@ import numpy as np
 
 from bital.codegen.native import Native
 from bital.ir.op import Spec
+from bital.ir.trace import Pick
 from bital.runtime.compile import contiguous, strides_of
 from bital.runtime.plan import Plan, hooks
 from tests.tolerance import BETWEEN_RUNS, difference
@@ -54,6 +55,8 @@ def agree(plan: Plan, given: list, ours: list, theirs: list) -> None:
     rtol = max(BETWEEN_RUNS.get(str(d).removeprefix("torch."), 0.0) for d in dtypes)
     atol = rtol * max(map(largest, [*given, *theirs]))
     for number, mine, true in zip(plan.held, ours, theirs, strict=True):
+        if is_free(code, number):
+            continue
         true, mine = np.asarray(true), np.asarray(mine)
         what = f"instruction {number} {code[number][0]!r}"
         same = mine.dtype == true.dtype and mine.shape == true.shape
@@ -64,6 +67,12 @@ def agree(plan: Plan, given: list, ours: list, theirs: list) -> None:
         else:
             wrong = difference(mine, true, 0.0, 0.0)
         assert wrong is None, f"{what}: compiled against interpreted: {wrong}"
+
+
+def is_free(code: list[tuple], number: int) -> bool:
+    """Whether a result may be another one: attention keeps for its gradient what suits it."""
+    spec, *refs = code[number]
+    return isinstance(spec, Pick) and spec.k > 0 and code[refs[0]][0].op.name.endswith("attention")
 
 
 def metas(spec: Spec) -> list:

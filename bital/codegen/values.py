@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bital.codegen.kernel import Operands, apply_word, place
-from bital.codegen.scalar import Builder, Reg
+from bital.codegen.scalar import FLOATS, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import Access, access, follow, identity, of_operand
 from bital.plan.fuse import Group
@@ -116,6 +116,9 @@ class Values:
         if n.word == "take":
             return self._taken(n)
         operands = [self._operand(n, k) for k in range(len(n.inputs))]
+        if self.mask is not None and n.attrs[0] == "div" and n.kind not in FLOATS:
+            # beyond the mask there are zeros, by which the processor would not divide
+            operands[1] = self.b.select(self.mask, operands[1], self.b.const(n.kind, 1))
         return apply_word(self.b, n.attrs[0], n.attrs[1:], operands, n.kind)
 
     def _operand(self, n: Node, k: int) -> Reg:

@@ -119,7 +119,17 @@ class Shapes:
         reach = 1 + sum((n - 1) * s for n, s in zip(shape, strides))
         if reach == x.size or 0 in shape:  # then there is one place only where it fits
             return 0, None
-        return 0, self.graph.cast(offset.node, "i64")
+        start, moved = 0, offset.node
+        while moved.word == "map" and moved.attrs[0] in ("cast", "add"):
+            if moved.attrs[0] == "add":
+                numbers = [n for n in moved.inputs if n.word == "constant"]
+                if len(numbers) != 1 or numbers[0].attrs[1] != int(numbers[0].attrs[1]):
+                    break
+                start += int(numbers[0].attrs[1])
+            moved = next(n for n in moved.inputs if n.word != "constant")
+        if moved.word != "param":
+            raise Untraceable("a place that is computed")
+        return start, self.graph.cast(moved, "i64")
 
     def getitem(self, x: Array, index: Any) -> Array:
         """Basic indexing: integers, slices, None and the ellipsis."""
