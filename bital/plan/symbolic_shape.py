@@ -182,11 +182,14 @@ class Shapes:
         axis %= x.ndim
         if isinstance(indices, np.ndarray):
             return self._at_places(x, indices, axis)
-        taken = self.take_rows(self.moveaxis(x, axis, 0), indices)
-        own = indices.ndim
-        order = list(range(own, taken.ndim))
-        order[axis:axis] = range(own)
-        return self.transpose(taken, order)
+        lead, n, rest = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+        outer = prod(lead)
+        if outer != 1:  # the axes before count on along the one that is read
+            first = self.iota((outer, *[1] * indices.ndim), 0)
+            indices = self.add(self.multiply(first, n), indices)
+        taken = self.take_rows(self.reshape(x, (outer * n, *rest)), indices)
+        own = indices.shape[1:] if outer != 1 else indices.shape
+        return self.reshape(taken, (*lead, *own, *rest))
 
     runs_of = staticmethod(runs_of)
 
