@@ -1,7 +1,8 @@
 """erfinv.
 
-Room: codegen. erfinv(x) = x + x * P(w), w = -log(1 - x**2), P by one of three polynomials, minimax
-in the relative error (Remez exchange; the arrangement is Giles's, 2012): 2**-54.5. All in f64.
+Room: codegen. erfinv(x) = x + x * P(w), w = -log(1 - x**2), P by one of two or three polynomials,
+minimax in the relative error (Remez exchange; the arrangement is Giles's, 2012): 2**-25.3 (f32),
+2**-54.5 (f64).
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import math
 from bital.codegen.math import logarithm
 from bital.codegen.math.value import Value, fma, polynomial, select, word
 
-#: erfinv(x) / x - 1: in w - 3.125 for w = -log(1 - x**2) up to 6.25, in sqrt(w) - 3.25 up to 16, in
-#: sqrt(w) - 5 beyond
+# erfinv(x) / x - 1: f64, in w - 3.125 up to 6.25, in sqrt(w) - 3.25 up to 16, in sqrt(w) - 5 beyond
 _CENTRAL = (
     0.6536545626831027, 0.24015818242558834, -0.006033670871426997, -0.0007407025341545544,
     0.00018673420802053057, -1.3882523394197017e-05, -1.3654691772658961e-06,
@@ -41,17 +41,27 @@ _TAIL = (
     -3.809002343699415e-10, 6.06802747983626e-11, 1.480353671786738e-11,
     -1.619784723844701e-11, 5.8642032790362975e-12, -8.440172608850169e-13,
 )  # fmt: skip
+# f32, in w - 2.5 up to 5, in sqrt(w) - 3.25 beyond
+_NEAR = (
+    0.50140935, 0.24664028, -0.004177387, -0.0012527419, 0.00021834444, -4.9633436e-06,
+    -3.4627058e-06, 4.661694e-07, 2.3232724e-08, -8.790952e-09,
+)  # fmt: skip
+_FAR = (
+    2.0838857, 1.005259, 0.0053711706, -0.0037520558, 0.0024884106, -0.0016829313, 0.00096614397,
+    -0.00036931463, 4.2108394e-07, 8.6880886e-05, -2.9344345e-05,
+)  # fmt: skip
 
 
 @word("erfinv")
 def erfinv(x: Value) -> Value:
     """The argument of erf."""
-    if not x.wide:
-        return erfinv(x.cast("f64")).cast(x.kind)
     w = -logarithm.log((1.0 - x) * (x + 1.0))
     root = w.sqrt()
     rest = fma(-root, root, w) * (0.5 / root)
-    middle, tail = (root - 3.25) + rest, (root - 5.0) + rest
-    far = select(w < 16.0, polynomial(middle, _MIDDLE), polynomial(tail, _TAIL))
-    result = fma(x, select(w < 6.25, polynomial(w - 3.125, _CENTRAL), far), x)
-    return select(abs(x).equals(1.0), x * math.inf, result).copysign(x)
+    t = (root - 3.25) + rest
+    if x.wide:
+        far = select(w < 16.0, polynomial(t, _MIDDLE), polynomial((root - 5.0) + rest, _TAIL))
+        ratio = select(w < 6.25, polynomial(w - 3.125, _CENTRAL), far)
+    else:
+        ratio = select(w < 5.0, polynomial(w - 2.5, _NEAR), polynomial(t, _FAR))
+    return select(abs(x).equals(1.0), x * math.inf, fma(x, ratio, x)).copysign(x)
