@@ -86,7 +86,7 @@ class Library:
             builder.add_object_img(code)
         self._linker, self._name = linker, f"bital{next(_numbers)}"
         self._code = builder.link(linker, self._name)
-        self._found: dict[str, Any] = {}
+        self._found: dict[str, int] = {}
         self.from_cache = False
         self.compiled_s = 0.0
         _libraries.add(self)
@@ -95,15 +95,16 @@ class Library:
         """The address of a function; ValueError where there is none of that name."""
         if name not in self._found:
             try:
-                self._found[name] = self._linker.lookup(self._name, name)
+                tracker = self._linker.lookup(self._name, name)
             except RuntimeError as error:
                 raise ValueError(f"no function {name!r} in the library: {error}") from None
-        return self._found[name][name]
+            self._found[name] = tracker[name]
+            tracker.detach()  # to drop it would unload the code, whoever runs it: `_code` owns it
+        return self._found[name]
 
     def leave(self) -> None:
         """Let the code be: the process ends."""
-        for tracker in (self._code, *self._found.values()):
-            tracker.detach()
+        self._code.detach()
 
 
 _numbers = itertools.count()

@@ -1,6 +1,10 @@
 """Targets and the jit: vectors of each processor, addresses, and text that is not right."""
 
 import ctypes
+import gc
+import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +94,44 @@ def test_instructions_of_other_processors_are_refused(name, refused):
         text = f"declare void @llvm.{word}()\ndefine void @f() {{\n ret void\n}}"
         with pytest.raises(ValueError, match="is no instruction of"):
             jit.compile_object(text, target.named(name))
+
+
+def test_asking_for_a_name_never_unloads_the_code():
+    # Each look-up has a tracker of its own, and whichever is dropped first unloads the code: when
+    # several threads asked for a name at once, the code vanished under the one that ran it.
+    code = jit.compile_object("define i64 @f() nounwind {\n ret i64 7\n}", target.host())
+    for _ in range(30):
+        library, start, found = jit.load(code), threading.Barrier(4), []
+
+        def ask(library=library, start=start, found=found):
+            start.wait()
+            function = ctypes.CFUNCTYPE(ctypes.c_int64)(library.address("f"))
+            found.extend(function() for _ in range(50))
+
+        asking = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        assert found == [7] * 200
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_code_lives_as_long_as_its_library():
+    def mapped(address: int) -> bool:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in lines]
+        return any(begin <= address < end for begin, end in ranges)
+
+    library = jit.load(jit.compile_object(SQUARES, target.host()))
+    address = library.address("squares")
+    for _ in range(3):
+        assert library.address("squares") == address
+    gc.collect()
+    assert mapped(address)
+    del library
+    gc.collect()
+    assert not mapped(address)
 
 
 def test_missing_names_are_refused():
