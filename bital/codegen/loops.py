@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from bital.codegen.kernel import Kernel, Operands, Scratch
-from bital.codegen.scalar import BYTES, FLOATS, Builder, Loop, Reg
+from bital.codegen.scalar import FLOATS, Builder, Loop, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Axis, Values
 from bital.plan.access import Access, access, follow, identity, of_operand
@@ -112,12 +112,12 @@ class Writer(Values):
     def _chunks(self) -> tuple[int, int]:
         """The loop that is divided into chunks, and into how many."""
         group = self.group
-        words = [n.attrs[0] for n in group.nodes if n.word == "map"]
-        dear = sum(word in EXPENSIVE for word in words)
-        size = prod(group.domain)
-        nbytes = sum(BYTES.get(n.kind, 8) for n in group.stored)
-        nbytes += sum(BYTES.get(n.kind, 8) for n in group.leaves if n.shape)
-        ns = size * (nbytes * _BYTE_NS + len(words) * _WORD_NS + dear * _DEAR_NS)
+        ns = 0.0
+        for n in group.nodes:
+            dear = n.word == "map" and n.attrs[0] in EXPENSIVE
+            elems = n.inputs[0].numel if n.word == "reduce" else n.numel
+            ns += elems * (_DEAR_NS if dear else _WORD_NS)
+        ns += _BYTE_NS * sum(n.nbytes for n in (*group.stored, *group.leaves))
         self.ns = ns
         wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
