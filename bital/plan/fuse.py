@@ -182,6 +182,8 @@ class Fusion:
             found = self.group_of.get(root)
             if found is not None:
                 last = max(last, found.number)
+            elif root in self.floating:  # what it is made of may have a group by now
+                last = max(last, self._earliest(root))
             if x.word == "window" and len(x.inputs) > 1:
                 last = max(last, self._earliest(x))
         return last

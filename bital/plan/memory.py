@@ -33,9 +33,6 @@ class Layout:
                     self.after[group.number].add(made.number)
         self.over: dict[Node, int] = {}
         self._overwrite(donated)
-        conditions = {fusion.group_of[root_of(n)].number for n in fusion.required}
-        for n in self.over:  # nothing is overwritten before it is sure that nothing is wrong
-            self.after[fusion.group_of[n].number] |= conditions
         self.batches = self._batches()
         self.order = [group for batch in self.batches for group in batch]
         self.arrays: list[Node] = []
@@ -54,6 +51,7 @@ class Layout:
             if leaf.word == "input" and donated[leaf.attrs[0]] and leaf not in held
             and not any(self._aliased(leaf, g) for g in self.readers[leaf])
         }  # fmt: skip
+        conditions = {fusion.group_of[root_of(n)].number for n in fusion.required}
         able = []
         for group in fusion.groups:
             for n in group.stored:
@@ -64,7 +62,8 @@ class Layout:
         # the nearest first: a parameter's update takes its own array, not that of a state
         for _, _, group, n, leaf in sorted(able, key=lambda a: a[:2]):
             k = leaf.attrs[0]
-            others = [g.number for g in self.readers[leaf] if g is not group]
+            # nothing is overwritten before it is read, and sure that nothing is wrong
+            others = {g.number for g in self.readers[leaf] if g is not group} | conditions
             if n in self.over or k not in free:
                 continue
             if not any(self._leads(group.number, other) for other in others):
