@@ -102,7 +102,7 @@ def _index_impl(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
         raise (out_of_bounds(x.shape, axes, indices) or IndexError("index out of range")) from None
 
 
-def _from_the_end(xp: Any, index: Any, n: int) -> Any:
+def from_the_end(xp: Any, index: Any, n: int) -> Any:
     """Indices into n elements, negative ones counted from the end."""
     xp.require((index >= -n) & (index < n))
     return xp.where(index < 0, index + n, index).astype(xp.int64)
@@ -112,7 +112,7 @@ def _rows_at(xp: Any, x: Any, indices: tuple, axes: Ints) -> tuple[Any, Any, Int
     """In array words x with the indexed axes in front, as one; places there; the order of axes."""
     places: Any = 0
     for k, index in zip(axes, indices):
-        places = places * x.shape[k] + _from_the_end(xp, index, x.shape[k])
+        places = places * x.shape[k] + from_the_end(xp, index, x.shape[k])
     order = (*axes, *[k for k in range(x.ndim) if k not in axes])
     shape = (math.prod([x.shape[k] for k in axes]), *[x.shape[k] for k in order[len(axes) :]])
     return x.transpose(order).reshape(shape), places, order
@@ -120,7 +120,7 @@ def _rows_at(xp: Any, x: Any, indices: tuple, axes: Ints) -> tuple[Any, Any, Int
 
 def _index_native(xp: Any, x: Any, *indices: Any, axes: Ints) -> Any:
     if len(axes) == 1:
-        return xp.take(x, _from_the_end(xp, indices[0], x.shape[axes[0]]), axes[0])
+        return xp.take(x, from_the_end(xp, indices[0], x.shape[axes[0]]), axes[0])
     rows, places, _ = _rows_at(xp, x, indices, axes)
     taken, own, at = xp.take_rows(rows, places), places.ndim, place_of(axes)
     order = list(range(own, taken.ndim))

@@ -18,7 +18,7 @@ from bital.ir.op import Op
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.family import raise_not_implemented
 from bital.ops.gather import Route, check_range, combined, reduce_at, reduced_self, reduced_source
-from bital.ops.index import add_rows, write_at
+from bital.ops.index import add_rows, from_the_end, write_at
 from bital.ops.indexing import mask_positions
 from bital.ops.join import stack
 from bital.ops.split import unbind
@@ -406,15 +406,10 @@ def _take_impl(xp: Any, x: Any, index: Any) -> Any:
     return x.reshape(-1).take(index)
 
 
-def _from_the_end(xp: Any, index: Any, n: int) -> Any:
-    xp.require((index >= -n) & (index < n))
-    return xp.where(index < 0, index + n, index)
-
-
 _TAKE = Op(
     "take", _take_rule, _take_impl, inputs=("x", "index"),
     vjp=(lambda g, index, x_shape: put(_zeros(g, x_shape), index, g, True), None), fallible=True,
-    native=lambda xp, x, index: xp.take_rows(x.reshape(-1), _from_the_end(xp, index, x.size)),
+    native=lambda xp, x, index: xp.take_rows(x.reshape(-1), from_the_end(xp, index, x.size)),
 )  # fmt: skip
 
 
@@ -467,7 +462,7 @@ _PUT = Op(
     ),
     out="first", fallible=True,
     native=lambda xp, x, index, src, *, accumulate: xp.put_rows(
-        src.reshape(-1), _from_the_end(xp, index.reshape(-1), x.size), x.reshape(-1),
+        src.reshape(-1), from_the_end(xp, index.reshape(-1), x.size), x.reshape(-1),
         how="add" if accumulate else None,
     ).reshape(x.shape),
 )  # fmt: skip

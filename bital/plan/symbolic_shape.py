@@ -39,6 +39,8 @@ class Shapes:
 
     graph: Graph
     asarray: Callable[..., Array]
+    add: Callable[..., Array]
+    multiply: Callable[..., Array]
     copyto: Callable[..., None]
     fitted: Callable[..., Node]
     nodes: Callable[..., tuple[list[Node], str]]

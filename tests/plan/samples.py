@@ -161,7 +161,8 @@ def _resampled(torch: Any) -> Iterator[Any]:
         for options in ({"scale_factor": 2}, {"size": (3, 9)}):
             yield _learn(lambda t, o=options, m=mode: resize(t, mode=m, **o), image)
     yield resize(image, size=(6, 6), mode="bilinear", align_corners=True)
-    yield _learn(lambda t: resize(t, scale_factor=2, mode="linear"), image[0].detach().requires_grad_())
+    line = torch.randn(2, 3, 4, requires_grad=True)
+    yield _learn(lambda t: resize(t, scale_factor=2, mode="linear"), line)
 
 
 SAMPLES: tuple[Callable[[Any], Iterator[Any]], ...] = (
