@@ -179,8 +179,19 @@ def allclose(
     return bool(array_of(isclose(input, other, rtol, atol, equal_nan)).all())
 
 
+#: so many numbers are compared with every element where code is compiled
+_FEW_TESTS = 32
+
+
 def _isin_impl(xp: Any, x: Any, tests: Any, *, invert: bool) -> Any:
     return xp.isin(x, tests, invert=invert)
+
+
+def _isin_native(xp: Any, x: Any, tests: Any, *, invert: bool) -> Any:
+    if tests.size > _FEW_TESTS:
+        raise NotImplementedError("so many to look for")
+    found = xp.any(xp.equal(x[..., None], tests.reshape(-1)), -1)
+    return ~found if invert else found
 
 
 _ISIN = Op(
@@ -190,6 +201,7 @@ _ISIN = Op(
         {"invert": invert},
     ),
     _isin_impl,
+    native=_isin_native,
     inputs=("elements", "test_elements"),
 )
 

@@ -494,11 +494,16 @@ def _on_diagonal(xp: Any, g: Any, *, shape: Ints) -> Any:
     return out
 
 
+def _on_diagonal_native(xp: Any, g: Any, *, shape: Ints) -> Any:
+    return xp.where(xp.equal(xp.iota(shape, 0), xp.iota(shape, 1)), g, g.dtype.type(0))
+
+
 _ON_DIAGONAL = Op(
     "trace_backward",
     lambda g, shape: (meta_of(shape, g.dtype, g.device), {"shape": shape}),
     _on_diagonal,
     vjp=(lambda g: trace(g),),
+    native=_on_diagonal_native,
 )
 _TRACE = Op(
     "trace",

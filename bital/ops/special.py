@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from bital.base.dtype import BOOL, COMPLEX, finfo
 from bital.ir.meta import Meta
 from bital.ir.op import Op
@@ -235,6 +237,9 @@ i1e = _of_special(
 
 
 def _entr_impl(xp: Any, x: Any) -> Any:
+    if xp is not np:
+        edge = xp.where(xp.isnan(x), x, xp.where(xp.equal(x, 0), 0, -xp.inf))
+        return xp.where(xp.greater(x, 0), -x * xp.log(x), edge)
     from scipy import special
 
     return special.entr(x)
@@ -244,9 +249,15 @@ entr = _of_special(
     "entr", _entr_impl, lambda g, x: g * (-x.log() - 1), "-x log(x), -inf below 0.", half=True,
     grad_fn="SpecialEntrBackward0",
 )  # fmt: skip
+
+
+def _ndtr_impl(xp: Any, x: Any) -> Any:
+    return _scipy("ndtr")(xp, x) if xp is np else xp.erfc(x * -math.sqrt(0.5)) * 0.5
+
+
 _NORMAL = 1 / math.sqrt(2 * math.pi)
 ndtr = _of_special(
-    "ndtr", _scipy("ndtr"), lambda g, x: g * ((x * x * -0.5).exp() * _NORMAL),
+    "ndtr", _ndtr_impl, lambda g, x: g * ((x * x * -0.5).exp() * _NORMAL),
     "The area below the normal density left of x.", half=True, grad_fn="MulBackward1",
     kernel="erf_vml_cpu",
 )  # fmt: skip
