@@ -275,7 +275,7 @@ class _Writer:
         zero = b.const(p.kind, 0, lanes)
         sums = [b.load(to, p.kind, at, lanes) if more else zero for at in offsets]
         rows, cols = panel.rows, panel.cols
-        unrolled = cols.taps * len(sums) <= 256
+        unrolled = cols.taps * len(sums) <= max(64, 256 // len(p.phases))
         channel = b.loop(0, count, 1, *sums)
         line = b.loop(0, rows.taps, 1, *channel.values)
         tap = b.loop(0, 1 if unrolled else cols.taps, 1, *line.values)

@@ -1,5 +1,7 @@
 """Convolutions: against those of NumPy in float64, on every kind of vector this machine runs."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -156,6 +158,27 @@ def test_what_is_too_large_or_empty_is_left_alone():
     assert not conv("f32", 1, 1, (1, 60000), 1, (1, 40000)).fits
     assert not conv("f32", 0, 1, (4, 4), 1, (3, 3)).fits
     assert conv("f32", 1, 3, (224, 224), 64, (7, 7), (2, 2), (3, 3)).fits
+
+
+@pytest.mark.parametrize(
+    "c",
+    [
+        conv("f64", 2, 256, (8, 31), 1024, (3, 1), (1, 4)),
+        conv("f32", 9, 37, (5001, 31), 256, (3, 3), (2, 1), (1, 1)),
+        conv("f32", 9, 64, (703, 34), 256, (3, 64), (2, 1), (0, 15)),
+        conv("f64", 1, 64, (33, 31), 64, (3, 31), (3, 3), (0, 23)),
+        conv("f32", 1, 6, (2, 5000), 6, (2, 7), (1, 2), (1, 3), (1, 2)),
+        conv("f32", 100, 1, (1, 1), 16384, (1, 1)),
+    ],
+    ids=str,
+)
+def test_scratch_and_text_are_bounded(c):
+    assert c.fits
+    for writer in (forward, backward_input, backward_weight):
+        b, _ = writer(c, target.host(), plain_store((1,) * 4))
+        sizes = re.findall(r"alloca \[(\d+) x (float|double)\]", "\n".join(b.entry))
+        assert sum(int(n) * {"float": 4, "double": 8}[kind] for n, kind in sizes) <= 256 << 10
+        assert len(b.lines) < 6000
 
 
 @pytest.mark.parametrize("name", ["x86-64-v2", "aarch64-neon"])
