@@ -158,6 +158,15 @@ class Trace:
             after(self, step.spec)
         return value
 
+    def take_many(self, step: Prefix, last: Prefix) -> tuple[Value, ...]:
+        """Record the instruction that is known to follow, and what takes its results apart."""
+        self.prefix = last
+        first = step.number + 1
+        made = tuple([self.pending(m, first + k) for k, m in enumerate(step.spec.out)])
+        if self.room < last.spent or hooks.keep_lines:
+            after(self, step.spec)
+        return made
+
     def pending(self, meta: Meta, number: int) -> Value:
         """The result of an instruction, yet to be computed."""
         spare = self.spare
@@ -240,8 +249,16 @@ def record_many(
         operands += range(first, first + len(params))
         trace.params += params
     instruction = (spec, *operands)
+    step = trace.prefix.likely
+    known = step.instruction == instruction and not spec.op.fallible
     if type(spec.out) is not tuple:
-        return trace.add(spec, instruction)
+        return trace.take(step) if known else trace.add(spec, instruction)
+    if known:
+        last = step
+        for _ in spec.out:
+            last = last.likely
+        if last.number == step.number + len(spec.out):
+            return trace.take_many(step, last)
     number = trace.length
     trace.follow(instruction)
     outs = []

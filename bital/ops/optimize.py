@@ -12,7 +12,7 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local, record_many
 from bital.ops.arithmetic import add_scaled
-from bital.tensor.dispatch import apply
+from bital.tensor.dispatch import apply, assign
 from bital.tensor.tensor import Tensor, read, write
 
 #: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
@@ -112,7 +112,7 @@ def sgd_step(param: Tensor, grad: Tensor, lr: float) -> None:
     plain = grad._meta is param._meta and lr.__class__ is float and not trace.grad
     if plain and grad._storage.memory is not param._storage.memory:
         # the same as below, without its questions
-        write(param, read(add_scaled(param, grad, -lr), trace), trace)
+        assign(param, add_scaled(param, grad, -lr), trace)
     else:
         param.add_(grad, alpha=-lr)  # type: ignore[attr-defined]
 

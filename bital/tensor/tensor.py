@@ -278,20 +278,20 @@ def known_array(t: Tensor) -> np.ndarray | None:
 
 def write(t: Tensor, value: Value, trace: Trace) -> None:
     """Put `value` (of t's dtype, broadcastable) where the tensor looks; no autograd."""
-    storage = t._storage
-    view = t._view
+    storage, view, meta = t._storage, t._view, t._meta
+    old = storage.value
     storage.version += 1
-    whole = (
-        view is None or (not view.offset and view.strides == t._meta.strides)
-    ) and storage.value.meta is t._meta
-    if whole and value.meta is t._meta and not storage.value.shared and not value.shared:
+    if (
+        value.meta is meta and old.meta is meta and not old.shared and not value.shared
+        and (view is None or (not view.offset and view.strides == meta.strides))
+    ):  # fmt: skip
         storage.value = value
     else:
         if value.meta.device.lanes:
-            check_lanes(t._meta, value.meta)
+            check_lanes(meta, value.meta)
         offset = 0 if view is None else view.offset
-        write_window(trace, storage, value, t._meta, offset, strides_of(t))
-    if not trace.grad or storage.apart:
+        write_window(trace, storage, value, meta, offset, strides_of(t))
+    if storage.apart or (t._edge is not None and not trace.grad):
         note_update(t, trace)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import bital.torch as torch
@@ -87,16 +88,16 @@ class Adam(PerParameter):
     ) -> None:
         """One parameter, by one instruction."""
         count = self._numbers.advance(state["step"])
-        lr, weight_decay = _number(group["lr"]), group["weight_decay"]
-        beta1, beta2 = map(_number, group["betas"])
+        weight_decay = group["weight_decay"]
         decoupled = group["decoupled_weight_decay"] and weight_decay != 0
-        root = (1 - beta2**count) ** 0.5
-        scalars = (
-            beta1, beta2, 1 - lr * weight_decay if decoupled else weight_decay,
-            group["eps"] * root, lr * root / (1 - beta1**count),
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        scalars = _scalars(
+            count, _number(lr), _number(beta1), _number(beta2), group["eps"], weight_decay,
+            decoupled,
         )  # fmt: skip
-        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
-        tensors = [param, *[state[name] for name in names]]
+        tensors = [param, state["exp_avg"], state["exp_avg_sq"]]
+        if group["amsgrad"]:
+            tensors.append(state["max_exp_avg_sq"])
         adam_step(tensors, grad, scalars, group["maximize"], decoupled)
 
     def _update(
@@ -119,6 +120,17 @@ class Adam(PerParameter):
         step_size = group["lr"] / (1 - beta1**count)
         denominator = (mean_sq.sqrt() / (1 - beta2**count) ** 0.5).add_(group["eps"])
         param.addcdiv_(mean, denominator, value=_number(-step_size))
+
+
+@functools.lru_cache(16)
+def _scalars(
+    count: float, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+    decoupled: bool,
+) -> tuple[float, float, float, float, float]:  # fmt: skip
+    """The numbers of the update that is a parameter's `count`-th; parameters mostly share them."""
+    root = (1 - beta2**count) ** 0.5
+    kept = 1 - lr * weight_decay if decoupled else weight_decay
+    return beta1, beta2, kept, eps * root, lr * root / (1 - beta1**count)
 
 
 def _differentiable_update(
