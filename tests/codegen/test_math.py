@@ -16,7 +16,7 @@ import scipy.special
 
 from bital.codegen import jit
 from bital.codegen.math import FUNCTIONS, exponential
-from bital.codegen.target import named
+from bital.codegen.target import host, named
 from tests.codegen.written import DTYPES, Written, text
 
 NAN, INF = np.nan, np.inf
@@ -180,13 +180,16 @@ def test_special_values_of_pairs(name, kind):
 
 @KINDS
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_bits_do_not_depend_on_the_lanes(name, kind):
+def test_bits_do_not_depend_on_lanes_and_processor(name, kind):
     kinds = (kind, kind) if name in PAIRS else (kind,)
     rng = np.random.default_rng(9)
     x = [np.exp(rng.uniform(-9, 9, 400)).astype(DTYPES[kind]) * (1 - 2 * (k % 2)) for k in (2, 4)]
     x = x[: len(kinds)]
     scalar, vector = (Written(FUNCTIONS[name], kinds, lanes)(*x) for lanes in (1, 16))
     np.testing.assert_array_equal(scalar, vector)
+    if host().is_x86 and host().vector_bytes >= 32:
+        narrow = Written(FUNCTIONS[name], kinds, 4, named("x86-64-v3"))(*x)
+        np.testing.assert_array_equal(narrow, vector)
 
 
 @pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4", "aarch64-neon"])

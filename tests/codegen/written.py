@@ -9,6 +9,7 @@ import numpy as np
 
 from bital.codegen import jit
 from bital.codegen.scalar import Builder, Reg
+from bital.codegen.target import Target
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i1": np.bool_, "i8": np.int8, "u8": np.uint8,
           "i16": np.int16, "u16": np.uint16, "i32": np.int32, "u32": np.uint32, "i64": np.int64,
@@ -36,12 +37,16 @@ def text(write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int) -> tuple
 
 
 class Written:
-    """A word compiled for the host, called with arrays."""
+    """A word compiled for the host, or a processor whose code it can run, called with arrays."""
 
-    def __init__(self, write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int) -> None:
+    def __init__(
+        self, write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int,
+        target: Target | None = None,
+    ) -> None:  # fmt: skip
         module, self.kind = text(write, kinds, lanes)
         self.kinds, self.lanes = kinds, lanes
-        self.library = jit.build(module)
+        code = jit.compile_object(module, target) if target else None
+        self.library = jit.load(code) if code else jit.build(module)
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.kernel = prototype(self.library.address("kernel"))
 
