@@ -22,7 +22,7 @@ class Move(Writer):
         group.nodes = group.stored = [copy]
         group.places[copy] = identity(copy)
         group.phase[copy] = 0
-        group.leaves = {root_of(source)}
+        group.leaves = {root_of(source): None}
         self.place = place
         super().__init__(group, target, in_memory)
 

@@ -69,7 +69,7 @@ class Group:
         self.places: dict[Node, Places] = {}
         self.phase: dict[Node, int] = {}
         self.stored: list[Node] = []
-        self.leaves: set[Node] = set()
+        self.leaves: dict[Node, None] = {}  # in the order in which they are read
         self.read: set[Node] = set()
 
     def is_row(self, n: Node) -> bool:
@@ -171,7 +171,7 @@ class Fusion:
         group.phase[n] = phase
         self.group_of[n] = group
         for x in n.inputs:
-            group.leaves.add(root_of(x))
+            group.leaves[root_of(x)] = None
         group.read |= _read(n)
 
     def _earliest(self, n: Node) -> int:

@@ -26,7 +26,7 @@ class Layout:
         self.after: dict[int, set[int]] = {g.number: set() for g in fusion.groups}
         self.readers: dict[Node, list[Group]] = {}
         for group in fusion.groups:
-            for leaf in sorted(group.leaves, key=id):
+            for leaf in group.leaves:
                 self.readers.setdefault(leaf, []).append(group)
                 made = fusion.group_of.get(leaf)
                 if made is not None and made is not group:

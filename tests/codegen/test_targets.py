@@ -1,0 +1,108 @@
+"""Whole plans for processors other than this one: as assembly, and where this one can, run."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
+
+from bital.base import config
+from bital.codegen import jit, module, native
+from bital.codegen.native import Native
+from bital.codegen.target import named
+from bital.runtime import executor
+from bital.runtime.compile import contiguous
+
+
+def programs(torch):
+    """Steps of training that meet every kind of kernel."""
+    torch.manual_seed(0)
+    x, w, v = torch.randn(20, 37), torch.randn(37, 50), torch.randn(50, 3)
+    labels = torch.randint(0, 3, (20,))
+    conv = torch.nn.Conv2d(2, 5, 3, padding=1)
+    images = torch.randn(3, 2, 9, 9)
+    norm = torch.nn.LayerNorm(50)
+
+    def network():
+        a, b = w.clone().requires_grad_(), v.clone().requires_grad_()
+        hidden = norm(torch.tanh(x @ a))
+        loss = torch.nn.functional.cross_entropy(hidden @ b, labels)
+        loss.backward()
+        return loss, a.grad, b.grad
+
+    def pictures():
+        out = torch.nn.functional.max_pool2d(torch.relu(conv(images)), 3)
+        return out.sum(), torch.cat([out, -out]).exp().mean((0, 2, 3)), (images > 0).sum()
+
+    return network, pictures
+
+
+def plans_of(torch):
+    """(code, held, inputs, scalars, results of the interpreter) of the plans they make."""
+    found = []
+    plan_run = executor.Plan.run
+
+    def run(self, arrays, params):
+        kept = [np.array(a) for a in arrays], list(params)
+        results = plan_run(self, arrays, params)
+        found.append((self.compiler.code, self.held, *kept, [np.array(r) for r in results]))
+        return results
+
+    with pytest.MonkeyPatch.context() as patch, config.override(compile="never"):
+        patch.setattr(executor.Plan, "run", run)
+        for program in programs(torch):
+            [np.asarray(each.detach()) for each in program()]
+    return found
+
+
+def compiled(target, code, held, arrays, params):
+    """The plan for a target, by every place that asks for the host."""
+    absent = frozenset(k for k, p in enumerate(params) if p is None)
+    with pytest.MonkeyPatch.context() as patch:
+        for place in (native, module, jit):
+            patch.setattr(place, "host", lambda: target)
+        layouts = [contiguous(a) for a in arrays]
+        return Native(code, held, (False,) * len(arrays), layouts, absent)
+
+
+@pytest.mark.parametrize("name", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])
+def test_x86_of_all_widths(torch, name):
+    if not runs(name):
+        pytest.skip(f"this processor is no {name}")
+    for code, held, arrays, params, expected in plans_of(torch):
+        plan = compiled(named(name), code, held, arrays, params)
+        results = plan.run(list(arrays), params)
+        for got, want in zip(results, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
+
+
+def test_neon_down_to_assembly(torch, monkeypatch):
+    target = named("aarch64-neon")
+    monkeypatch.setattr(jit, "build", lambda text: texts.append(text) or jit_of_nothing)
+    texts: list[str] = []
+    for code, held, arrays, params, _ in plans_of(torch):
+        with pytest.raises(NotHere):
+            compiled(target, code, held, arrays, params)
+    assert texts
+    text = "".join(jit.assembly(t, target) for t in texts)
+    assert "fmla\tv" in text and "fmul\tv" in text
+
+
+class NotHere(Exception):
+    """Code for another processor is not to be run."""
+
+
+class _Nothing:
+    def address(self, name):
+        raise NotHere(name)
+
+
+jit_of_nothing = _Nothing()
+
+
+def runs(name):
+    """Whether this processor has what a level of x86-64 takes."""
+    from llvmlite import binding
+
+    have = binding.get_host_cpu_features()
+    need = {"x86-64-v2": "sse4.2", "x86-64-v3": "avx2", "x86-64-v4": "avx512bw"}
+    return bool(have.get(need[name]))
