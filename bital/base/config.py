@@ -83,9 +83,11 @@ log: frozenset[str] = _declare(
     _words("trace", "plan"),
     "",
     "Print to stderr what happens: `trace` prints each recorded trace, where it was cut and why; "
-    "`plan` prints how each trace was run and whether its plan was known.",
+    "`plan` prints how each trace was run, whether its plan was known, and the kernels of plans that "
+    "became native.",
     "무슨 일이 일어나는지 표준 오류로 출력합니다. `trace`는 기록된 트레이스와 끊긴 곳, 그 이유를, "
-    "`plan`은 트레이스를 어떻게 실행했는지와 플랜이 이미 있었는지를 보여 줍니다.",
+    "`plan`은 트레이스를 어떻게 실행했는지, 플랜이 이미 있었는지, 네이티브가 된 플랜의 커널이 "
+    "무엇인지를 보여 줍니다.",
 )
 traceback: str = _declare(
     "BITAL_TRACEBACK",
@@ -100,17 +102,20 @@ eager: bool = _declare(
     "BITAL_EAGER",
     _FLAG,
     "0",
-    "Run every operation at once instead of recording it. The results are the same bits.",
-    "연산을 기록하지 않고 바로 실행합니다. 결과는 비트까지 같습니다.",
+    "Run every operation at once instead of recording it. With `BITAL_COMPILE=never` the results "
+    "are the same bits either way.",
+    "연산을 기록하지 않고 바로 실행합니다. `BITAL_COMPILE=never`이면 결과는 어느 쪽이든 비트까지 "
+    "같습니다.",
 )
 compile: str = _declare(
     "BITAL_COMPILE",
     _one_of("never", "hot", "always"),
     "hot",
-    "When a trace is compiled to native code: `hot` when it comes back, `never`, or `always` "
-    "before it runs for the first time, which is for tests.",
-    "트레이스를 네이티브 코드로 컴파일하는 때입니다. `hot`은 다시 나타날 때, `never`는 하지 않음, "
-    "`always`는 처음 실행하기 전이며 시험용입니다.",
+    "When a trace is compiled to native code: `hot` when it comes back (its third run begins to, "
+    "its twelfth is native), `never`, or `always` before it runs for the first time, which is for "
+    "tests.",
+    "트레이스를 네이티브 코드로 컴파일하는 때입니다. `hot`은 다시 나타날 때(세 번째 실행에서 "
+    "시작하고 열두 번째부터 네이티브), `never`는 하지 않음, `always`는 처음 실행하기 전이며 시험용입니다.",
 )
 trace_max_ops: int = _declare(
     "BITAL_TRACE_MAX_OPS",

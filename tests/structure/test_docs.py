@@ -38,7 +38,7 @@ def test_configuration_is_documented():
         assert text == config.document(language), f"run: {command}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "docs/native.md"])
 def test_python_blocks_run(document, tmp_path):
     blocks = code_blocks(document, "python")
     done = subprocess.run(
@@ -52,13 +52,14 @@ def test_python_blocks_run(document, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("document", ["README", "docs/native"])
 @pytest.mark.parametrize("language", ["python", "sh", "text"])
-def test_the_korean_readme_shows_the_same_code(language):
+def test_the_korean_document_shows_the_same_code(document, language):
     def without_comments(block: str) -> list[str]:
         return [line.partition("#")[0].rstrip() for line in block.splitlines()]
 
-    english = code_blocks("README.md", language)
-    korean = code_blocks("README.ko.md", language)
+    english = code_blocks(f"{document}.md", language)
+    korean = code_blocks(f"{document}.ko.md", language)
     assert [*map(without_comments, english)] == [*map(without_comments, korean)]
 
 
