@@ -10,7 +10,6 @@ operands are contiguous, and nothing is packed beforehand.
 from __future__ import annotations
 
 import functools
-from math import prod
 from typing import NamedTuple
 
 from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, tile, up
@@ -21,6 +20,8 @@ from bital.codegen.target import Target
 from bital.plan.spatial import Conv
 
 Pair = tuple[int, int]
+#: rows and columns
+Axes = tuple[Axis, Axis]
 
 #: bytes of scratch for the panel, and for the sums
 _PANEL_BYTES, _SUMS_BYTES = 128 << 10, 96 << 10
@@ -49,7 +50,7 @@ class _Product(NamedTuple):
     steps: tuple[int, int, int, int, int]
     source: Pair
     result: Pair
-    phases: tuple[Pair2, ...]
+    phases: tuple[Axes, ...]
     spread: Axis | None = None
 
     @property
@@ -74,11 +75,8 @@ class _Product(NamedTuple):
         return self.rows * self.depth * met * self.each
 
 
-Pair2 = tuple[Axis, Axis]
-
-
-def forward_axes(c: Conv) -> Pair2:
-    """Rows and columns, from the result to the input."""
+def forward_axes(c: Conv) -> Axes:
+    """From the result to the input."""
     each = zip(c.out, c.kernel, c.stride, c.padding, c.dilation)
     rows, cols = [forward_axis(*numbers) for numbers in each]
     return rows, cols
@@ -86,19 +84,17 @@ def forward_axes(c: Conv) -> Pair2:
 
 def forward(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """x (n, c, *size), weight (o, c / groups, *kernel) -> (n, o, *out)."""
-    taps, rows, depth = prod(c.kernel), c.o // c.groups, c.c // c.groups
-    row = depth * taps
-    phase = forward_axes(c)
-    steps = (rows * row, row, taps, c.kernel[1], 1)
-    product = _Product(
-        c.kind, c.n, c.groups, rows, depth, steps, c.size, c.out, (phase,)
-    )  # fmt: skip
+    rows, depth = c.o // c.groups, c.c // c.groups
+    row = depth * c.taps
+    steps = (rows * row, row, c.taps, c.kernel[1], 1)
+    phases = (forward_axes(c),)
+    product = _Product(c.kind, c.n, c.groups, rows, depth, steps, c.size, c.out, phases)
     return _write(product, target, epilogue)
 
 
 def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """g (n, o, *out), weight (o, c / groups, *kernel) -> (n, c, *size)."""
-    taps, rows, depth = prod(c.kernel), c.c // c.groups, c.o // c.groups
+    rows, depth = c.c // c.groups, c.o // c.groups
     each = zip(c.size, c.kernel, c.stride, c.padding, c.dilation)
     downs, acrosses = [backward_axes(*numbers) for numbers in each]
     spread = None
@@ -106,7 +102,7 @@ def backward_input(c: Conv, target: Target, epilogue: Epilogue) -> tuple[Builder
         # fewer places by far: no zeros around them
         spread, acrosses = acrosses[0], (forward_axis(c.out[1], 1, 1, 0, 1),)
     phases = tuple([(down, across) for down in downs for across in acrosses])
-    steps = (depth * rows * taps, taps, rows * taps, c.kernel[1], 1)
+    steps = (depth * rows * c.taps, c.taps, rows * c.taps, c.kernel[1], 1)
     product = _Product(c.kind, c.n, c.groups, rows, depth, steps, c.out, c.size, phases, spread)
     return _write(product, target, epilogue)
 
@@ -126,10 +122,6 @@ class _Blocks(NamedTuple):
     groups: int
 
 
-def _panel(p: _Product, phase: Pair2, height: int, width: int) -> Panel:
-    return Panel(*phase, height, width)
-
-
 def _blocks(p: _Product, lanes: int) -> _Blocks:
     """How a product is cut; one channel and row of places is always small enough (Conv.fits)."""
     size, phases = BYTES[p.kind], len(p.phases)
@@ -137,7 +129,7 @@ def _blocks(p: _Product, lanes: int) -> _Blocks:
     high, wide = p.places
 
     def each(height: int, width: int) -> int:
-        return max(_panel(p, phase, height, width).channel for phase in p.phases)
+        return max(Panel(*phase, height, width).channel for phase in p.phases)
 
     width = wide if wide <= 512 else parts(wide, 256)
     height = 1 if width < wide else high
@@ -150,9 +142,9 @@ def _blocks(p: _Product, lanes: int) -> _Blocks:
     rows = parts(rows, max(1, sums_room // (taps * up(height * width, lanes))))
     depth = parts(p.depth, panel_room // max(each(height, width), 1))
     # many rows of a large weight far apart: a few of them at a time, all along
-    heavy = p.rows * p.depth * p.steps[3] * size > _HEAVY_BYTES
+    heavy = p.steps[0] * size > _HEAVY_BYTES
     if heavy and p.steps[2] * size >= 2048:
-        depth = parts(p.depth, min(depth, 16))
+        depth = parts(p.depth, min(depth, 32))
     while True:
         blocks = -(-high // height) * -(-wide // width) * -(-p.rows // rows)
         work = p.work // blocks
