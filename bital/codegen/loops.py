@@ -230,18 +230,19 @@ class Writer(Values):
         if k == self.split_axis:
             if not size % (lanes * sides):
                 return [(begin, end, sides, False)]
-            b = self.b
-            whole = b.sub(end, b.both(b.sub(end, begin), b.const("i64", lanes * sides - 1)))
-            return [(begin, whole, sides, False), (whole, end, 1, True)]
-        whole = size - size % (lanes * sides)
+            b, first, last = self.b, self.b.index(begin), self.b.index(end)
+            rest = b.both(b.sub(last, first), b.const("i64", lanes * sides - 1))
+            middle = b.sub(last, rest)
+            return [(first, middle, sides, False), (middle, last, 1, True)]
+        filled = size - size % (lanes * sides)
         found: list[tuple[Reg | int, Reg | int, int, bool]] = []
-        if whole:
-            found.append((0, whole, sides, False))
+        if filled:
+            found.append((0, filled, sides, False))
         rest = size - size % lanes
-        if rest > whole and rest == size:
-            found.append((whole, size, 1, False))
-        elif size > whole:
-            found.append((whole, size, 1, True))
+        if rest > filled and rest == size:
+            found.append((filled, size, 1, False))
+        elif size > filled:
+            found.append((filled, size, 1, True))
         return found
 
     def _in_vectors(self, sides: int, write: Any) -> None:

@@ -7,6 +7,7 @@ reads from the Python objects themselves, and a table of what stays the same fro
 
 from __future__ import annotations
 
+import functools
 from time import perf_counter
 from typing import Any
 
@@ -49,12 +50,11 @@ class Native:
         self.layout = Layout(fusion, donated)
         in_memory = {n for g in fusion.groups for n in g.stored}
         alike, over = Alike(in_memory), set(self.layout.over)
-        self.kernels: dict[int, list[Kernel]] = {
-            g.number: alike.kernels(
-                g, g.nodes[0] in over, lambda g=g: kernels_of(g, target, in_memory, over)
-            )
-            for g in self.layout.order if g.kind != "opaque"
-        }  # fmt: skip
+        self.kernels: dict[int, list[Kernel]] = {}
+        for g in self.layout.order:
+            if g.kind != "opaque":
+                write_now = functools.partial(kernels_of, g, target, in_memory, over)
+                self.kernels[g.number] = alike.kernels(g, g.nodes[0] in over, write_now)
         self.layout.place(lambda g: [
             o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
         ])  # fmt: skip

@@ -52,7 +52,7 @@ class Layout:
             and not any(self._aliased(leaf, g) for g in self.readers[leaf])
         }  # fmt: skip
         conditions = {fusion.group_of[root_of(n)].number for n in fusion.required}
-        able = []
+        able: list[tuple] = []
         for group in fusion.groups:
             for n in group.stored:
                 if n in held and n.shape and n.word != "pick":
