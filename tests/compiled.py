@@ -26,7 +26,8 @@ WIDE = {"f": np.float64, "c": np.complex128, "V": np.float64}
 class Seen:
     """What was run: plans compiled, runs compared, and runs that native code refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = False) -> None:
+        self.exact = exact
         self.plans = self.runs = self.refused = 0
 
 
@@ -45,14 +46,15 @@ def compile_plan(plan: Plan, arrays: list, params: list) -> None:
         compiler.state = "native"
 
 
-def agree(plan: Plan, given: list, ours: list, theirs: list) -> None:
+def agree(plan: Plan, given: list, ours: list, theirs: list, exact: bool = False) -> None:
     """Fail unless native results are those of the interpreter, within the tolerance.
 
-    It is that of the roughest dtype on the way, of the largest number met.
+    It is that of the roughest dtype on the way, of the largest number met; 0 where `exact`.
     """
     code = plan.compiler.code
     dtypes = {meta.dtype for spec, *_ in code if isinstance(spec, Spec) for meta in metas(spec)}
     rtol = max(BETWEEN_RUNS.get(str(d).removeprefix("torch."), 0.0) for d in dtypes)
+    rtol = 0.0 if exact else rtol
     atol = rtol * max(map(largest, [*given, *theirs]))
     for number, mine, true in zip(plan.held, ours, theirs, strict=True):
         if is_free(code, number):
@@ -122,14 +124,14 @@ def run_both(seen: Seen, plan: Plan, arrays: list, params: list) -> list:
         return plan.interpret(arrays, params)
     seen.runs += 1
     assert isinstance(theirs, list), f"compiled code does not raise {theirs!r}"
-    agree(plan, kept, ours, theirs)
+    agree(plan, kept, ours, theirs, seen.exact)
     return ours
 
 
 @contextmanager
-def both() -> Iterator[Seen]:
-    """Within the block every plan runs both ways."""
-    seen = Seen()
+def both(exact: bool = False) -> Iterator[Seen]:
+    """Within the block every plan runs both ways; `exact`: with the same bits."""
+    seen = Seen(exact)
     before = Plan.run
     Plan.run = lambda plan, arrays, params: run_both(seen, plan, arrays, params)
     try:

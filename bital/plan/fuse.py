@@ -232,30 +232,39 @@ class Fusion:
             self._add(group, *each)
 
     def _joining(
-        self, group: Group, n: Node, places: Places, least: int | None = None
+        self, group: Group, n: Node, places: Places
     ) -> list[tuple[Node, Places, int]] | None:
-        """n, and before it the floating nodes it needs, as they would be in a group, or None.
+        """n, and before it the floating nodes it needs, as they would be in a group, or None."""
+        found: dict[Node, tuple[Places, int]] = {}
+        joins = self._collect(group, n, places, None, found)
+        return [(m, *where) for m, where in found.items()] if joins else None
+
+    def _collect(
+        self, group: Group, n: Node, places: Places, least: int | None,
+        found: dict[Node, tuple[Places, int]],
+    ) -> bool:  # fmt: skip
+        """Whether n can join, added to what is `found` with the floating nodes it needs.
 
         `least` is the phase of the node that needs n.
         """
         phase = self._phase_in(group, n, places)
         if phase is None:
-            return None
+            return False
         if least is not None and not _is_row(group, places):
             phase = max(phase, least)
-        found: list[tuple[Node, Places, int]] = []
         for x in n.inputs:
             source, shown = follow(x, of_operand(x, places))
-            if source not in self.floating or any(source is f for f, _, _ in found):
-                continue
-            whole = source.shape == group.domain and shown == identity(source)
-            if not whole and self.users[source] > 1:
-                return None
-            more = self._joining(group, source, shown, phase)
-            if more is None:
-                return None
-            found += [m for m in more if all(m[0] is not f for f, _, _ in found)]
-        return [*found, (n, places, phase)]
+            if source in found:
+                if found[source][0] != shown:  # seen along other axes, too: it needs memory
+                    return False
+            elif source in self.floating:
+                whole = source.shape == group.domain and shown == identity(source)
+                if not whole and self.users[source] > 1:
+                    return False
+                if not self._collect(group, source, shown, phase, found):
+                    return False
+        found[n] = places, phase
+        return True
 
     def _places_in(self, group: Group, n: Node) -> Places | None:
         """The places n would have in a group, None where it does not fit."""
