@@ -83,8 +83,8 @@ log: frozenset[str] = _declare(
     _words("trace", "plan"),
     "",
     "Print to stderr what happens: `trace` prints each recorded trace, where it was cut and why; "
-    "`plan` prints how each trace was run, whether its plan was known, and the kernels of plans that "
-    "became native.",
+    "`plan` prints how each trace was run, whether its plan was known, and the kernels of plans "
+    "that became native.",
     "무슨 일이 일어나는지 표준 오류로 출력합니다. `trace`는 기록된 트레이스와 끊긴 곳, 그 이유를, "
     "`plan`은 트레이스를 어떻게 실행했는지, 플랜이 이미 있었는지, 네이티브가 된 플랜의 커널이 "
     "무엇인지를 보여 줍니다.",

@@ -1,6 +1,7 @@
 """Epilogue: the elementwise nodes that follow a product, written into its kernel.
 
-Room: codegen. The kernel of the product hands over its results, a vector of one row at a time.
+Room: codegen. The kernel of the product (or of a convolution, or a pooling) hands over its results,
+a vector of one row at a time.
 """
 
 from __future__ import annotations

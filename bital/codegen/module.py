@@ -1,9 +1,10 @@
 """Module: the LLVM IR text of a plan: its kernels, and the functions that call them in order.
 
 Room: codegen. A function is given the list of the plan's arrays, whose addresses it reads from the
-Python objects themselves, and a table: the address of `parallel`, the cycles that each kernel has
-taken so far, then the run-time scalars. Which kernels it calls, and with what, is data that `walk`
-reads: instructions for hundreds of calls would take long to compile.
+Python objects themselves, and a table: the address of `parallel`, the cycles that each region has
+taken so far, then the run-time scalars. A region is a kernel, or several that need nothing of each
+other and run side by side. Which kernels are called, and with what, is data that `walk` reads:
+instructions for hundreds of calls would take long to compile.
 """
 
 from __future__ import annotations

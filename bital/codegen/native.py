@@ -1,8 +1,8 @@
 """Native: a whole plan as machine code, and the Python function that runs it.
 
-Room: codegen. The kernels of a plan are called one after another by one function per stretch that
-no opaque instruction interrupts. It is given the list of the plan's arrays, whose addresses it
-reads from the Python objects themselves, and a table of what stays the same from run to run.
+Room: codegen. The kernels of a plan are called by one function per stretch that no opaque
+instruction interrupts. It is given the list of the plan's arrays, whose addresses it reads from the
+Python objects themselves, and a table of numbers (see module).
 """
 
 from __future__ import annotations

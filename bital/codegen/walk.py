@@ -1,4 +1,4 @@
-"""Walk: the code that calls a plan's kernels one after the other, as LLVM IR text.
+"""Walk: the code that calls a plan's kernels, region after region, as LLVM IR text.
 
 Room: codegen. `module` writes the arrays of steps and operands that it reads.
 """

@@ -3,8 +3,9 @@
 Room: plan. A group of kind "loop" runs over a domain; once it holds a reduction it runs over the
 kept axes outside and the reduced ones inside, in phases: what needs a finished reduction over the
 same elements comes in a later phase. The elementwise nodes after a matrix product (or another word
-whose kernel hands over its results one by one) join the product's group. Groups are numbered so
-that each needs only earlier ones.
+whose kernel hands over its results one by one) join the product's group. A node made of leaves
+alone floats: it joins the group of the first node that needs it. Groups are numbered so that each
+needs only earlier ones.
 """
 
 from __future__ import annotations

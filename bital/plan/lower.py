@@ -1,6 +1,7 @@
 """Lowering: the graph of a trace, instruction by instruction.
 
-Room: plan.
+Room: plan. An instruction is what its implementation does when it is called with symbolic arrays.
+Where that fails, for whatever reason, it is an opaque node, and the reason is kept for people.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log: BITAL_LOG=trace,plan prints what was recorded, where it was cut and why.
+"""Log: BITAL_LOG=trace,plan prints what was recorded, where it was cut and why, and its kernels.
 
 Room: runtime. Lines go to standard error, prefixed so that they can be told from the program's.
 """

@@ -1,9 +1,10 @@
-"""Plan: how a trace is run by the interpreter, one NumPy call per instruction.
+"""Plan: how a trace is run: by the interpreter, one NumPy call per instruction, or natively.
 
 Room: runtime. A plan is made from a trace's code once and kept under its key. It leaves out what
 nobody can see, knows when each intermediate dies, and writes results into buffers that die where
 the primitive allows it. The first run walks over the steps; a plan seen again is linked into one
-Python function, which does the same calls without the walking.
+Python function, which does the same calls without the walking; one seen often is compiled (see
+runtime.compile).
 """
 
 from __future__ import annotations
