@@ -238,8 +238,8 @@ class Writer(Values):
         found: list[tuple[Reg | int, Reg | int, int, bool]] = []
         if filled:
             found.append((0, filled, sides, False))
-        rest = size - size % lanes
-        if rest > filled and rest == size:
+        vectors = size - size % lanes
+        if vectors > filled and vectors == size:
             found.append((filled, size, 1, False))
         elif size > filled:
             found.append((filled, size, 1, True))
