@@ -237,13 +237,16 @@ class _Writer:
         sums = [b.load(to, c.kind, at, lanes) if more else zero for at in offsets]
 
         def step(g: Reg, x: Reg, sums: list[Reg], mask: Reg | None) -> list[Reg]:
-            sums = list(sums)
-            shares = [b.load(g, c.kind, at, lanes, mask) for at in rows]
-            for k, at in enumerate(taps):
-                value = b.load(x, c.kind, at, lanes, mask)
-                for r, share in enumerate(shares):
-                    place = r * t.columns + k
-                    sums[place] = b.fma(share, value, sums[place])
+            # the fewer ones stay in registers, the others come one by one
+            sums, few = list(sums), rows if len(rows) <= len(taps) else taps
+            near, far = (g, x) if few is rows else (x, g)
+            held = [b.load(near, c.kind, at, lanes, mask) for at in few]
+            for k, at in enumerate(taps if few is rows else rows):
+                value = b.load(far, c.kind, at, lanes, mask)
+                for n, other in enumerate(held):
+                    r, column = (n, k) if few is rows else (k, n)
+                    place = r * t.columns + column
+                    sums[place] = b.fma(value, other, sums[place])
             return sums
 
         image = b.loop(0, images, 1, *sums)
