@@ -25,7 +25,8 @@ Layouts = list[tuple[int, ...]]
 class Compiler:
     """The way of one plan to native code: `native` is it, `state` how far it is."""
 
-    __slots__ = ("code", "held", "donated", "layouts", "job", "native", "state", "lines")
+    __slots__ = ("code", "held", "donated", "layouts", "job", "native", "state", "lines",
+                 "switch")  # fmt: skip
 
     def __init__(self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> None:
         self.code, self.held, self.donated = code, held, donated
@@ -33,18 +34,17 @@ class Compiler:
         self.job: Any = None
         self.native: Any = None
         self.state = "interpreted"
+        self.switch = 0  # the run from which on it is native
         self.lines: dict[int, tuple] = {}  # instruction -> the user's line, where a log wants it
 
     def step(self, run: int, arrays: list[np.ndarray], params: list) -> Callable | None:
         """What runs the plan natively from now on, if run number `run` is to be native."""
         if config.compile == "never":
             return None
-        if config.compile == "always" and self.state == "interpreted":
+        if self.state == "interpreted" and (run >= BEGIN or config.compile == "always"):
             self._begin(arrays, params)
-        elif run == BEGIN:
-            self._begin(arrays, params)
-            return None
-        elif run < SWITCH or self.job is None:
+            self.switch = run + (0 if config.compile == "always" else SWITCH - BEGIN)
+        if self.state != "compiling" or run < self.switch:
             return None
         try:
             self.native = self.job.result()
@@ -56,6 +56,10 @@ class Compiler:
         if log.plan_wanted:
             log.compiled(self.native, self.lines)
         return self.native.run
+
+    def overwrites(self) -> bool:
+        """Whether the native code writes results over inputs."""
+        return self.native is not None and self.native.overwrites
 
     def _begin(self, arrays: list[np.ndarray], params: list) -> None:
         try:

@@ -92,6 +92,7 @@ class Plan:
         if not hooks.interpreted:
             if native is None:
                 native = self.native = self.compiler.step(self.runs, arrays, params)
+                self.overwrites = self.overwrites or self.compiler.overwrites()
             if native is not None:
                 results = native(arrays, params) or self.compiler.again(arrays, params)
                 if results is not None:
