@@ -115,7 +115,8 @@ compile: str = _declare(
     "its twelfth is native), `never`, or `always` before it runs for the first time, which is for "
     "tests.",
     "트레이스를 네이티브 코드로 컴파일하는 때입니다. `hot`은 다시 나타날 때(세 번째 실행에서 "
-    "시작하고 열두 번째부터 네이티브), `never`는 하지 않음, `always`는 처음 실행하기 전이며 시험용입니다.",
+    "시작하고 열두 번째부터 네이티브), `never`는 하지 않음, `always`는 처음 실행하기 전이며 "
+    "시험용입니다.",
 )
 trace_max_ops: int = _declare(
     "BITAL_TRACE_MAX_OPS",
