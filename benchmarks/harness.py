@@ -121,15 +121,31 @@ def bital_command(program: str, *arguments: str) -> list[str]:
 
 
 def in_turns(
-    commands: dict[str, list[str]], settings: Settings, tick: Callable, title: str
-) -> dict[str, Figures]:
-    """What each side's command finds, one round after the other."""
-    figures = {side: Figures() for side in commands}
+    commands: dict[str, list[str]],
+    settings: Settings,
+    tick: Callable,
+    title: str,
+    optional: tuple[str, ...] = (),
+) -> tuple[dict[str, Figures], dict[str, str]]:
+    """What each side's command finds, one round after the other.
+
+    Also why those of the `optional` sides that failed did; the others must not fail.
+    """
+    figures: dict[str, Figures] = {}
+    failures: dict[str, str] = {}
     for number in range(settings.rounds):
         for side, command in commands.items():
+            if side in failures:
+                continue
             tick(f"{title}: {side}, round {number + 1} of {settings.rounds}")
-            figures[side].add(call(command, settings))
-    return figures
+            try:
+                figures.setdefault(side, Figures()).add(call(command, settings))
+            except Failed as error:
+                if side not in optional:
+                    raise
+                failures[side] = str(error).splitlines()[-1]
+                del figures[side]
+    return figures, failures
 
 
 def recording(settings: Settings, tick: Callable, limit: float) -> list[Result]:

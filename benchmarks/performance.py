@@ -23,7 +23,6 @@ from harness import (
     PEERS,
     ROOT,
     TOLERANCE,
-    Failed,
     Figures,
     Result,
     Settings,
@@ -144,27 +143,18 @@ class Measured:
 
 def measure(program: Program, settings: Settings, tick: Callable, *, peers: bool) -> Row:
     """A program under torch and bital, and its peers, in turns; then where bital's time goes."""
-    file = f"{program.name}.py"
+    file, python = f"{program.name}.py", settings.torch_python
     commands = {"torch": torch_command(file, settings), "bital": bital_command(file)}
-    absent = {}
     if peers:
-        python = settings.torch_python
-        others = {"jax": [python, str(PEERS / f"jax_{file}")]}
-        others["compiled"] = [python, str(PEERS / "compiled.py"), program.name]
-        if program.uncompiled:
-            del others["compiled"]
-            absent["compiled"] = program.uncompiled
-        for side, command in others.items():
-            tick(f"{program.title}: whether {side} runs")
-            try:
-                call(command, Settings(1, 0.0, settings.threads, python))
-                commands[side] = command
-            except Failed as error:
-                absent[side] = str(error).splitlines()[-1]
-    row = Row(program, in_turns(commands, settings, tick, program.title), absent)
+        commands["jax"] = [python, str(PEERS / f"jax_{file}")]
+        if not program.uncompiled:
+            commands["compiled"] = [python, str(PEERS / "compiled.py"), program.name]
+    sides, absent = in_turns(commands, settings, tick, program.title, ("jax", "compiled"))
+    if peers and program.uncompiled:
+        absent["compiled"] = program.uncompiled
     tick(f"{program.title}: where the time goes")
-    row.breakdown = call(bital_command("breakdown.py", program.name), settings)
-    return row
+    breakdown = call(bital_command("breakdown.py", program.name), settings)
+    return Row(program, sides, absent, breakdown)
 
 
 def start(row: Row) -> Result:

@@ -42,7 +42,7 @@ def compare(
 ) -> Result:
     """The same program under both, in turns; the ratio of the best times."""
     commands = {"torch": torch_command(program, settings), "bital": bital_command(program)}
-    found = in_turns(commands, settings, tick, title)
+    found, _ = in_turns(commands, settings, tick, title)
     bital, torch = found["bital"], found["torch"]
     return Result(
         title, korean, bital.best / torch.best, limit, "x", bital.best, torch.best,

@@ -77,6 +77,13 @@ def test_plans(quick, tmp_path):
     assert compiled["compiled"] > compiled["compile_s"] > 0
 
 
-def test_failure_is_told(quick):
-    with pytest.raises(harness.Failed, match="no_such_program"):
-        harness.call(harness.bital_command("no_such_program.py"), quick)
+def test_failures(quick):
+    commands = {
+        "bital": harness.bital_command("item.py"),
+        "jax": [sys.executable, "-c", "raise SystemExit('no jax here')"],
+    }
+    figures, failures = harness.in_turns(commands, quick, lambda text: None, "", ("jax",))
+    assert list(figures) == ["bital"] and figures["bital"].value == 1.0
+    assert failures == {"jax": "no jax here"}
+    with pytest.raises(harness.Failed, match="no jax here"):
+        harness.in_turns(commands, quick, lambda text: None, "")
