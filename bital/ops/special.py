@@ -238,7 +238,7 @@ i1e = _of_special(
 
 def _entr_impl(xp: Any, x: Any) -> Any:
     if xp is not np:
-        edge = xp.where(xp.isnan(x), x, xp.where(xp.equal(x, 0), 0, -xp.inf))
+        edge = xp.where(xp.isnan(x), x, xp.where(xp.equal(x, 0), x.dtype.type(0), -xp.inf))
         return xp.where(xp.greater(x, 0), -x * xp.log(x), edge)
     from scipy import special
 
