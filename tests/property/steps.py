@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.property.program import overlaps
+
 SIZES = [0, 1, 1, 2, 3, 5, 8, 16, 17, 33, 70]
 FLOATS = ["float32", "float32", "float64"]
 INTEGERS = ["int64", "int32", "int16", "int8", "uint8", "bool"]
@@ -183,8 +185,10 @@ class Step:
                 choices.append(f"{x}.expand({', '.join(sizes)})")
         return self.pick(choices)
 
-    def write(self) -> str:
-        x, y = self.some(), self.some()
+    def write(self) -> str | None:
+        x, y = self.some(lambda t: not overlaps(t)), self.some()
+        if x is None:
+            return None
         dims = self.dims(x)
         if dims and self.pick([True, False]):
             a = self.pick(range(len(dims)))
@@ -227,7 +231,7 @@ class Step:
         return turned if self.smooth else f"({turned}).clamp(-8, 8)"
 
     def gather(self) -> str | None:
-        x = self.some(lambda t: len(t.shape) > 0 and t.shape[0] > 0)
+        x = self.some(lambda t: len(t.shape) > 0 and t.shape[0] > 0 and not overlaps(t))
         if x is None:
             return None
         n = self.dims(x)[0]
