@@ -121,8 +121,8 @@ class Fusion:
         for n in [*results, *required]:
             if is_uniform(n) and n not in self.group_of:
                 self._alone(n, "loop")
-        for n in list(self.floating):
-            self._settle(n)
+        for n in [*results, *required]:
+            self._settle(root_of(n))
         self._find_stored()
 
     # placing

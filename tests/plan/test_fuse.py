@@ -1,0 +1,129 @@
+"""Which nodes become one kernel: what is fused stays fused."""
+
+import numpy as np
+import pytest
+
+from bital.plan.fuse import Fusion, splits
+from bital.plan.graph import Graph, contiguous
+from bital.plan.memory import Layout
+from bital.plan.symbolic import Array, Namespace
+
+
+class Build:
+    """A graph by the words of arrays, and its groups."""
+
+    def __init__(self):
+        self.graph = Graph()
+        self.xp = Namespace(self.graph)
+        self.count = 0
+
+    def input(self, *shape):
+        node = self.graph.input(self.count, shape, "f32", contiguous(shape))
+        self.count += 1
+        return Array(self.xp, node)
+
+    def fusion(self, *results):
+        nodes = [r.node for r in results]
+        return Fusion(list(self.graph.table.values()), nodes, [])
+
+    def kinds(self, *results):
+        return [(g.kind, len(g.nodes)) for g in self.fusion(*results).groups]
+
+
+@pytest.fixture
+def build():
+    return Build()
+
+
+def test_a_chain_is_one_loop(build):
+    x, y = build.input(6, 5), build.input(5)
+    assert build.kinds(build.xp.exp(x * y + 1.0) / 2.0) == [("loop", 4)]
+
+
+def test_what_follows_a_product_is_its_epilogue(build):
+    x, w, b = build.input(6, 5), build.input(5, 4), build.input(4)
+    assert build.kinds(build.xp.maximum(build.xp.matmul(x, w) + b, 0.0)) == [("product", 3)]
+
+
+def test_an_epilogue_reaches_through_a_reshape(build):
+    x, w = build.input(6, 5), build.input(5, 4)
+    out = build.xp.exp(build.xp.matmul(x, w).reshape(2, 3, 4))
+    assert build.kinds(out) == [("product", 2)]
+
+
+def test_softmax_is_one_loop_of_phases(build):
+    xp, x = build.xp, build.input(6, 128)
+    e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+    out = e / xp.sum(e, axis=1, keepdims=True)
+    (group,) = build.fusion(out).groups
+    assert group.reduced == (1,) and max(group.phase.values()) == 2
+    # what is dear to compute is kept for the next phase
+    assert [n.attrs[0] for n in group.stored] == ["exp", "div"]
+
+
+def test_short_rows_are_not_stored_between_phases(build):
+    xp, x = build.xp, build.input(6, 40)
+    e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+    (group,) = build.fusion(e / xp.sum(e, axis=1, keepdims=True)).groups
+    assert [n.attrs[0] for n in group.stored] == ["div"]
+
+
+def test_an_update_is_one_loop(build):
+    p, m, v, g = [build.input(30, 20) for _ in range(4)]
+    mean = m * 0.9 + g * 0.1
+    square = v * 0.99 + g * g * 0.01
+    new = p * 0.999 - mean / (build.xp.sqrt(square) + 1e-8)
+    groups = build.fusion(mean, square, new).groups
+    assert len(groups) == 1 and len(groups[0].stored) == 3
+
+
+def test_reductions_over_other_axes_stand_apart(build):
+    x = build.input(40, 30)
+    groups = build.fusion(x.sum(axis=0), x.sum(axis=1)).groups
+    assert [g.reduced for g in groups] == [(0,), (1,)]
+
+
+def test_what_shares_a_number_only_stands_apart(build):
+    a, b, c = build.input(30), build.input(30), build.input()
+    assert build.kinds(a * c, b * c) == [("loop", 1), ("loop", 1)]
+
+
+@pytest.mark.parametrize(
+    "shape, axes, expected",
+    [((1000,), (0,), False), ((100_000,), (0,), True), ((400, 300), (1,), False),
+     ((100_000, 10), (0,), True), ((1000, 1000), (0,), False), ((2, 100_000), (1,), True)],
+)  # fmt: skip
+def test_reductions_to_little_are_split(shape, axes, expected):
+    assert splits(shape, axes) is expected
+
+
+def test_a_result_takes_the_place_of_an_input_that_dies(build):
+    w, x = build.input(8, 8), build.input(8, 8)
+    out = build.xp.matmul(x, x) + w
+    fusion = build.fusion(out)
+    assert Layout(fusion, (True, False)).over == {out.node: 0}
+    assert Layout(fusion, (False, False)).over == {}
+
+
+def test_nothing_is_overwritten_that_is_still_read(build):
+    w, x = build.input(8, 8), build.input(8, 8)
+    product = build.xp.matmul(x, w)  # reads rows of w that the sum would have overwritten
+    total = product + w
+    assert Layout(build.fusion(total), (True, False)).over == {}
+
+
+def test_who_overwrites_comes_after_who_reads(build):
+    w, x = build.input(8, 8), build.input(8, 8)
+    new = w - build.xp.matmul(x, x)
+    old = build.xp.matmul(w, x)
+    layout = Layout(build.fusion(new, old), (True, False))
+    assert layout.over == {new.node: 0}
+    last = layout.order[-1]
+    assert new.node in last.nodes and old.node not in last.nodes
+
+
+def test_equal_nodes_are_one(build):
+    x = build.input(3, 4)
+    xp = build.xp
+    assert xp.exp(x * 2.0).node is xp.exp(x * np.float32(2)).node
+    assert (x * 0.0).node is not (x * -0.0).node
