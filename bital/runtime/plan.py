@@ -253,15 +253,16 @@ def _shared_by_another(step: Step, r: int, root: dict[int, int]) -> bool:
 
 def link(plan: Plan) -> Callable[[list, list], list]:
     """The plan as one Python function: locals instead of a dictionary, no loop."""
-    names: dict[str, Any] = {}
-    lines = ["def run(arrays, params):"]
+    numbers: dict[int, int] = {}  # of the instructions, by their lines
+    names: dict[str, Any] = {"numbers": numbers}
+    lines = ["def run(arrays, params):", "    try:"]
     if plan.inputs:
-        lines.append(f"    {', '.join(_name(~k) for k in range(plan.inputs))}, = arrays")
-    lines.append("    arrays.clear()")
+        lines.append(f"        {', '.join(_name(~k) for k in range(plan.inputs))}, = arrays")
+    lines.append("        arrays.clear()")
     for step in plan.steps:
         name = _name(step.number)
         if step.pick is not None:
-            lines.append(f"    {name} = {_name(step.refs[0])}[{step.pick}]")
+            lines.append(f"        {name} = {_name(step.refs[0])}[{step.pick}]")
         else:
             names[f"f{step.number}"] = step.fn
             args = [f"params[{r - PARAM}]" if r >= PARAM else _name(r) for r in step.refs]
@@ -272,11 +273,17 @@ def link(plan: Plan) -> Callable[[list, list], list]:
                 args.append(f"out={taken[0]}")
             elif _ARRAYS_OF_NO_AXES and _gives_scalars(step):
                 args.append("out=...")
-            lines.append(f"    {name} = f{step.number}({', '.join(args)})")
+            lines.append(f"        {name} = f{step.number}({', '.join(args)})")
+            numbers[len(lines)] = step.number
         gone = [r for r in step.dead if r not in step.taken()]
         if gone:
-            lines.append(f"    {' = '.join(_name(r) for r in gone)} = None")
-    lines.append(f"    return [{', '.join(_name(n) for n in plan.held)}]")
+            lines.append(f"        {' = '.join(_name(r) for r in gone)} = None")
+    lines += [
+        f"        return [{', '.join(_name(n) for n in plan.held)}]",
+        "    except Exception as error:",
+        "        error.instruction = numbers.get(error.__traceback__.tb_lineno)",
+        "        raise",
+    ]
     exec(compile("\n".join(lines), "<bital plan>", "exec"), names)
     return names["run"]
 

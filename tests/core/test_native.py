@@ -16,7 +16,8 @@ torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
 net = torch.nn.Sequential(
     torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
-    torch.nn.Linear(8 * 13 * 13, 64), torch.nn.LayerNorm(64), torch.nn.GELU(), torch.nn.Linear(64, 10),
+    torch.nn.Linear(8 * 13 * 13, 64), torch.nn.LayerNorm(64), torch.nn.GELU(),
+    torch.nn.Linear(64, 10),
 )
 optimizer = torch.optim.Adam(net.parameters())
 images, labels = torch.randn(16, 1, 28, 28), torch.randint(0, 10, (16,))
@@ -82,3 +83,20 @@ def test_a_number_that_becomes_none_or_an_integer(torch):
         got = torch.clamp(x, low, high)
         want = np.clip(x.numpy(), low, high)
         np.testing.assert_array_equal(np.asarray(got), want)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2, 8, 25])
+def test_an_error_names_the_line_that_recorded_it(torch, last):
+    """However the plan is run: step by step, as one Python function, as native code."""
+    x = torch.zeros(4, 3, requires_grad=True)
+    with pytest.raises(IndexError, match="Target 9 is out of bounds") as error:
+        for k in range(30):
+            target = torch.tensor([0, 1, 9 if k == last else 2, 0])
+            loss = torch.nn.functional.cross_entropy(x, target)
+            loss.backward()
+            with torch.no_grad():
+                x -= x.grad
+                x.grad = None
+    assert k == last
+    line = test_an_error_names_the_line_that_recorded_it.__code__.co_firstlineno + 7
+    assert f'test_native.py", line {line}, in' in "".join(error.value.__notes__)
