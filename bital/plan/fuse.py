@@ -195,10 +195,12 @@ class Fusion:
         Reading the same number or row does not count: groups of little in common are no better.
         """
         first = self._earliest(n)
-        read = _read(n)
-        for x in list(read):
-            if x in self.floating:
-                read |= _read(x)
+        read: set[Node] = set()
+        todo = [n]
+        while todo:
+            more = _read(todo.pop()) - read
+            read |= more
+            todo += [x for x in more if x in self.floating]
         read = {x for x in read if x.numel >= n.numel > 1}
         found = [self.groups[first]] if first >= 0 else []
         found = [group for group in found if len(group.nodes) < _MOST_NODES]
