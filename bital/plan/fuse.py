@@ -35,6 +35,7 @@ EXPENSIVE = frozenset((
     "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "arctan2", "hypot",
     "logaddexp", "logaddexp2", "erf", "erfc", "erfinv", "sigmoid", "power", "div", "sqrt",
 ))  # fmt: skip
+_COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 _MOST_PHASES = 3
 #: a group whose nodes are looked at when another could join it, at most so many back
 _LOOK_BACK = 8
@@ -143,7 +144,13 @@ class Fusion:
             self._alone(n, n.word if n.word in kinds else "loop")
 
     def _floats(self, n: Node) -> bool:
-        """Whether a map needs nothing that a group computes."""
+        """Whether a map is computed where it is needed.
+
+        That is where it needs nothing that a group computes, and where it compares, as backward
+        passes do with what is in memory anyway: a mask would be written only to be read again.
+        """
+        if n.kind == "i1" and n.shape and n.attrs[0] in _COMPARISONS:
+            return all(follow(x, (None,) * len(x.shape))[0].word not in VIEWS for x in n.inputs)
         for x in n.inputs:
             root = root_of(x)
             if root.word in LEAVES or is_uniform(root):
@@ -183,6 +190,8 @@ class Fusion:
             found = self.group_of.get(root)
             if found is not None:
                 last = max(last, found.number)
+            elif root in self.floating:
+                last = max(last, self._earliest(root))
             elif root in self.floating:  # what it is made of may have a group by now
                 last = max(last, self._earliest(root))
             if x.word == "window" and len(x.inputs) > 1:
