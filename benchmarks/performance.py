@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,7 @@ class Measured:
 
     machine: str
     settings: Settings
+    load: float = 0.0  # of the machine before measuring, in processes
     rows: list[Row] = field(default_factory=list)
     others: list[Result] = field(default_factory=list)
     busy: list[Result] = field(default_factory=list)
@@ -246,7 +248,8 @@ def floors(settings: Settings, tick: Callable) -> dict[int, dict]:
 def everything(arguments: argparse.Namespace, settings: Settings, tick: Callable) -> Measured:
     """What the command line asks for."""
     packages = ("numpy", "llvmlite", "torch", "jax")
-    measured = Measured(machine(settings, packages), settings)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    measured = Measured(machine(settings, packages), settings, load)
     names = arguments.only or [program.name for program in PROGRAMS]
     measured.floors = floors(settings, tick)
     for program in PROGRAMS:

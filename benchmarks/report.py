@@ -11,6 +11,8 @@ from programs.clock import BLOCK_SECONDS, VALUE_STEPS
 if TYPE_CHECKING:
     from performance import Measured, Row
 
+#: a load from which on other programs must have been running
+BUSY_LOAD = 0.7
 #: so many kernels are named
 NAMED = 5
 
@@ -22,6 +24,7 @@ class Language:
     korean: bool
     heading: str
     introduction: str
+    loaded: str
     columns: tuple[str, ...]
     absent: str
     strays: str
@@ -54,6 +57,7 @@ ENGLISH = Language(
         "the whole step, update included. All sides begin with the same numbers; after {steps} "
         "steps their values agree within {tolerance:g} of torch's."
     ),
+    loaded="**Other programs were running (load {load:.1f}): these numbers are not to be trusted.**",
     columns=("program", "bital", "torch", "bital / torch", "limit", "", "torch.compile",
              "jax.jit", "bital / jax", "limit", ""),
     absent="{title}: no {side} ({reason}).",
@@ -65,7 +69,7 @@ ENGLISH = Language(
     busy="With the second core busy elsewhere",
     busy_columns=("program", "2 threads", "1 thread", "2 / 1", "limit", ""),
     shortfalls="Where the time goes in what is over its limit",
-    none="Nothing is over its limit.",
+    none="No program is over its limit.",
     goes=(
         "**{title}.** In {step} a step, recording {instructions:.0f} instructions takes "
         "{recording} ({each} each) and running them {running}, in {cuts:g} pieces; native "
@@ -87,6 +91,7 @@ KOREAN = Language(
         "포함한 단계 전체를 컴파일한다. 모두 같은 초깃값에서 시작하며, {steps}단계 뒤의 값은 "
         "torch의 값과 상대 오차 {tolerance:g} 안에서 같다."
     ),
+    loaded="**다른 프로그램이 실행 중이었다(부하 {load:.1f}). 이 수치는 믿을 수 없다.**",
     columns=("프로그램", "bital", "torch", "bital / torch", "한도", "", "torch.compile",
              "jax.jit", "bital / jax", "한도", ""),
     absent="{title}: {side} 없음 ({reason}).",
@@ -98,7 +103,7 @@ KOREAN = Language(
     busy="둘째 코어를 다른 일이 차지할 때",
     busy_columns=("프로그램", "스레드 2개", "스레드 1개", "2 / 1", "한도", ""),
     shortfalls="한도를 넘는 것: 시간이 쓰이는 곳",
-    none="한도를 넘는 것이 없다.",
+    none="한도를 넘는 프로그램이 없다.",
     goes=(
         "**{title}.** 단계당 {step} 가운데 명령 {instructions:.0f}개의 기록에 {recording}"
         "(하나에 {each}), {cuts:g}번에 나누어 하는 실행에 {running}이 들고, 그중 네이티브 커널이 "
@@ -229,6 +234,7 @@ def page(measured: Measured, words: Language) -> str:
     sections = [
         f"# {words.heading}",
         introduction,
+        *([words.loaded.format(load=measured.load)] if measured.load > BUSY_LOAD else []),
         markdown_table(programs(measured, words)),
         *footnotes(measured, words),
         f"## {words.start}",

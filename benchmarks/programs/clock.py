@@ -23,7 +23,7 @@ def report(run: Callable[[int], float]) -> None:
     value = float(run(VALUE_STEPS - 1))
     budget = float(os.environ.get("BENCHMARK_SECONDS", "2"))
     count = steps_per_block(run)
-    blocks = []
+    blocks: list[float] = []
     end = time.perf_counter() + budget
     while len(blocks) < 3 or time.perf_counter() < end:
         start = time.perf_counter()

@@ -33,7 +33,7 @@ def measured(quick):
     others = [harness.Result("Loading", "읽기", float("inf"), 0.02, "s", float("inf"))]
     busy = [harness.Result("Main", "주", 0.9, 1.05, "x", 9e-4, None, {"one thread": 1e-3})]
     floors = {1: {"flops": 1e11, "bandwidth": 2e10}}
-    return performance.Measured("a machine", quick, rows, others, busy, floors)
+    return performance.Measured("a machine", quick, 0.1, rows, others, busy, floors)
 
 
 def test_best_of_rounds():
@@ -83,6 +83,13 @@ def test_page(measured, words):
     assert "`product [2, 4]: mm` 1 ms (2)" in paragraph and "`sort` (3)" in paragraph
     assert f"**{words.title(MAIN)}.**" not in text
     assert "{" not in text
+
+
+def test_a_busy_machine_is_told(measured):
+    assert "load" not in report.page(measured, report.ENGLISH)
+    measured.load = 3.14
+    assert "load 3.1" in report.page(measured, report.ENGLISH)
+    assert "부하 3.1" in report.page(measured, report.KOREAN)
 
 
 def test_figures_are_json(measured):
