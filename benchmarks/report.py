@@ -57,7 +57,7 @@ ENGLISH = Language(
         "the whole step, update included. All sides begin with the same numbers; after {steps} "
         "steps their values agree within {tolerance:g} of torch's."
     ),
-    loaded="**Other programs were running (load {load:.1f}): these numbers are not to be trusted.**",
+    loaded="**Other programs were running (load {load:.1f}): do not trust these numbers.**",
     columns=("program", "bital", "torch", "bital / torch", "limit", "", "torch.compile",
              "jax.jit", "bital / jax", "limit", ""),
     absent="{title}: no {side} ({reason}).",
