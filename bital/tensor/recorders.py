@@ -103,12 +103,17 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         f"    if ({layout}) not in in_order:",
         f"        return apply(op, ({tensors},), {attrs}, {params})",
     ]  # fmt: skip
-    operands, same, edges = [], [], ["wanted = 0"]
+    # all are read before one is numbered: to read may end the trace
+    operands = [
+        f"{x} = {t}._storage.value if {t}._view is None else read({t}, trace)"
+        for t, x in zip(names, "xyz")
+    ]
+    same, edges = [], ["wanted = 0"]
     numbers = ("i", "j", "instruction[3]")
     metas = ("first", "second", "spec.metas[2]")
     for at, (t, number, edge) in enumerate(zip(names, "ijk", ("first", "second", "third"))):
-        operands += [f"x = {t}._storage.value if {t}._view is None else read({t}, trace)",
-                     f"{number} = x.number if x.trace is trace else trace.number(x)"]  # fmt: skip
+        x = "xyz"[at]
+        operands.append(f"{number} = {x}.number if {x}.trace is trace else trace.number({x})")
         same += [f"step.{numbers[at]} == {number}", f"step.{metas[at]} is {t}._meta"]
         edges.append(f"{edge} = {t}._edge if {t}._view is None else edge_of({t})")
         edges.append(f"if {edge} is not None: wanted {'+=' if at else '='} {2**at}")
