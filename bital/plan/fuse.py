@@ -190,9 +190,7 @@ class Fusion:
             found = self.group_of.get(root)
             if found is not None:
                 last = max(last, found.number)
-            elif root in self.floating:
-                last = max(last, self._earliest(root))
-            elif root in self.floating:  # what it is made of may have a group by now
+            elif root in self.floating or root in self.floating:
                 last = max(last, self._earliest(root))
             if x.word == "window" and len(x.inputs) > 1:
                 last = max(last, self._earliest(x))
