@@ -52,6 +52,13 @@ class Job(Generic[T]):
         self._function = None
         self._ended.set()
 
+    def cancel(self) -> None:
+        """Do not do it, unless somebody has begun to."""
+        if self._claim.acquire(blocking=False):
+            self._function = None
+            self._error = RuntimeError("the job was cancelled")
+            self._ended.set()
+
     def done(self) -> bool:
         """Whether `result` has nothing to wait for."""
         if not self._ended.is_set():

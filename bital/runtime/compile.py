@@ -15,9 +15,12 @@ import numpy as np
 
 from bital.base import config
 from bital.runtime import log
+from bital.runtime.budget import budget
 
 #: the run of a plan that begins to compile it, and the first one that is native
 BEGIN, SWITCH = 3, 12
+#: runs after which a plan that might not be compiled asks again
+_AGAIN = 8
 
 Layouts = list[tuple[int, ...]]
 
@@ -41,9 +44,12 @@ class Compiler:
         """What runs the plan natively from now on, if run number `run` is to be native."""
         if config.compile == "never":
             return None
-        if self.state == "interpreted" and (run >= BEGIN or config.compile == "always"):
+        always = config.compile == "always"
+        if self.state == "compiling":
+            budget.runs(self)
+        elif self.state == "interpreted" and (always or self._may_begin(run)):
             self._begin(arrays, params)
-            self.switch = run + (0 if config.compile == "always" else SWITCH - BEGIN)
+            self.switch = run + (0 if always else SWITCH - BEGIN)
         if self.state != "compiling" or run < self.switch:
             return None
         try:
@@ -51,8 +57,10 @@ class Compiler:
         except Exception as error:
             _say(error)
             self.job, self.state = None, "failed"
+            budget.ends(self)
             return None
         self.job, self.state = None, "native"
+        budget.ends(self, self.native)
         if log.plan_wanted:
             log.compiled(self.native, self.lines)
         return self.native.run
@@ -61,6 +69,23 @@ class Compiler:
         """Whether the native code writes results over inputs."""
         return self.native is not None and self.native.overwrites
 
+    def _may_begin(self, run: int) -> bool:
+        """Whether compiling is to begin with this run; if not it is asked again some runs later."""
+        return run >= BEGIN and (run - BEGIN) % _AGAIN == 0 and budget.admits(self, run)
+
+    def cancel(self) -> None:
+        """Its compiling is not waited for any more; it may begin again."""
+        if self.state == "compiling":
+            self.job.cancel()
+            self.job, self.state = None, "interpreted"
+
+    def leave(self) -> None:
+        """The plan is forgotten."""
+        self.cancel()
+        budget.ends(self)
+        if self.native is not None:
+            budget.forgets(self.native)
+
     def _begin(self, arrays: list[np.ndarray], params: list) -> None:
         try:
             from bital.codegen.background import submit
@@ -68,6 +93,7 @@ class Compiler:
         except ImportError as error:
             _say(error)
             self.state = "failed"
+            budget.ends(self)
             return
         self.state = "compiling"
         self.layouts = [

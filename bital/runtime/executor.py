@@ -23,6 +23,7 @@ from bital.ir import trace as ir
 from bital.ir.prefix import UNKNOWN, Prefix, tree
 from bital.ir.trace import Trace, Value
 from bital.runtime import log
+from bital.runtime.budget import budget
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan
 
@@ -96,8 +97,9 @@ class PlanCache:
             self.misses += 1
             if len(self.plans) >= config.plan_cache:
                 by_use = sorted(self.plans.items(), key=lambda entry: entry[1].used)
-                for old, _ in by_use[: len(by_use) // 2 + 1]:
+                for old, gone in by_use[: len(by_use) // 2 + 1]:
                     del self.plans[old]
+                    gone.compiler.leave()
                 tree.clear()  # which holds plans, too
             plan.used = self.hits
             self.plans[key] = plan
@@ -109,6 +111,7 @@ cache = PlanCache()
 def _after_fork() -> None:
     """A forked child has one thread: nobody else holds the lock there."""
     cache.lock = threading.Lock()
+    budget.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
