@@ -39,8 +39,8 @@ _COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 _MOST_PHASES = 3
 #: a group whose nodes are looked at when another could join it, at most so many back
 _LOOK_BACK = 8
-#: and as long as it has no more nodes than these
-_MOST_NODES = 64
+#: and as long as it has no more nodes than these; one whose results are needed may have more
+_MOST_NODES, _MOST_IN_CHAIN = 64, 256
 #: elements of a row that registers hold from phase to phase
 _SHORT_ROW = 64
 #: elements from which a reduction to little is split over chunks, which a second kernel adds up
@@ -210,7 +210,7 @@ class Fusion:
             todo += [x for x in more if x in self.floating]
         read = {x for x in read if x.numel >= n.numel > 1}
         found = [self.groups[first]] if first >= 0 else []
-        found = [group for group in found if len(group.nodes) < _MOST_NODES]
+        found = [group for group in found if len(group.nodes) < _MOST_IN_CHAIN]
         for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
             if group.kind != "loop" or len(group.nodes) >= _MOST_NODES:
                 continue
