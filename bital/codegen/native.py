@@ -8,6 +8,7 @@ Python objects themselves, and a table of numbers (see module).
 from __future__ import annotations
 
 import functools
+import zlib
 from time import perf_counter
 from typing import Any
 
@@ -68,6 +69,11 @@ class Native:
         """The shape of a node's array."""
         return self.shapes.get(root, root.shape) if root in self.layout.arrays else root.shape
 
+    @property
+    def text(self) -> str:
+        """The LLVM IR, of which a plan keeps as little as can be: there may be hundreds."""
+        return zlib.decompress(self._packed).decode()
+
     def cycles(self) -> list[int]:
         """Per call of a kernel the processor's cycles so far, all threads' runs together."""
         return [
@@ -107,9 +113,12 @@ class Native:
         for k, segment in enumerate(segments):
             if isinstance(segment, list):
                 module.segment(k, segment)
-        self.text = module.whole()
+        text = module.whole()
         self.calls = module.calls
-        self.library = jit.build(self.text)
+        self.library = jit.build(text)
+        self._packed = zlib.compress(text.encode(), 1)
+        for call in self.calls:
+            call.kernel.builder.forget()
         #: native runs so far, and their nanoseconds
         self.clock = [0, 0]
         self.empty = not results

@@ -60,6 +60,10 @@ class Builder:
         body = "\n".join(["entry:", *self.entry, *self.lines, "  ret void"])
         return f"define internal void @{name}({parameters}) #0 {{\n{body}\n}}\n"
 
+    def forget(self) -> None:
+        """Free what was written."""
+        self.lines, self.entry = [], []
+
     # writing
 
     def count(self) -> int:

@@ -7,17 +7,26 @@ import pytest
 
 from bital.autograd import replay
 from bital.base import config
-from bital.ir.trace import Value, flush
+from bital.ir.prefix import tree
+from bital.ir.trace import Value, flush, local
+from bital.ops import create
 from bital.runtime.executor import cache
 
 ITERATIONS = 5000
 
 
-def settle() -> None:
-    """Run what is recorded, forget plans and recipes: their tables have bounds of their own."""
+def settle(plans: bool = True) -> None:
+    """Run what is recorded, forget plans and recipes: their tables have bounds of their own.
+
+    So have constants, and the values kept for the next trace, as many as the last one had.
+    """
     flush("soak")
-    cache.plans.clear()
-    replay.table.clear()
+    create._constants.clear()
+    local.trace.spare = []
+    if plans:
+        cache.plans.clear()
+        tree.clear()
+        replay.table.clear()
     gc.collect()
 
 
@@ -31,13 +40,13 @@ def growth(iterate, warm: int = 200, count: int = ITERATIONS) -> tuple[int, int]
     """Bytes and objects that `count` iterations add after `warm` ones."""
     for _ in range(warm):
         iterate()
-    settle()
+    settle(plans=False)
     things = len(gc.get_objects())
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(count):
         iterate()
-    settle()
+    settle(plans=False)
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return after - before, len(gc.get_objects()) - things
