@@ -38,7 +38,7 @@ class Native:
     ) -> None:  # fmt: skip
         begin = perf_counter()
         target = host()
-        program = Program(code, held, layouts, absent, is_known)
+        program = Program(code, held, layouts, absent, is_known, prefers_library)
         self.program = program
         graph = program.graph
         results = [
@@ -128,6 +128,14 @@ class Native:
 def is_known(word: str) -> bool:
     """Whether a scalar or special word can be compiled."""
     return is_word(word) or word in WRITERS
+
+
+def prefers_library(n: Node) -> bool:
+    """Whether a product is so large that NumPy's library is faster than generated code."""
+    *batch, m, cols = n.shape
+    x, (turned, _) = n.inputs[0], n.attrs
+    depth = x.shape[-2] if turned else x.shape[-1]
+    return gemm.prefers_library(gemm.Product(tuple(batch), m, cols, depth, n.kind, (), ()))
 
 
 def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Node]) -> list[Kernel]:

@@ -29,18 +29,20 @@ class Program:
 
     `required` are bools that must all be true before anything that cannot be undone is done: where
     one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
-    of words that are not `known` are left to NumPy.
+    of words that are not `known`, and products for which one `prefers_library`, are left to NumPy.
     """
 
     def __init__(
         self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple],
         absent: frozenset[int] = frozenset(), known: Callable[[str], bool] | None = None,
+        prefers_library: Callable[[Node], bool] | None = None,
     ) -> None:  # fmt: skip
         self.graph = Graph(known)
         self.xp = Namespace(self.graph)
         self.required = self.xp.required
         self.layouts = layouts
         self.absent = absent  # run-time scalars that are None
+        self.prefers_library = prefers_library
         self.code = code
         self.inputs: dict[int, Node] = {}
         self.opaque: list[tuple[int, str]] = []  # instructions left to NumPy, and why
@@ -78,6 +80,9 @@ class Program:
         whole = all(d.np.kind in _INTEGERS for d in seen)
         args = [self._operand(r, spec, k, whole) for k, r in enumerate(refs)]
         results = function_of(spec, self.xp)(*args)
+        if self.prefers_library is not None:
+            if any(n.word == "product" and self.prefers_library(n) for n in self.graph.made):
+                raise Untraceable("NumPy's library is faster for products of this size")
         if isinstance(spec.out, tuple):
             if len(results) != len(spec.out):
                 raise Untraceable("another number of results")
