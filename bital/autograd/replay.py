@@ -18,8 +18,8 @@ from typing import Any, Literal
 from bital.autograd.passage import written
 from bital.base.dtype import default
 from bital.ir.op import Spec
-from bital.ir.prefix import UNKNOWN, tree
-from bital.ir.trace import Trace, Value, local, user_line
+from bital.ir.prefix import UNKNOWN
+from bital.ir.trace import Trace, Value, forget_programs, local, user_line
 from bital.ir.trace import hooks as traces
 from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
@@ -112,7 +112,7 @@ class Table:
         self.recipes.clear()
         self.met.clear()
         self.size = 0
-        tree.clear()  # which holds passages
+        forget_programs()  # which hold passages
 
 
 table = Table()

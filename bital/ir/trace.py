@@ -151,7 +151,8 @@ class Trace:
 
     def take(self, step: Prefix, *params: Any) -> Value:
         """Record the instruction, of one result, that is known to follow."""
-        self.params += params
+        if params:
+            self.params += params
         self.prefix = step
         value = self.pending(step.spec.out, step.number)
         if self.room < step.spent or hooks.keep_lines:
@@ -243,7 +244,7 @@ def record_many(
     trace: Trace, spec: Spec, values: list[Value], params: tuple = ()
 ) -> Value | tuple[Value, ...]:
     """Record one instruction with any number of operands, scalars and results."""
-    operands = [trace.number(value) for value in values]
+    operands = [v.number if v.trace is trace else trace.number(v) for v in values]
     if params:
         first = PARAM + len(trace.params)
         operands += range(first, first + len(params))
@@ -353,9 +354,10 @@ def ready(value: Value) -> np.ndarray:
 
 
 def forget_programs() -> None:
-    """Specs have lost their validity: begin the tree of known programs anew."""
+    """Begin the tree of known programs anew, as when specs have lost their validity."""
     tree.clear()
     local.trace.leave()
+    local.trace.spare = []
 
 
 default.forget.append(forget_programs)

@@ -212,18 +212,16 @@ def differentiable(
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
     if not spec.op.vjp:
         return out
-    edges = []
     wanted = 0
     bit = 1
-    for t in tensors:
-        edge = t._edge if t._view is None else edge_of(t)
-        edges.append(edge)
+    edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
+    for edge in edges:
         if edge is not None:
-            wanted |= bit
-        bit <<= 1
+            wanted += bit
+        bit += bit
     if not wanted:
         return out
-    return attach(trace, spec, tuple(edges), wanted, tensors, out, params, prefix)
+    return attach(trace, spec, edges, wanted, tensors, out, params, prefix)
 
 
 def attach(

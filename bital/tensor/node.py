@@ -445,11 +445,20 @@ def new_node(
     """A node of a kind, made by no instruction; `out` is the result where there is only one."""
     cls, keep = kind
     node = cls()
-    node.edges, node.metas, node.spec, node.params = edges, spec.metas, spec, params
-    node.number, node.extra, node.prefix, node.epoch = next_number(), None, UNKNOWN, -1
-    node.saved = [] if keep is None else keep(*tensors, out)
-    if out is not None:
-        place = node.vjp.outputs.get(0)
+    node.edges = edges
+    node.metas = spec.metas
+    node.spec = spec
+    node.params = params
+    node.number = next_number()
+    node.extra = None
+    node.prefix = UNKNOWN
+    node.epoch = -1
+    if keep is None:
+        node.saved = []
+        return node
+    node.saved = keep(*tensors, out)
+    if out is not None and cls.vjp.outputs:
+        place = cls.vjp.outputs.get(0)
         if place is not None and node.saved[2 * place] is None:
             node.keep_output(0, out)
     return node
