@@ -7,8 +7,7 @@ import pytest
 
 from bital.autograd import replay
 from bital.base import config
-from bital.ir.prefix import tree
-from bital.ir.trace import Value, flush, local
+from bital.ir.trace import Value, flush, forget_programs
 from bital.ops import create
 from bital.runtime.executor import cache
 
@@ -18,14 +17,14 @@ ITERATIONS = 5000
 def settle(plans: bool = True) -> None:
     """Run what is recorded, forget plans and recipes: their tables have bounds of their own.
 
-    So have constants, and the values kept for the next trace, as many as the last one had.
+    So have constants, the tree of known programs, and the values kept for the next trace, as many
+    as the last one had.
     """
     flush("soak")
     create._constants.clear()
-    local.trace.spare = []
+    forget_programs()
     if plans:
         cache.plans.clear()
-        tree.clear()
         replay.table.clear()
     gc.collect()
 
