@@ -39,6 +39,8 @@ _COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 _MOST_PHASES = 3
 #: a group whose nodes are looked at when another could join it, at most so many back
 _LOOK_BACK = 8
+#: so many nodes in a row may wait for a group
+_LONGEST = 64
 #: and as long as it has no more nodes than these; one whose results are needed may have more
 _MOST_NODES, _MOST_IN_CHAIN = 64, 256
 #: elements of a row that registers hold from phase to phase
@@ -112,7 +114,7 @@ class Fusion:
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
         #: nodes made of leaves alone: they wait for the group of the first that needs them
-        self.floating: dict[Node, None] = {}
+        self.floating: dict[Node, int] = {}  # and how many such nodes they are made of in a row
         needed = reachable([*results, *required])
         self.users = _users(needed, (*results, *required))
         for n in order:
@@ -130,7 +132,8 @@ class Fusion:
 
     def _place(self, n: Node) -> None:
         if n.word == "map" and self._floats(n):
-            self.floating[n] = None
+            rows = [self.floating.get(root_of(x), 0) for x in n.inputs]
+            self.floating[n] = 1 + max(rows, default=0)
         elif n.word in ("map", "take"):
             self._place_map(n)
         elif n.word == "reduce":
@@ -156,7 +159,7 @@ class Fusion:
             if root.word in LEAVES or is_uniform(root):
                 continue
             source, _ = follow(x, (None,) * len(x.shape))
-            if root not in self.floating or source.word in VIEWS:
+            if self.floating.get(root, _LONGEST) >= _LONGEST or source.word in VIEWS:
                 return False
         return True
 
@@ -185,15 +188,18 @@ class Fusion:
     def _earliest(self, n: Node) -> int:
         """The number of the last group that n needs, -1 for none."""
         last = -1
-        for x in n.inputs:
-            root = root_of(x)
-            found = self.group_of.get(root)
-            if found is not None:
-                last = max(last, found.number)
-            elif root in self.floating or root in self.floating:
-                last = max(last, self._earliest(root))
-            if x.word == "window" and len(x.inputs) > 1:
-                last = max(last, self._earliest(x))
+        seen, todo = {n}, [n]
+        while todo:
+            for x in todo.pop().inputs:
+                root = root_of(x)
+                found = self.group_of.get(root)
+                if found is not None:
+                    last = max(last, found.number)
+                more = [x] if x.word == "window" and len(x.inputs) > 1 else []
+                if root in self.floating:  # what it is made of may have a group by now
+                    more.append(root)
+                todo += [m for m in more if m not in seen]
+                seen.update(more)
         return last
 
     def _candidates(self, n: Node) -> list[Group]:
@@ -273,8 +279,12 @@ class Fusion:
                     return False
                 if not self._collect(group, source, shown, phase, found):
                     return False
+            else:
+                continue
+            over = _is_row(group, shown) and not _is_row(group, places)
+            phase = max(phase, found[source][1] + over)
         found[n] = places, phase
-        return True
+        return phase <= _MOST_PHASES
 
     def _places_in(self, group: Group, n: Node) -> Places | None:
         """The places n would have in a group, None where it does not fit."""

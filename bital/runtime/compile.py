@@ -50,10 +50,11 @@ class Compiler:
         elif self.state == "interpreted" and (always or self._may_begin(run)):
             self._begin(arrays, params)
             self.switch = run + (0 if always else SWITCH - BEGIN)
-        if self.state != "compiling" or run < self.switch:
+        job = self.job
+        if job is None or run < self.switch:  # or another thread was quicker
             return None
         try:
-            self.native = self.job.result()
+            self.native = job.result()
         except Exception as error:
             _say(error)
             self.job, self.state = None, "failed"
@@ -75,8 +76,9 @@ class Compiler:
 
     def cancel(self) -> None:
         """Its compiling is not waited for any more; it may begin again."""
-        if self.state == "compiling":
-            self.job.cancel()
+        job = self.job
+        if job is not None:
+            job.cancel()
             self.job, self.state = None, "interpreted"
 
     def leave(self) -> None:
