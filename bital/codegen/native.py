@@ -59,7 +59,6 @@ class Native:
         self.layout.place(lambda g: [
             o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
         ])  # fmt: skip
-        self.overwrites = bool(self.layout.over)
         self.inputs = len(donated)
         self._assemble(results)
         #: that it took to make

@@ -66,10 +66,6 @@ class Compiler:
             log.compiled(self.native, self.lines)
         return self.native.run
 
-    def overwrites(self) -> bool:
-        """Whether the native code writes results over inputs."""
-        return self.native is not None and self.native.overwrites
-
     def _may_begin(self, run: int) -> bool:
         """Whether compiling is to begin with this run; if not it is asked again some runs later."""
         return run >= BEGIN and (run - BEGIN) % _AGAIN == 0 and budget.admits(self, run)

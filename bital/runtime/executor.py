@@ -203,37 +203,35 @@ def _execute(
 
 
 def _run_into(held: list[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
-    """Run a plan and hand its results to the values."""
+    """Run a plan and hand its results to the values; Ctrl-C waits until they have them."""
+    interrupts = _Interrupts()
     try:
         results = _run_quietly(plan, arrays, params)
-    except Exception as error:
+        for value, result in zip(held, results):
+            if value.buf is None:
+                whole = type(result) is np.ndarray
+                value.buf = result if whole else np.asarray(result, value.meta.np)
+                value.trace = None
+    except BaseException as error:
         for value in held:
             if value.buf is None:
                 value.trace = None
         _explain(error, lines)
         raise
-    for value, result in zip(held, results):
-        if value.buf is None:
-            value.buf = result if type(result) is np.ndarray else np.asarray(result, value.meta.np)
-            value.trace = None
+    finally:
+        interrupts.deliver()
 
 
 def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
     """Run the plan without NumPy's warnings; PyTorch has none for overflow or division by zero."""
     token = _extobj_contextvar.set(_IGNORE)
     try:
-        if not plan.overwrites:
-            return plan.run(arrays, params)
-        interrupts = _Interrupts()
-        try:
-            return plan.run(arrays, params)
-        finally:
-            interrupts.deliver()
+        return plan.run(arrays, params)
     finally:
         _extobj_contextvar.reset(token)
 
 
-def _explain(error: Exception, lines: dict) -> None:
+def _explain(error: BaseException, lines: dict) -> None:
     """Add the user's line that recorded the failing instruction."""
     line = lines.get(getattr(error, "instruction", -1))
     if line is not None:
@@ -241,7 +239,7 @@ def _explain(error: Exception, lines: dict) -> None:
 
 
 class _Interrupts:
-    """Holds Ctrl-C back while buffers are being overwritten, and delivers it afterwards."""
+    """Holds Ctrl-C back while a plan runs, which cannot be done again, and delivers it then."""
 
     __slots__ = ("previous", "pending")
 

@@ -82,8 +82,6 @@ class Plan:
         self.native: Callable | None = None
         self.compiler = Compiler(code, held, donated)
         self.steps = _steps(code, held, donated)
-        # such a run cannot be broken off and begun again
-        self.overwrites = any(r is not None and r < 0 for s in self.steps for r in s.taken())
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
@@ -92,7 +90,6 @@ class Plan:
         if not hooks.interpreted:
             if native is None:
                 native = self.native = self.compiler.step(self.runs, arrays, params)
-                self.overwrites = self.overwrites or self.compiler.overwrites()
             if native is not None:
                 results = native(arrays, params) or self.compiler.again(arrays, params)
                 if results is not None:
