@@ -366,7 +366,7 @@ class Fusion:
             and group.number == self._earliest(n)
         ):
             group.reduced, group.split = axes, split
-            phase = group.phase[source]
+            phase = group.phase[source] + group.is_row(source)
         else:
             group = Group(len(self.groups), "loop", x.shape)
             group.reduced, group.split = axes, split

@@ -177,8 +177,9 @@ class Graph:
     def reduce(self, how: str, x: Node, axes: Ints) -> Node:
         """A reduction over axes that stay with size 1."""
         axes = tuple(sorted(a % len(x.shape) for a in axes)) if x.shape else ()
+        axes = tuple(a for a in axes if x.shape[a] != 1)  # along which there is nothing to do
         shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
-        if not axes or (shape == x.shape and how in ("sum", "prod", "max", "min")):
+        if not axes:
             return x
         if not x.numel:  # there is no loop over nothing
             return self.broadcast(self.constant(how in ("prod", "all"), x.kind), shape)
