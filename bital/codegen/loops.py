@@ -25,6 +25,8 @@ _BYTE_NS, _WORD_NS, _DEAR_NS = 0.03, 0.02, 0.4
 _MOST_CHUNKS = 64
 #: vectors that are worked on side by side, so that sums do not wait for each other
 _SIDE_BY_SIDE = 4
+#: so many nodes of a group may be computed one within the other
+_DEEP = 64
 #: vectors of a row that stay in registers, and how often all nodes are written for that at most
 _MOST_IN_REGISTERS, _MOST_WRITTEN = 8, 160
 #: how two partial results of a reduction are one
@@ -433,11 +435,13 @@ class Writer(Values):
         """The innermost code: store what is stored, add to what is carried."""
         b = self.b
         if carried is None:  # no reductions: all nodes that are stored
+            self._walk_chains()
             self._store_all(nodes)
             return []
         found = list(carried)
         for side in range(self.sides):
             self.side = side
+            self._walk_chains()
             operands = [self._operand(n, 0) for n in nodes]
             self._store_all(full)
             for k, (n, value) in enumerate(zip(nodes, operands)):
@@ -450,6 +454,17 @@ class Writer(Values):
                 found[at] = getattr(b, COMBINE[how])(found[at], value)
         self.side = 0
         return found
+
+    def _walk_chains(self) -> None:
+        """In a large group compute what this phase does in order: chains are too long to descend.
+
+        Python's stack may be short where there is a program around.
+        """
+        group = self.group
+        if len(group.nodes) > _DEEP:
+            for n in group.nodes:
+                if n.word == "map" and group.phase[n] == self.phase and not group.is_row(n):
+                    self._value(n)
 
 
 def finish(n: Node, part: Scratch, chunks: int) -> Kernel:

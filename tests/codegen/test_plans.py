@@ -93,6 +93,30 @@ def test_a_node_seen_along_two_axes(torch):
         ]  # fmt: skip
 
 
+def test_long_chains(torch):
+    """Neither fusion nor the writing of a kernel goes down a chain by calls."""
+    with both(exact=True):
+        x = torch.ones(5)
+        y = x
+        for k in range(1000):
+            y = (y + 1).clamp(max=k)
+        assert y.sum().item() == 5 * 999
+
+
+def test_rows_that_wait_come_after_the_sums_they_need(torch):
+    with both():
+        a = torch.rand(3, 4, requires_grad=True)
+        b = torch.rand(3, 4, requires_grad=True)
+        torch.nn.functional.cosine_similarity(a, b).sum().backward()
+        assert a.grad.shape == (3, 4) and a.grad.isfinite().all().item()
+
+
+def test_nothing_to_reduce(torch):
+    with both(exact=True):
+        x = torch.ones(1, 1)
+        assert ((x > 0).all() & (x > -1).any()).item() and x.sum().item() == 1
+
+
 def test_windows_at_computed_places(torch):
     with both(exact=True):
         g = torch.arange(12.0).reshape(4, 3).requires_grad_()
