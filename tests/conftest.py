@@ -26,6 +26,15 @@ def oracle():
 
 def pytest_addoption(parser):
     parser.addoption("--both", action="store_true", help="run every plan interpreted and compiled")
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --slow"))
 
 
 @pytest.fixture(scope="session", autouse=True)
