@@ -130,7 +130,7 @@ class Writer(Values):
         size = self.axes[axis].size
         step = -(-size // wanted)
         if axis == self.vector:
-            unit = self.lanes * (_SIDE_BY_SIDE if self._column_wise() else 1)
+            unit = self.lanes * (_SIDE_BY_SIDE if self.reduces else 1)
             step = -(-step // unit) * unit
         self.step = step
         return axis, -(-size // step)
@@ -230,7 +230,7 @@ class Writer(Values):
         if lanes == 1:
             return [(begin, end, 1, False)]
         if k == self.split_axis:
-            if not size % (lanes * sides):
+            if not size % (lanes * sides) and not self.step % (lanes * sides):
                 return [(begin, end, sides, False)]
             b, first, last = self.b, self.b.index(begin), self.b.index(end)
             rest = b.both(b.sub(last, first), b.const("i64", lanes * sides - 1))

@@ -93,6 +93,16 @@ def test_a_node_seen_along_two_axes(torch):
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("size", [65_536, 66_000, 100_003, 200_000, 262_144])
+@pytest.mark.parametrize("kind", ["int64", "int32", "float32", "float64", "uint8"])
+def test_reductions_in_parts(torch, size, kind):
+    """Chunks that were no whole number of vectors side by side read into the next one."""
+    with both():
+        x = (torch.arange(2 * size) % 251).to(getattr(torch, kind)).reshape(2, size)
+        for how in ("sum", "amax", "amin"):
+            getattr(x, how)(1).tolist(), getattr(x, how)().item(), getattr(x.T, how)(0).tolist()
+
+
 def test_long_chains(torch):
     """Neither fusion nor the writing of a kernel goes down a chain by calls."""
     with both(exact=True):
