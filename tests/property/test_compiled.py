@@ -23,6 +23,19 @@ from tests.property.steps import Step
 pytest.importorskip("llvmlite")
 
 
+@pytest.fixture(autouse=True, scope="module", params=["whole", "in chunks"])
+def chunks(request):
+    """Small tensors are worked on in one piece; here once also in as many as large ones are."""
+    from bital.codegen import loops
+    from bital.plan import fuse
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "in chunks":
+            patch.setattr(loops, "_CHUNK_NS", 30)
+            patch.setattr(fuse, "_SPLIT_ELEMS", 48)
+        yield
+
+
 def drawn(pick, smooth: bool, length: int) -> Step:
     """A random step; what its lines would do is tried out without native code."""
     with interpreted(), warnings.catch_warnings():
@@ -57,7 +70,7 @@ def compare(step: Step, oracle) -> None:
                 raise Disagreement(f"result {k} is {a.tolist()} for {b.tolist()}\n{step.text()}")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.integers(2, 16))
 def test_exact_steps(data, length):
     compare(drawn(lambda choices: data.draw(st.sampled_from(choices)), False, length), real())
