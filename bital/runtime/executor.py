@@ -204,22 +204,31 @@ def _execute(
 
 def _run_into(held: list[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
     """Run a plan and hand its results to the values; Ctrl-C waits until they have them."""
-    interrupts = _Interrupts()
+    again = list(arrays) if plan.brief else None
+    interrupts = None if plan.brief else _Interrupts()
     try:
-        results = _run_quietly(plan, arrays, params)
-        for value, result in zip(held, results):
-            if value.buf is None:
-                whole = type(result) is np.ndarray
-                value.buf = result if whole else np.asarray(result, value.meta.np)
-                value.trace = None
+        _hand_out(held, _run_quietly(plan, arrays, params))
     except BaseException as error:
+        if again is not None and isinstance(error, KeyboardInterrupt):
+            _hand_out(held, plan.interpret(again, params))  # it has overwritten nothing
+            raise
         for value in held:
             if value.buf is None:
                 value.trace = None
         _explain(error, lines)
         raise
     finally:
-        interrupts.deliver()
+        if interrupts is not None:
+            interrupts.deliver()
+
+
+def _hand_out(held: list[Value], results: list) -> None:
+    """Give values their arrays."""
+    for value, result in zip(held, results):
+        if value.buf is None:
+            whole = type(result) is np.ndarray
+            value.buf = result if whole else np.asarray(result, value.meta.np)
+            value.trace = None
 
 
 def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
