@@ -25,7 +25,8 @@ class Prefix:
     """
 
     __slots__ = ("parent", "instruction", "spec", "op", "first", "second", "attrs", "i", "j",
-                 "number", "spent", "likely", "others", "ending", "passages")  # fmt: skip
+                 "number", "spent", "likely", "others", "ending", "passages",
+                 "tiny")  # fmt: skip
 
     def __init__(self, parent: Prefix | None = None, instruction: tuple = (None,)) -> None:
         self.parent, self.instruction = parent, instruction
@@ -42,6 +43,7 @@ class Prefix:
         self.others: dict[tuple, Prefix] = {}  # by instruction, all that may follow
         self.ending: Any = None
         self.passages: dict[tuple, Any] | None = None
+        self.tiny: bool | None = None  # whether it alone is run without a plan, once that is asked
 
     def then(self, instruction: tuple, learning: bool) -> Prefix:
         """This prefix and one more instruction; UNKNOWN where no known program goes on so.

@@ -20,12 +20,14 @@ from numpy._core.umath import _extobj_contextvar, _make_extobj
 
 from bital.base import config
 from bital.ir import trace as ir
+from bital.ir.meta import Meta
+from bital.ir.op import Spec
 from bital.ir.prefix import UNKNOWN, Prefix, tree
-from bital.ir.trace import Trace, Value
+from bital.ir.trace import PARAM, Trace, Value
 from bital.runtime import log
 from bital.runtime.budget import budget
 from bital.runtime.memory import keep_freed_memory
-from bital.runtime.plan import Plan
+from bital.runtime.plan import Plan, hooks
 
 
 def _counts(things: Iterable) -> list[int]:
@@ -124,13 +126,49 @@ def run(trace: Trace, reason: str) -> None:
         if trace is not ir.local.trace:
             _run_foreign(trace, reason)
             return
-        if trace.length:
+        step = trace.prefix
+        if step.number == 0 and _is_tiny(step):
+            _run_tiny(trace, step)
+        elif trace.length:
             prefix, code, values, inputs = trace.prefix, trace.tail, trace.values, trace.inputs
             params, lines = trace.params, trace.lines
             trace.empty()
             trace.learning, trace.spare = _execute(
                 code, values, inputs, params, lines, reason, prefix
             )
+
+
+#: elements up to which one known instruction is run without a plan
+_TINY_ELEMS = 64
+
+
+def _is_tiny(step: Prefix) -> bool:
+    """Whether a trace of this one instruction is quicker run than looked up."""
+    tiny = step.tiny
+    if tiny is None:
+        spec = step.spec
+        tiny = step.tiny = (
+            isinstance(spec, Spec) and spec.op.elementwise and type(spec.out) is Meta
+            and spec.out.numel <= _TINY_ELEMS and not spec.op.fallible
+        )  # fmt: skip
+    return tiny and not log.enabled and not hooks.watch and config.compile == "hot"
+
+
+def _run_tiny(trace: Trace, step: Prefix) -> None:
+    """Run the one instruction that is recorded; it overwrites nothing."""
+    params = trace.params
+    arrays = [value.buf for value in trace.inputs]
+    spec, *refs = step.instruction
+    args = [params[r - PARAM] if r >= PARAM else arrays[~r] for r in refs]
+    (value,) = trace.values
+    token = _extobj_contextvar.set(_IGNORE)
+    try:
+        value.buf = np.asarray(spec.fn(*args), spec.out.np)
+    finally:
+        _extobj_contextvar.reset(token)
+        value.trace = None
+        trace.empty()
+    trace.learning, trace.spare = True, []
 
 
 def _run_foreign(trace: Trace, reason: str) -> None:

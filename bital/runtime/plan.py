@@ -16,14 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bital.base import config
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
 from bital.runtime.compile import Compiler
 
-#: elements up to which NumPy is as fast as native code for an elementwise instruction
-_TINY_ELEMS = 64
 #: the run on which a plan is linked
 LINK_AT = 2
 
@@ -87,18 +84,12 @@ class Plan:
         self.steps = _steps(code, held, donated)
         #: it is over at once and overwrites no input: broken off, it is soon done again
         self.brief = len(self.steps) <= 2 and not any(donated)
-        #: so little is quicker by NumPy's call than by handing arrays to native code
-        self.tiny = self.brief and config.compile == "hot" and all(
-            isinstance(s.spec, Spec) and isinstance(s.spec.out, Meta)
-            and s.spec.out.numel <= _TINY_ELEMS and s.spec.op.elementwise
-            for s in self.steps
-        )  # fmt: skip
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
         self.runs += 1
         native = self.native
-        if not self.tiny and not hooks.interpreted:
+        if not hooks.interpreted:
             if native is None:
                 native = self.native = self.compiler.step(self.runs, arrays, params)
             if native is not None:
