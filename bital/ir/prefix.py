@@ -34,6 +34,8 @@ class Prefix:
         self.spent: int = 0 if parent is None else parent.spent
         self.spec: Any = instruction[0]
         metas = getattr(self.spec, "metas", ())
+        if getattr(self.spec, "compute", None) is not None:
+            metas = ()  # its operands are cast first: they are not what the operator was given
         self.op = getattr(self.spec, "op", None)
         self.attrs = getattr(self.spec, "asked", None)
         self.first, self.second = (*metas, None, None)[:2]

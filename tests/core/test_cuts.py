@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import numpy as np
 import pytest
 
 from bital.base import config
@@ -264,3 +265,12 @@ def test_numbers_are_the_same_bits_interpreted_and_linked(torch, monkeypatch, ar
         y = ((x * 2 + 1).exp().sin() / 3 - x).abs()
         seen.add((y.item(), (y > 0).item(), y.numpy().shape))
     assert len(seen) == 1
+
+
+def test_a_cut_between_a_cast_and_its_operator(torch):
+    """What was cast before a cut is not taken for what is yet to be cast."""
+    for _ in range(4):
+        mask = torch.from_numpy(np.array([True, False, True] * 40))  # shared: run at once
+        grad = torch.from_numpy(np.array([True, True, False] * 40))
+        got = np.asarray(grad * (mask * 2.0))
+        np.testing.assert_array_equal(got, [2.0, 0.0, 0.0] * 40)
