@@ -15,7 +15,7 @@ import numpy as np
 from bital.codegen.native import Native
 from bital.ir.op import Spec
 from bital.ir.trace import Pick
-from bital.runtime.compile import contiguous, strides_of
+from bital.runtime.compile import layouts_of
 from bital.runtime.plan import Plan, hooks
 from tests.tolerance import BETWEEN_RUNS, difference
 
@@ -35,10 +35,7 @@ def compile_plan(plan: Plan, arrays: list, params: list) -> None:
     """Compile a plan for inputs that lie as these do, unless it is."""
     compiler = plan.compiler
     if compiler.native is None:
-        compiler.layouts = [
-            strides_of(a) if a.base is not None and not donated else contiguous(a)
-            for a, donated in zip(arrays, compiler.donated)
-        ]
+        compiler.layouts = layouts_of(arrays, compiler.donated)
         absent = frozenset(k for k, p in enumerate(params) if p is None)
         compiler.native = Native(
             compiler.code, compiler.held, compiler.donated, list(compiler.layouts), absent

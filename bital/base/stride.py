@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 Ints = tuple[int, ...]
 
@@ -24,6 +25,13 @@ def contiguous_strides(shape: Ints) -> Ints:
     ((12, 4, 1), (1, 1), ())
     """
     return permuted_strides(tuple(size or 1 for size in shape), range(len(shape)))
+
+
+def element_strides(array: Any) -> Ints:
+    """A NumPy array's strides in elements; along axes without a second one as if contiguous."""
+    plain = contiguous_strides(array.shape)
+    steps = zip(array.strides, plain, array.shape)
+    return tuple([p if n <= 1 else step // array.itemsize for step, p, n in steps])
 
 
 def permuted_strides(shape: Ints, order: Sequence[int]) -> Ints:

@@ -12,7 +12,6 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, TypeVar
 
 from bital.codegen import background, cache
@@ -88,7 +87,6 @@ class Library:
         self._code = builder.link(linker, self._name)
         self._found: dict[str, int] = {}
         self.from_cache = False
-        self.compiled_s = 0.0
         _libraries.add(self)
 
     def address(self, name: str) -> int:
@@ -128,7 +126,6 @@ def load(*objects: bytes) -> Library:
 
 def build(text: str) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
-    start = perf_counter()
     key = cache.key_of(text, host(), repr(_OPTIONS))
     objects = cache.get(key)
     found = objects is not None
@@ -139,5 +136,5 @@ def build(text: str) -> Library:
             objects.append(compile_object(part, host()))
         cache.put(key, objects)
     library = load(*objects)
-    library.from_cache, library.compiled_s = found, perf_counter() - start
+    library.from_cache = found
     return library

@@ -15,7 +15,7 @@ from bital.codegen.kernel import Kernel, Operands, Scratch
 from bital.codegen.scalar import FLOATS, Builder, Loop, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Axis, Values
-from bital.plan.access import Access, access, follow, identity, of_operand
+from bital.plan.access import Access, access, follow
 from bital.plan.fuse import EXPENSIVE, Group
 from bital.plan.graph import Node
 
@@ -75,7 +75,7 @@ class Writer(Values):
         found = []
         for n in group.nodes:
             for k, x in enumerate(n.inputs):
-                places = of_operand(x, group.places[n]) if n.word != "reduce" else identity(x)
+                places = group.operand_places(n, x)
                 if n.word == "take" and k == 0:
                     continue
                 source, _ = follow(x, places)

@@ -5,12 +5,13 @@ Room: codegen.
 
 from __future__ import annotations
 
+from bital.base.stride import contiguous_strides
 from bital.codegen.kernel import Kernel
 from bital.codegen.loops import Writer
 from bital.codegen.target import Target
 from bital.plan.access import Access, identity, root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import Node, contiguous
+from bital.plan.graph import Node
 
 
 class Move(Writer):
@@ -34,7 +35,7 @@ def concat(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
     """One kernel for every part."""
     whole = group.nodes[0]
     (axis,) = whole.attrs
-    strides = contiguous(whole.shape)
+    strides = contiguous_strides(whole.shape)
     found, offset = [], 0
     for part in whole.inputs:
         place = Access(whole, strides, offset, None)
@@ -50,7 +51,7 @@ def write(group: Group, target: Target, in_memory: set[Node], in_place: bool) ->
     strides, offset = whole.attrs
     found = []
     if not in_place:
-        place = Access(whole, contiguous(whole.shape), 0, None)
+        place = Access(whole, contiguous_strides(whole.shape), 0, None)
         found += Move(base, place, target, in_memory).kernels()
     window = Access(whole, strides, offset, moved[0] if moved else None)
     return found + Move(value, window, target, in_memory).kernels()

@@ -176,6 +176,8 @@ def show_axes(x: np.ndarray, mapping: tuple, shape: tuple) -> np.ndarray:
 
 def show_window(x: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.ndarray:
     """A strided look at a contiguous array; strides and offset in elements."""
+    if 0 in shape:
+        return np.empty(shape, x.dtype)
     size = x.itemsize
     return np.ndarray(shape, x.dtype, x, offset * size, [s * size for s in strides])
 

@@ -265,7 +265,7 @@ class Values:
         opened = {k for k, _ in self.open}
         for n in group.nodes:
             for k, x in enumerate(n.inputs):
-                places = of_operand(x, group.places[n]) if n.word != "reduce" else identity(x)
+                places = group.operand_places(n, x)
                 source, _ = follow(x, places)
                 if source in group.places or source.word == "constant":
                     continue

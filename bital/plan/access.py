@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bital.plan.graph import Ints, Node, contiguous, is_uniform
+from bital.base.stride import contiguous_strides
+from bital.plan.graph import Ints, Node, is_uniform
 
 Places = tuple[int | None, ...]
 LEAVES = frozenset(("input", "param", "constant", "scalar", "iota"))
@@ -53,6 +54,11 @@ def follow(x: Node, places: Places) -> tuple[Node, Places]:
     return x, places
 
 
+def source_of(x: Node) -> Node:
+    """What a node shows, past views that only rearrange axes."""
+    return follow(x, (None,) * len(x.shape))[0]
+
+
 def access(x: Node, places: Places, rank: int) -> Access:
     """Where the elements of x lie, which runs along `places` of a domain of `rank` axes."""
     x, places = follow(x, places)
@@ -62,9 +68,9 @@ def access(x: Node, places: Places, rank: int) -> Access:
         moved = x.inputs[1] if len(x.inputs) > 1 else None
         root = x.inputs[0]
     elif x.word == "reshape":
-        strides, root = contiguous(x.shape), x.inputs[0]
+        strides, root = contiguous_strides(x.shape), x.inputs[0]
     else:
-        strides, root = x.attrs[1] if x.word == "input" else contiguous(x.shape), x
+        strides, root = x.attrs[1] if x.word == "input" else contiguous_strides(x.shape), x
     along = [0] * rank
     for stride, place in zip(strides, places):
         if place is not None:

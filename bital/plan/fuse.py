@@ -21,6 +21,7 @@ from bital.plan.access import (
     identity,
     of_operand,
     root_of,
+    source_of,
 )
 from bital.plan.graph import Ints, Node, is_uniform
 
@@ -80,6 +81,10 @@ class Group:
         """Whether a node has one value per kept element, not per element of the domain."""
         return _is_row(self, self.places[n])
 
+    def operand_places(self, n: Node, x: Node) -> Places:
+        """The places of an operand of a node: a reduction runs over all of its operand's axes."""
+        return identity(x) if n.word == "reduce" else of_operand(x, self.places[n])
+
     def __repr__(self) -> str:
         return f"<group {self.number} {self.kind} {self.domain} {len(self.nodes)} nodes>"
 
@@ -100,7 +105,7 @@ def _users(needed: set[Node], results: tuple[Node, ...]) -> Counter[Node]:
 
 def _read(n: Node) -> set[Node]:
     """What a node reads, past rearranged axes."""
-    return {follow(x, (None,) * len(x.shape))[0] for x in n.inputs}
+    return {source_of(x) for x in n.inputs}
 
 
 class Fusion:
@@ -153,12 +158,12 @@ class Fusion:
         passes do with what is in memory anyway: a mask would be written only to be read again.
         """
         if n.kind == "i1" and n.shape and n.attrs[0] in _COMPARISONS:
-            return all(follow(x, (None,) * len(x.shape))[0].word not in VIEWS for x in n.inputs)
+            return all(source_of(x).word not in VIEWS for x in n.inputs)
         for x in n.inputs:
             root = root_of(x)
             if root.word in LEAVES or is_uniform(root):
                 continue
-            source, _ = follow(x, (None,) * len(x.shape))
+            source = source_of(x)
             if self.floating.get(root, _LONGEST) >= _LONGEST or source.word in VIEWS:
                 return False
         return True
@@ -226,7 +231,7 @@ class Fusion:
 
     def _place_map(self, n: Node) -> None:
         for x in n.inputs:  # what is seen through a view that needs memory floats no longer
-            if follow(x, (None,) * len(x.shape))[0].word in VIEWS or n.word == "take":
+            if source_of(x).word in VIEWS or n.word == "take":
                 self._settle(root_of(x))
         for group in self._candidates(n):
             places = self._places_in(group, n)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.size import broadcast_shapes
+from bital.base.stride import contiguous_strides
 
 Ints = tuple[int, ...]
 
@@ -196,8 +197,10 @@ class Graph:
         mapping = _unit_axes_only(x.shape, shape)
         if mapping is not None:
             return self.axes(x, mapping, shape)
-        if x.word == "window" and x.attrs[0] == contiguous(x.shape):
-            return self.node("window", x.inputs, (contiguous(shape), x.attrs[1]), shape, x.kind)
+        if x.word == "window" and x.attrs[0] == contiguous_strides(x.shape):
+            return self.node(
+                "window", x.inputs, (contiguous_strides(shape), x.attrs[1]), shape, x.kind
+            )
         return self.node("reshape", (self.in_order(x),), (), shape, x.kind)
 
     def in_memory(self, x: Node) -> Node:
@@ -212,7 +215,7 @@ class Graph:
     def in_order(self, x: Node) -> Node:
         """x, or a copy of it, such that its elements lie in memory in order, without gaps."""
         if x.word in ("axes", "window", "constant", "param") or (
-            x.word == "input" and x.attrs[1] != contiguous(x.shape)
+            x.word == "input" and x.attrs[1] != contiguous_strides(x.shape)
         ):
             return self.map("copy", x)
         return x
@@ -258,7 +261,7 @@ class Graph:
             found = self.reshape(x, tuple([shape[k] for k in order]))
             place = {k: at for at, k in enumerate(order)}
             return self.axes(found, tuple([place.get(k) for k in range(len(shape))]), shape)
-        if x.word == "window" and moved is None and x.attrs[0] == contiguous(x.shape):
+        if x.word == "window" and moved is None and x.attrs[0] == contiguous_strides(x.shape):
             return self.node("window", x.inputs, (strides, x.attrs[1] + offset), shape, x.kind)
         x = self.in_order(x)
         inputs = (x,) if moved is None else (x, moved)
@@ -296,16 +299,6 @@ def is_uniform(n: Node) -> bool:
     return all(is_uniform(i) for i in n.inputs)
 
 
-def contiguous(shape: Ints) -> Ints:
-    """The strides, in elements, of a contiguous array."""
-    strides = []
-    step = 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
-
-
 def _dense_order(shape: Ints, strides: Ints, numel: int) -> Ints | None:
     """The axes by falling strides, where a window from the start shows each element once.
 
@@ -316,7 +309,7 @@ def _dense_order(shape: Ints, strides: Ints, numel: int) -> Ints | None:
     sizes = tuple([shape[k] for k in order])
     if prod(sizes) != numel or 0 in shape:
         return None
-    return order if tuple([strides[k] for k in order]) == contiguous(sizes) else None
+    return order if tuple([strides[k] for k in order]) == contiguous_strides(sizes) else None
 
 
 def _absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:

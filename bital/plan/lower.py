@@ -10,8 +10,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from bital.base.device import together
 from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
@@ -154,13 +152,3 @@ def function_of(spec: Spec, xp: Namespace) -> Callable:
 
     batch = Batch(spec.metas, spec.asked, spec.out, spec.attrs, bound, where.sizes, resolve)
     return op.batch(batch)
-
-
-def layout(array: np.ndarray) -> Ints:
-    """An array's strides in elements; those of axes of size 1 and 0 as in a contiguous one."""
-    strides = []
-    step = 1
-    for n, stride in zip(reversed(array.shape), reversed(array.strides)):
-        strides.append(step if n <= 1 else stride // array.itemsize)
-        step *= n
-    return tuple(reversed(strides))

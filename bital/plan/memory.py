@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bital.plan.access import access, identity, of_operand, root_of
+from bital.base.stride import contiguous_strides
+from bital.plan.access import access, root_of
 from bital.plan.fuse import Fusion, Group
-from bital.plan.graph import Node, contiguous
+from bital.plan.graph import Node
 
 _ALIGN = 64
 
@@ -77,7 +78,11 @@ class Layout:
 
     def _fits(self, group: Group, n: Node, leaf: Node) -> bool:
         """Whether every element of the input is read no later than the result takes its place."""
-        if leaf.shape != n.shape or leaf.kind != n.kind or leaf.attrs[1] != contiguous(n.shape):
+        if (
+            leaf.shape != n.shape
+            or leaf.kind != n.kind
+            or leaf.attrs[1] != contiguous_strides(n.shape)
+        ):
             return False
         if group.kind == "write":
             value = group.nodes[0].inputs[1]
@@ -92,7 +97,7 @@ class Layout:
                     continue
                 if m.word not in ("map", "reduce") or (m.word == "take" and k == 0):
                     return False
-                places = identity(x) if m.word == "reduce" else of_operand(x, group.places[m])
+                places = group.operand_places(m, x)
                 a = access(x, places, rank)
                 if a.strides != place.strides or a.offset or a.moved is not None:
                     return False

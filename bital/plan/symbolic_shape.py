@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.stride import contiguous_strides
 from bital.plan.access import follow, identity
-from bital.plan.graph import Graph, Ints, Node, Untraceable, contiguous, is_uniform
+from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
 from bital.plan.symbolic_array import Array, kind_for
 
 
@@ -197,7 +198,7 @@ class Shapes:
 
     def _at_places(self, x: Array, places: np.ndarray, axis: int) -> Array:
         """Runs of evenly spaced places, each a window, one after another."""
-        steps = contiguous(x.shape)
+        steps = contiguous_strides(x.shape)
         parts = []
         for first, step, count in runs_of(places):
             shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
@@ -271,7 +272,7 @@ class Shapes:
         """The node, or a copy of it, whose elements lie in memory in order."""
         source, places = follow(node, identity(node))
         shown = [p for p in places if p is not None]
-        scattered = source.word == "input" and source.attrs[1] != contiguous(source.shape)
+        scattered = source.word == "input" and source.attrs[1] != contiguous_strides(source.shape)
         plain = source.numel == node.numel and shown == sorted(shown) and not scattered
         if plain and source.word not in ("window", "iota") and not is_uniform(source):
             return node
@@ -285,7 +286,7 @@ def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:
         raise Untraceable("indexing by an array")
     rest = [slice(None)] * (len(sizes) - sum(1 for i in index if i is not None and i is not ...))
     at = index.index(...) if ... in index else len(index)
-    axes = iter(zip(sizes, contiguous(sizes)))
+    axes = iter(zip(sizes, contiguous_strides(sizes)))
     shape: list[int] = []
     strides: list[int] = []
     offset = 0

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.base import config
+from bital.base.stride import contiguous_strides, element_strides
 from bital.runtime import log
 from bital.runtime.budget import budget
 
@@ -94,10 +95,7 @@ class Compiler:
             budget.ends(self)
             return
         self.state = "compiling"
-        self.layouts = [
-            strides_of(a) if a.base is not None and not donated else contiguous(a)
-            for a, donated in zip(arrays, self.donated)
-        ]
+        self.layouts = layouts_of(arrays, self.donated)
         layouts = list(self.layouts)
         absent = frozenset(k for k, p in enumerate(params) if p is None)
         self.job = submit(lambda: Native(self.code, self.held, self.donated, layouts, absent))
@@ -113,8 +111,8 @@ class Compiler:
             return []
         copied = False
         for k, (a, layout) in enumerate(zip(arrays, self.layouts)):
-            if strides_of(a) != layout:
-                if layout != contiguous(a):
+            if element_strides(a) != layout:
+                if layout != contiguous_strides(a.shape):
                     return None
                 arrays[k] = np.ascontiguousarray(a).reshape(a.shape)
                 copied = True
@@ -124,22 +122,12 @@ class Compiler:
         return results
 
 
-def strides_of(a: np.ndarray) -> tuple[int, ...]:
-    """An array's strides in elements; those of axes without a second element as in `contiguous`."""
-    return tuple([
-        c if n <= 1 else s // a.itemsize
-        for s, c, n in zip(a.strides, contiguous(a), a.shape)
-    ])  # fmt: skip
-
-
-def contiguous(a: np.ndarray) -> tuple[int, ...]:
-    """The strides, in elements, of a contiguous array of a's shape."""
-    strides = []
-    step = 1
-    for n in reversed(a.shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
+def layouts_of(arrays: list[np.ndarray], donated: tuple[bool, ...]) -> Layouts:
+    """How code is to expect its inputs: windows as they are, other arrays contiguous."""
+    return [
+        element_strides(a) if a.base is not None and not given else contiguous_strides(a.shape)
+        for a, given in zip(arrays, donated)
+    ]
 
 
 _said = False

@@ -4,13 +4,16 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
+from bital.base.stride import contiguous_strides
 from bital.codegen.native import prefers_library
-from bital.plan.graph import Graph, contiguous
+from bital.plan.graph import Graph
 
 
 def product(*shapes, kind="f32"):
     graph = Graph()
-    return graph.product(*[graph.input(k, s, kind, contiguous(s)) for k, s in enumerate(shapes)])
+    return graph.product(
+        *[graph.input(k, s, kind, contiguous_strides(s)) for k, s in enumerate(shapes)]
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
 from bital.base import config
+from bital.base.stride import contiguous_strides
 from bital.codegen import jit, module, native
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.runtime import executor
-from bital.runtime.compile import contiguous
 
 
 def programs(torch):
@@ -60,7 +60,7 @@ def compiled(target, code, held, arrays, params):
     with pytest.MonkeyPatch.context() as patch:
         for place in (native, module, jit):
             patch.setattr(place, "host", lambda: target)
-        layouts = [contiguous(a) for a in arrays]
+        layouts = [contiguous_strides(a.shape) for a in arrays]
         return Native(code, held, (False,) * len(arrays), layouts, absent)
 
 

@@ -7,8 +7,18 @@ import sys
 import pytest
 
 import bital
+from bital.runtime import compile
+from bital.runtime.budget import Budget
 
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
+
+
+@pytest.fixture(autouse=True)
+def _own_budget(monkeypatch):
+    """Plans that other tests have compiled do not count."""
+    fresh = Budget()
+    monkeypatch.setattr(compile, "budget", fresh)
+
 
 PROGRAM = """
 from bital import torch

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from bital.base.stride import contiguous_strides
 from bital.plan.fuse import Fusion, splits
-from bital.plan.graph import Graph, contiguous
+from bital.plan.graph import Graph
 from bital.plan.memory import Layout
 from bital.plan.symbolic import Array, Namespace
 
@@ -18,7 +19,7 @@ class Build:
         self.count = 0
 
     def input(self, *shape):
-        node = self.graph.input(self.count, shape, "f32", contiguous(shape))
+        node = self.graph.input(self.count, shape, "f32", contiguous_strides(shape))
         self.count += 1
         return Array(self.xp, node)
 
