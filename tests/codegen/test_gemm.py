@@ -174,6 +174,13 @@ def test_bits_do_not_depend_on_rows():
     assert np.array_equal(whole[:, 32:64], multiply(a, b[:, 32:64]))
 
 
+def test_one_row_by_a_large_matrix_is_for_two_cores():
+    """The matrix is read once: it comes from the cores' own caches, which takes them long."""
+    for n, wanted in ((256, 2), (64, 1)):
+        p = Product((), 1, n, 784, "f32", (784, 1), (1, 784))
+        assert product(p, target.host(), plain_store(p, (n, 1)))[1] == wanted
+
+
 def test_nothing_gives_zeros_or_no_chunks():
     assert np.array_equal(multiply(np.ones((3, 0)), np.ones((0, 5))), np.zeros((3, 5)))
     for m, n, batch in ((0, 3, ()), (3, 0, ()), (3, 3, (0,))):
