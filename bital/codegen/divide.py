@@ -1,7 +1,7 @@
 """Divide: a module's text in parts that are compiled one after the other.
 
-Room: codegen. LLVM cannot be stopped within a module, and everybody who needs it waits: a fork, the
-end of the program, code that is loaded or dropped. So nobody waits for more than a part.
+Room: codegen. LLVM cannot be stopped within a module, and everybody who needs it waits: a fork and
+the end of the program. So nobody waits for more than a part.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bital.codegen import background, cache
+from bital.codegen import background, cache, elf
 from bital.codegen.divide import parts
 from bital.codegen.target import Target, host, llvm
 
@@ -76,7 +76,22 @@ def assembly(text: str, target: Target) -> str:
 
 
 class Library:
-    """Loaded code: the addresses of its functions hold as long as it lives."""
+    """Loaded code: the addresses of its functions hold as long as it lives.
+
+    Where objects are not what `elf` serves, LLVM's linker loads them.
+    """
+
+    def __init__(self, objects: list[bytes], from_cache: bool = False) -> None:
+        self.from_cache = from_cache
+        self._code = elf.Image(objects) if elf.SERVED else _Linked(objects)
+
+    def address(self, name: str) -> int:
+        """The address of a function; ValueError where there is none of that name."""
+        return self._code.address(name)
+
+
+class _Linked:
+    """What LLVM's linker has loaded."""
 
     def __init__(self, objects: list[bytes]) -> None:
         linker = _linker()
@@ -86,11 +101,9 @@ class Library:
         self._linker, self._name = linker, f"bital{next(_numbers)}"
         self._code = builder.link(linker, self._name)
         self._found: dict[str, int] = {}
-        self.from_cache = False
         _libraries.add(self)
 
     def address(self, name: str) -> int:
-        """The address of a function; ValueError where there is none of that name."""
         if name not in self._found:
             try:
                 tracker = self._linker.lookup(self._name, name)
@@ -106,7 +119,7 @@ class Library:
 
 
 _numbers = itertools.count()
-_libraries: weakref.WeakSet[Library] = weakref.WeakSet()
+_libraries: weakref.WeakSet[_Linked] = weakref.WeakSet()
 
 
 def _leave_all() -> None:
@@ -128,13 +141,11 @@ def build(text: str) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
     key = cache.key_of(text, host(), repr(_OPTIONS))
     objects = cache.get(key)
-    found = objects is not None
-    if objects is None:
-        objects = []
-        for part in parts(text):
-            background.give_way()
-            objects.append(compile_object(part, host()))
-        cache.put(key, objects)
-    library = load(*objects)
-    library.from_cache = found
-    return library
+    if objects is not None:
+        return Library(objects, True)
+    objects = []
+    for part in parts(text):
+        background.give_way()
+        objects.append(compile_object(part, host()))
+    cache.put(key, objects)
+    return load(*objects)
