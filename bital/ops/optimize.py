@@ -10,10 +10,11 @@ from typing import Any
 
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
-from bital.ir.trace import local, record_many
+from bital.ir.trace import local
 from bital.ops.arithmetic import add_scaled
 from bital.tensor.dispatch import apply, assign
-from bital.tensor.tensor import Tensor, read, write
+from bital.tensor.recorders import update
+from bital.tensor.tensor import Tensor
 
 #: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
 _BLOCK_ELEMS = 32768
@@ -142,13 +143,7 @@ def adam_step(
     eps * sqrt(1 - beta2^n); and lr * sqrt(1 - beta2^n) / (1 - beta1^n) for the n-th step. No
     gradient is recorded.
     """
-    trace = local.trace
-    operands = [*tensors, grad]
-    key = (tuple([t._meta for t in operands]), (maximize, decoupled))
-    spec = _ADAM.memo.get(key) or _ADAM.resolve(*key)
-    values = record_many(trace, spec, [read(t, trace) for t in operands], scalars)
-    for t, value in zip(tensors, values, strict=True):  # type: ignore[arg-type]
-        write(t, value, trace)
+    update(_ADAM, tensors, (grad,), (maximize, decoupled), scalars)
 
 
 def _direction_rule(grad: Meta, h_diag: Meta, *history: Meta) -> tuple[tuple[Meta, Meta], dict]:

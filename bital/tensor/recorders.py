@@ -10,16 +10,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType
+from typing import Any
 
 from bital.ir.op import Op
-from bital.ir.prefix import UNKNOWN
-from bital.ir.trace import PARAM, Value, after, local
+from bital.ir.prefix import UNKNOWN, Prefix
+from bital.ir.trace import PARAM, Trace, Value, after, local, record_many
 from bital.ir.trace import hooks as traces
 from bital.tensor import tensor as tensor_module
 from bital.tensor.dispatch import apply, attach, in_order
 from bital.tensor.node import hooks as nodes
 from bital.tensor.node import next_number, node_kind
-from bital.tensor.tensor import Tensor, edge_of, new_tensor, read, strides_of
+from bital.tensor.tensor import (
+    Tensor,
+    edge_of,
+    new_tensor,
+    note_update,
+    read,
+    strides_of,
+    write,
+)
 
 #: what a family of operators does, with the parts that tell families apart
 _FAMILY = """
@@ -169,3 +178,75 @@ ternary: Callable[[Op], Callable[..., Tensor]] = _family("a, b, c", windows=True
 with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a", "(kind,)", "(scalar,)")
 #: of two tensors and a run-time scalar
 binary_with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "()", "(scalar,)")
+
+
+def update(op: Op, tensors: list[Tensor], more: tuple, attrs: tuple, scalars: tuple) -> None:
+    """Put the results of `op`, two or more, in the place of `tensors`, its first operands. Hot.
+
+    `more` are the other operands, `scalars` the run-time ones, at least one. Each result looks like
+    what it replaces; no gradient is recorded.
+    """
+    trace = local.trace
+    step = trace.prefix.likely
+    last = step
+    for _ in tensors:
+        last = last.likely
+    operands = [*tensors, *more]
+    if not (
+        step.op is op
+        and step.attrs == attrs
+        and _are(operands, step, trace)
+        and last.number == step.number + len(tensors)
+        and trace.room >= last.spent
+        and not traces.keep_lines
+    ):
+        _update(op, tensors, operands, attrs, scalars)
+        return
+    trace.prefix = last
+    trace.params += scalars
+    number, spare, values = step.number, trace.spare, trace.values
+    for t in tensors:
+        if spare:
+            value = spare.pop()
+        else:
+            value = Value()
+            value.trace, value.buf, value.shared = trace, None, False
+        number += 1
+        value.meta, value.number = t._meta, number
+        values.append(value)
+        storage = t._storage
+        storage.value = value
+        storage.version += 1
+        if storage.apart or (t._edge is not None and not trace.grad):
+            note_update(t, trace)
+
+
+def _are(tensors: list[Tensor], step: Prefix, trace: Trace) -> bool:
+    """Whether they and the next scalars are the operands of a known instruction; windows never."""
+    inputs, instruction = trace.inputs, step.instruction
+    if instruction[len(tensors) + 1] != PARAM + len(trace.params):
+        return False
+    for t, meta, wanted in zip(tensors, step.spec.metas, instruction[1:]):
+        if t._view is not None or t._meta is not meta:
+            return False
+        value = t._storage.value
+        number = value.number if value.trace is trace else inputs.get(value)
+        if number is None:
+            if value.buf is None or value.shared:
+                return False
+            number = inputs[value] = ~len(inputs)
+        if number != wanted:
+            return False
+    return True
+
+
+def _update(
+    op: Op, tensors: list[Tensor], operands: list[Tensor], attrs: tuple, scalars: tuple
+) -> None:
+    """The same for an instruction that is not known to follow."""
+    trace = local.trace
+    key = (tuple([t._meta for t in operands]), attrs)
+    spec = op.memo.get(key) or op.resolve(*key)
+    values: Any = record_many(trace, spec, [read(t, trace) for t in operands], scalars)
+    for t, value in zip(tensors, values, strict=True):
+        write(t, value, trace)

@@ -43,6 +43,45 @@ def test_what_others_hold_stays(torch):
     saved.backward()
 
 
+def changing(torch):
+    """Steps between which somebody shares the parameter and puts other things in its state."""
+    p, opt = adam(torch)
+    with torch.no_grad():
+        p.copy_(torch.arange(12.0).reshape(3, 4))
+    state, seen, views = opt.state[p], [], []
+    for k in range(20):
+        (p * p).sum().backward()
+        if k == 6:
+            views.append(p.detach().numpy())
+        elif k == 9:
+            views.clear()
+        elif k == 11:
+            state["exp_avg"] = state["exp_avg"].t().contiguous().t()
+        elif k == 14:
+            state["step"] = torch.tensor(3.0)
+        elif k == 16:
+            state["step"] += 2
+        opt.step()
+        opt.zero_grad()
+        seen.append(p.detach().clone())
+        assert all(np.array_equal(view, p.detach().numpy()) for view in views)
+    return torch.stack(seen), state["step"].item()
+
+
+def test_a_step_that_is_known_looks_again_at_what_it_reads_and_writes(torch, monkeypatch):
+    from bital.tensor import recorders
+
+    unknown = []
+    plain = recorders._update
+    monkeypatch.setattr(recorders, "_update", lambda *args: [unknown.append(1), plain(*args)])
+    found, count = changing(torch)
+    assert 4 <= len(unknown) < 18
+    monkeypatch.setattr(recorders, "_are", lambda *args: False)
+    wanted, wanted_count = changing(torch)
+    assert count == wanted_count == 11.0
+    assert torch.allclose(found, wanted, rtol=1e-6)
+
+
 def test_one_tensor_for_both_states(torch):
     """Each result is written to a buffer of its own though both states began as one."""
     p, opt = adam(torch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
@@ -73,32 +73,28 @@ class Adam(PerParameter):
         largest = ["max_exp_avg_sq"] if group["amsgrad"] else []
         return {"step": _scalar(0.0), **_zeros(param, "exp_avg", "exp_avg_sq", *largest)}
 
-    def _update_one(
-        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        dtype = param.dtype
-        wide = dtype is torch.float32 or dtype is torch.float64
-        if wide and grad.dtype is dtype and not group["differentiable"]:
-            self._update_at_once(param, grad, state, group)
-        else:
-            super()._update_one(param, grad, state, group)
+    def _updater(self, group: dict[str, Any]) -> Callable[[Any, Any, dict[str, Any]], None]:
+        """One parameter is updated by one instruction where its numbers are of the usual kinds."""
+        advance, amsgrad, maximize = self._numbers.advance, group["amsgrad"], group["maximize"]
+        plain = not group["differentiable"]
+        decoupled = group["decoupled_weight_decay"] and group["weight_decay"] != 0
+        known: dict[float, tuple] = {}  # count -> the numbers of the update, which most share
 
-    def _update_at_once(
-        self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        """One parameter, by one instruction."""
-        count = self._numbers.advance(state["step"])
-        weight_decay = group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"] and weight_decay != 0
-        lr, (beta1, beta2) = group["lr"], group["betas"]
-        scalars = _scalars(
-            count, _number(lr), _number(beta1), _number(beta2), group["eps"], weight_decay,
-            decoupled,
-        )  # fmt: skip
-        tensors = [param, state["exp_avg"], state["exp_avg_sq"]]
-        if group["amsgrad"]:
-            tensors.append(state["max_exp_avg_sq"])
-        adam_step(tensors, grad, scalars, group["maximize"], decoupled)
+        def update(param: Any, grad: Any, state: dict[str, Any]) -> None:
+            dtype = param._meta.dtype
+            wide = dtype is torch.float32 or dtype is torch.float64
+            if not (plain and wide and grad._meta.dtype is dtype):
+                return self._update_one(param, grad, state, group)
+            count = advance(state["step"])
+            scalars = known.get(count)
+            if scalars is None:
+                scalars = known[count] = _scalars(count, group, decoupled)
+            tensors = [param, state["exp_avg"], state["exp_avg_sq"]]
+            if amsgrad:
+                tensors.append(state["max_exp_avg_sq"])
+            adam_step(tensors, grad, scalars, maximize, decoupled)
+
+        return update
 
     def _update(
         self, param: Any, grad: Any, state: dict[str, Any], count: float, group: dict[str, Any]
@@ -122,15 +118,15 @@ class Adam(PerParameter):
         param.addcdiv_(mean, denominator, value=_number(-step_size))
 
 
-@functools.lru_cache(16)
 def _scalars(
-    count: float, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
-    decoupled: bool,
-) -> tuple[float, float, float, float, float]:  # fmt: skip
-    """The numbers of the update that is a parameter's `count`-th; parameters mostly share them."""
+    count: float, group: dict[str, Any], decoupled: bool
+) -> tuple[float, float, float, float, float]:
+    """The numbers of the update that is a parameter's `count`-th."""
+    lr, (beta1, beta2) = _number(group["lr"]), map(_number, group["betas"])
+    weight_decay = group["weight_decay"]
     root = (1 - beta2**count) ** 0.5
     kept = 1 - lr * weight_decay if decoupled else weight_decay
-    return beta1, beta2, kept, eps * root, lr * root / (1 - beta1**count)
+    return beta1, beta2, kept, group["eps"] * root, lr * root / (1 - beta1**count)
 
 
 def _differentiable_update(

@@ -16,8 +16,7 @@ import numpy as np
 
 import bital.torch as torch
 from bital.autograd.mode import set_mode
-from bital.ir.trace import end_iteration, local
-from bital.ops.create import constant_value
+from bital.ir.trace import end_iteration, given, local
 from bital.ops.sparse import SparseTensor
 from bital.tensor.tensor import write
 from bital.torch.utils.hooks import RemovableHandle
@@ -123,14 +122,18 @@ class KnownNumbers:
 
     def advance(self, step: Any) -> float:
         """Add one to the tensor `step` and return what it is then."""
-        before, meta = self.get(step), step._meta
+        known, storage, meta = self._known.get(id(step)), step._storage, step._meta
+        # `get`, without a call: this is done for every parameter
+        trusted = known is not None and known[1] == storage.version
+        before = known[2] if trusted else step.item()  # type: ignore[index]
         last, last_meta, count, value = self._advanced
         if before != last or meta is not last_meta:
             count = _rounded(before + 1.0, step)
-            value = constant_value(meta, count)
+            # no constant: the next step has another one
+            value = given(meta, np.asarray(count, meta.np).reshape(meta.shape))
             self._advanced = before, meta, count, value
         write(step, value, local.trace)
-        self.note(step, count)
+        self._known[id(step)] = step, storage.version, count
         return count
 
     def scale(self, t: Any, factor: float) -> float:
@@ -466,9 +469,10 @@ class PerParameter(Optimizer):
         """Update every parameter that has a gradient; returns the closure's loss."""
         loss = self._closure_loss(closure)
         for group in self.param_groups:
+            update = self._updater(group)
             for param in group["params"]:
-                grad = param.grad
-                if grad is None:
+                grad = param._grad
+                if grad is None and (grad := param.grad) is None:  # which may warn
                     continue
                 if grad.__class__ is SparseTensor and self._refuses_sparse:
                     raise RuntimeError(f"{type(self).__name__} {self._refuses_sparse}")
@@ -477,8 +481,12 @@ class PerParameter(Optimizer):
                     state.update(self._init_state(param, group))
                 if group.get("capturable"):
                     _refuse_capturable()
-                self._update_one(param, grad, state, group)
+                update(param, grad, state)
         return loss
+
+    def _updater(self, group: dict[str, Any]) -> Callable[[Any, Any, dict[str, Any]], None]:
+        """What updates a parameter of a group, by its gradient and its state, in one step."""
+        return lambda param, grad, state: self._update_one(param, grad, state, group)
 
     def _update_one(
         self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]
