@@ -118,11 +118,15 @@ class Module:
         )  # fmt: skip
 
     def _stages(self, batch: list[Group]) -> list[list[tuple[Group, Kernel]]]:
-        """The kernels of a batch: the first of every group, the second ones, and so on."""
+        """The kernels of a batch: the first of every group, the second ones, and so on.
+
+        Those of a concatenation, or of steps, need nothing of each other.
+        """
         found: list[list[tuple[Group, Kernel]]] = []
         for group in batch:
             for k, kernel in enumerate(self.plan.kernels[group.number]):
-                stage = 0 if group.kind == "concat" else k
+                apart = group.kind == "concat" or group.nodes[0].attrs[:1] == ("steps",)
+                stage = 0 if apart else k
                 while len(found) <= stage:
                     found.append([])
                 found[stage].append((group, kernel))

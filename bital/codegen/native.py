@@ -20,7 +20,7 @@ from bital.codegen.loops import loops
 from bital.codegen.module import Module
 from bital.codegen.moves import concat, write
 from bital.codegen.runner import runner
-from bital.codegen.special import WRITERS, special
+from bital.codegen.special import WORDS, special
 from bital.codegen.target import Target, host
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
@@ -126,7 +126,7 @@ class Native:
 
 def is_known(word: str) -> bool:
     """Whether a scalar or special word can be compiled."""
-    return is_word(word) or word in WRITERS
+    return is_word(word) or word in WORDS
 
 
 def prefers_library(n: Node) -> bool:
@@ -149,4 +149,4 @@ def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Nod
         return concat(group, target, in_memory)
     if group.kind == "write":
         return write(group, target, in_memory, group.nodes[0] in over)
-    return special(group, target, in_memory)
+    return special(group, target, in_memory, kernels_of)

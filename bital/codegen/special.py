@@ -11,6 +11,7 @@ from bital.codegen import spatial
 from bital.codegen.kernel import Kernel
 from bital.codegen.rows import rows
 from bital.codegen.scan import scan
+from bital.codegen.steps import Write, steps
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
 from bital.plan.graph import Node
@@ -20,8 +21,13 @@ WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
     **dict.fromkeys(spatial.WRITERS, spatial.spatial),
     "scan": scan,
 }
+#: all special words
+WORDS = frozenset((*WRITERS, "steps"))
 
 
-def special(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
-    """The kernels of a group that begins with a special word."""
-    return WRITERS[group.nodes[0].attrs[0]](group, target, in_memory)
+def special(group: Group, target: Target, in_memory: set[Node], write: Write) -> list[Kernel]:
+    """The kernels of a group that begins with a special word; `write` gives those of any group."""
+    name = group.nodes[0].attrs[0]
+    if name == "steps":
+        return steps(group, target, write)
+    return WRITERS[name](group, target, in_memory)

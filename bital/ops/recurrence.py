@@ -48,9 +48,10 @@ class Recurrence:
 
     states    names of what is handed from step to step: "h", or "h" and "c"
     weights   names of the operands that every step uses
-    reserve   how many arrays (rows, k hidden) `forward` gives for `backward`, by their k
-    forward   (x, *states, *weights, steps) -> (out, *last states, *reserve)
-    backward  (*gradients of out and last states, *states, *weights, out, *reserve, steps)
+    reserve   how many arrays (rows, k hidden) `forward` gives for `backward`, by their k; the last
+              one, like out, is what h was before every step
+    forward   (x, *states, *weights, steps) -> (out, *last states, *reserve, before)
+    backward  (*gradients of out and last states, *states, *weights, out, *reserve, before, steps)
               -> gradients of x, states and weights
     cell      (x, *states, *weights) -> states, of public operators, for one step
     native    forward and backward in array words: (xp, as above, steps=)
@@ -68,8 +69,9 @@ class Recurrence:
         native: tuple[Callable, Callable],
     ) -> None:
         self.states, self.reserve, self.cell = len(states), reserve, cell
+        self.kept = len(reserve) + 2
         inputs = ("x", *states, *weights)
-        kept = ["out0", *[f"out{1 + len(states) + k}" for k in range(len(reserve))]]
+        kept = ["out0", *[f"out{1 + len(states) + k}" for k in range(self.kept - 1)]]
         self.forward = Op(
             name, self._rule, _in_single(forward), inputs=inputs,
             vjp=with_names(self._vjp, *inputs, *kept, "steps"), grad_fn="StackBackward0",
@@ -97,7 +99,7 @@ class Recurrence:
         states = metas[: self.states]
         out = like(x, (x.shape[0], states[0].shape[1]))
         kept = [like(x, (x.shape[0], k * states[-1].shape[1])) for k in self.reserve]
-        return (out, *states, *kept), {"steps": steps}
+        return (out, *states, *kept, out), {"steps": steps}
 
     def _check_sizes(self, x: Meta, metas: list[Meta], steps: Steps) -> None:
         batch = max(n for _, n in steps)
@@ -117,13 +119,13 @@ class Recurrence:
 
     def _backward_rule(self, g: Meta, *given: Any) -> tuple[tuple, dict]:
         *metas, steps = given
-        inputs = metas[self.states : len(metas) - len(self.reserve) - 1]
+        inputs = metas[self.states : len(metas) - self.kept]
         gates = inputs[self.states].shape[0]
         return (meta_of((g.shape[0], gates), g.dtype, g.device), *inputs), {"steps": steps}
 
     def _vjp(self, g: tuple, *saved: Any) -> Any:
         *tensors, steps = saved
-        count = len(tensors) - len(self.reserve) - 1
+        count = len(tensors) - self.kept
         inputs, kept = tensors[:count], tensors[count:]
         seeds = g[: 1 + self.states]
         if local.trace.grad:
@@ -155,16 +157,6 @@ def _in_single(fn: Callable) -> Callable:
     return impl
 
 
-def _before(first: Any, rows: Any, steps: Steps) -> Any:
-    """What the state was before every step: `first` (batch, H), then `rows` (rows, H)."""
-    out = np.empty_like(rows)
-    state = first.copy()
-    for s, n in steps:
-        out[s : s + n] = state[:n]
-        state[:n] = rows[s : s + n]
-    return out
-
-
 def _logistic(minus_x: Any) -> None:
     """1 / (1 + exp(-x)), over -x."""
     np.exp(minus_x, out=minus_x)
@@ -178,24 +170,26 @@ def _logistic(minus_x: Any) -> None:
 def _elman_forward(step: Callable) -> Callable:
     def forward(x: Any, h: Any, w: Any, steps: Steps) -> tuple:
         h, out, turned = h.copy(), np.empty((len(x), h.shape[1]), x.dtype), w.T
+        before = np.empty_like(out)
         for s, n in steps:
+            before[s : s + n] = h[:n]
             row = np.matmul(h[:n], turned, out=out[s : s + n])
             row += x[s : s + n]
             h[:n] = step(row, row)
-        return out, h
+        return out, h, before
 
     return forward
 
 
 def _elman_backward(slope: Callable) -> Callable:
-    def backward(g: Any, g_h: Any, h: Any, w: Any, out: Any, steps: Steps) -> tuple:
+    def backward(g: Any, g_h: Any, h: Any, w: Any, out: Any, before: Any, steps: Steps) -> tuple:
         dx, dh = slope(out), g_h.copy()  # the slopes become, row by row, the gradients of x
         for s, n in reversed(steps):
             part, row = dh[:n], dx[s : s + n]
             part += g[s : s + n]
             row *= part
             np.matmul(row, w, out=part)
-        return dx, dh, dx.T @ _before(h, out, steps)
+        return dx, dh, dx.T @ before
 
     return backward
 
@@ -223,6 +217,7 @@ RNN_RELU = _elman(
 
 
 # ---- LSTM: i, f, g, o of x + W h; c' = f c + i g; h' = o tanh(c'), perhaps projected
+# kept: the gates, c before every step, tanh(c')
 
 
 def _gates(kept: Any, s: int, n: int, size: int) -> Any:
@@ -251,6 +246,7 @@ def _lstm_forward(x: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
     whole, turned = all(n == batch for _, n in steps), _lstm_weights(w, size)
     out, gates = np.empty((len(x), h.shape[1]), x.dtype), np.empty(x.shape, x.dtype)
     cells, bent = np.empty((len(x), size), x.dtype), np.empty((len(x), size), x.dtype)
+    before = np.empty_like(out)
     h, c, product = h.copy(), c.copy(), np.empty((batch, 4 * size), x.dtype)
     for s, n in steps:
         a, given = _gates(gates, s, n, size), _by_gate(x[s : s + n], size)
@@ -261,8 +257,9 @@ def _lstm_forward(x: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
         _logistic(a[:3])
         i, f, o, g = a
         np.tanh(g, out=g)
-        cell, tanh, new = cells[s : s + n], bent[s : s + n], out[s : s + n]
-        np.multiply(c[:n], f, out=cell)
+        cell, tanh, new = c[:n], bent[s : s + n], out[s : s + n]
+        cells[s : s + n], before[s : s + n] = cell, h[:n]
+        cell *= f
         cell += np.multiply(i, g, out=tanh)
         np.tanh(cell, out=tanh)
         if p:
@@ -270,16 +267,16 @@ def _lstm_forward(x: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
         else:
             np.multiply(o, tanh, out=new)
         if whole:
-            h, c = new, cell
+            h = new
         else:
-            h[:n], c[:n] = new, cell
-    return out, h.copy(), c.copy(), gates, cells, bent
+            h[:n] = new
+    return out, h.copy(), c, gates, cells, bent, before
 
 
 def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: Any) -> tuple:
-    *p, out, gates, cells, bent, steps = rest
+    *p, out, gates, cells, bent, before, steps = rest
     size = c.shape[1]
-    dx, before = np.empty(gates.shape, gates.dtype), _before(c, cells, steps)
+    dx = np.empty(gates.shape, gates.dtype)
     dh, dc = g_h.copy(), g_c.copy()
     sent = np.empty_like(out) if p else None
     work = np.empty((5, len(c), size), g.dtype)
@@ -300,7 +297,7 @@ def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: An
         np.multiply(a[:3], a[:3], out=d[:3])  # i, f, o: times 1 - themselves
         np.subtract(a[:3], d[:3], out=d[:3])
         d[0] *= new
-        d[1] *= before[s : s + n]
+        d[1] *= cells[s : s + n]
         d[2] *= tanh
         d[2] *= full
         np.multiply(new, new, out=d[3])
@@ -312,7 +309,7 @@ def _lstm_backward(g: Any, g_h: Any, g_c: Any, h: Any, c: Any, w: Any, *rest: An
         row[:2], row[2], row[3] = d[:2], d[3], d[2]
         cell *= f
         np.matmul(dx[s : s + n], w, out=part)
-    by_weights = [dx.T @ _before(h, out, steps)]
+    by_weights = [dx.T @ before]
     if sent is not None:
         hidden = np.empty_like(cells)
         for s, n in steps:
@@ -344,8 +341,9 @@ def _gru_forward(x: Any, h: Any, w: Any, b: Any, steps: Steps) -> tuple:
     whole, turned = all(n == batch for _, n in steps), np.ascontiguousarray(w.T)
     out = np.empty((len(x), size), x.dtype)
     kept = np.empty((len(x), 4 * size), x.dtype)  # r, z, n and what r lets through
-    h, product = h.copy(), np.empty((batch, 3 * size), x.dtype)
+    h, product, before = h.copy(), np.empty((batch, 3 * size), x.dtype), np.empty_like(out)
     for s, n in steps:
+        before[s : s + n] = h[:n]
         a, given = _gates(kept, s, n, size), _by_gate(x[s : s + n], size)
         inner = np.matmul(h[:n], turned, out=product[:n])
         inner += b
@@ -365,13 +363,12 @@ def _gru_forward(x: Any, h: Any, w: Any, b: Any, steps: Steps) -> tuple:
             h = state
         else:
             h[:n] = state
-    return out, h.copy(), kept
+    return out, h.copy(), kept, before
 
 
 def _gru_backward(g: Any, g_h: Any, h: Any, w: Any, b: Any, *rest: Any) -> tuple:
-    out, kept, steps = rest
+    out, kept, before, steps = rest
     size = h.shape[1]
-    before = _before(h, out, steps)
     dh, dx = g_h.copy(), np.empty((len(out), 3 * size), out.dtype)
     inner = np.empty_like(dx)  # by W h + b, where n's part goes through r
     work = np.empty((3, len(h), size), g.dtype)

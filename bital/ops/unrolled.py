@@ -1,4 +1,5 @@
-"""Recurrent layers in array words, one step after another, as compiled plans are made of.
+"""Recurrent layers in array words, as compiled plans are made of: cells and their way through
+steps.
 
 Room: ops. The formulas and the layout of what is kept are those of `recurrence`.
 """
@@ -12,13 +13,61 @@ from bital.ops.unary import sigmoid_impl
 
 Steps = tuple[tuple[int, int], ...]
 
-#: longer sequences are left to NumPy: every step is code of its own
+#: (xp, *sequences, *states, *fixed) -> (states, results); gates are a list, as what is kept of them
+Cell = Callable[..., tuple[list[Any], list[Any]]]
+
+#: longer sequences whose steps are not alike are left to NumPy: every step is code of its own
 _MOST_STEPS = 96
+#: from so many sequences on, or with weights of fewer elements, each goes through steps by itself
+_MANY, _SMALL = 16, 1 << 18
 
 
-def _joined(xp: Any, parts: dict[int, Any]) -> Any:
-    """The rows of all steps, by their first ones."""
-    return xp.concatenate([parts[s] for s in sorted(parts)])
+def _regular(steps: Steps) -> bool | None:
+    """Whether steps go backwards, where all are of as many sequences; None where they are not."""
+    count, n = len(steps), steps[0][1]
+    for reverse in (False, True):
+        numbers = range(count)[::-1] if reverse else range(count)
+        if all(step == (k * n, n) for step, k in zip(steps, numbers)):
+            return reverse
+    return None
+
+
+def _through(
+    xp: Any, cell: Cell, sequences: list, gates: list, states: list, fixed: list, steps: Steps
+) -> tuple[list[Any], list[Any]]:
+    """The last states, and the rows of every result of a cell that goes through all steps.
+
+    The cell is given the rows of a step of `sequences`, and of `gates` one after another.
+    """
+    reverse, n = _regular(steps), steps[0][1]
+    if reverse is None or not all(a.size for a in (*sequences, *states, *fixed)):
+        return _unrolled(xp, cell, sequences, gates, states, fixed, steps)
+    if n < _MANY and sum(w.size for w in fixed) > _SMALL:
+        return _unrolled(xp, cell, sequences, gates, states, fixed, steps)
+    moving = [x.reshape(len(steps), n, -1) for x in sequences]
+    for kept in gates:
+        blocks = kept.reshape(len(steps), -1, n, states[-1].shape[1])
+        moving += [blocks[:, k] for k in range(blocks.shape[1])]
+    last, results = xp.steps(cell, moving, states, fixed, reverse)
+    return last, [r.reshape(n * len(steps), -1) for r in results]
+
+
+def _unrolled(
+    xp: Any, cell: Cell, sequences: list, gates: list, states: list, fixed: list, steps: Steps
+) -> tuple[list[Any], list[Any]]:
+    """`_through` as code of its own for each step."""
+    if len(steps) > _MOST_STEPS:
+        raise NotImplementedError("a sequence so long")
+    rows: dict[int, list] = {}
+    for s, n in steps:
+        now = [x[s : s + n] for x in sequences]
+        for kept in gates:
+            now += list(kept[s : s + n].reshape(-1, n, states[-1].shape[1]))
+        new, results = cell(xp, *now, *[t[:n] for t in states], *fixed)
+        states = [_replaced(xp, t, a) for t, a in zip(states, new)]
+        # what is kept of gates: gate after gate, counted as rows
+        rows[s] = [xp.stack(r).reshape(n, -1) if isinstance(r, list) else r for r in results]
+    return states, [xp.concatenate(parts) for parts in zip(*[rows[s] for s in sorted(rows)])]
 
 
 def _replaced(xp: Any, state: Any, new: Any) -> Any:
@@ -27,137 +76,117 @@ def _replaced(xp: Any, state: Any, new: Any) -> Any:
     return new if n == state.shape[0] else xp.concatenate([new, state[n:]])
 
 
-def _before(xp: Any, first: Any, rows: Any, steps: Steps) -> dict[int, Any]:
-    """By a step's first row, what the state was before it."""
-    found = {}
-    for s, n in steps:
-        found[s] = first[:n]
-        first = _replaced(xp, first, rows[s : s + n])
-    return found
-
-
-def _check(steps: Steps) -> None:
-    if len(steps) > _MOST_STEPS:
-        raise NotImplementedError("a sequence so long")
-
-
 def _columns(rows: Any, size: int) -> list[Any]:
     """Rows of gates, gate by gate."""
     return [rows[:, k : k + size] for k in range(0, rows.shape[1], size)]
 
 
-def _block(xp: Any, *gates: Any) -> Any:
-    """What is kept of a step's gates: gate after gate, counted as rows."""
-    return xp.stack(gates).reshape(gates[0].shape[0], -1)
-
-
-def _gates(kept: Any, s: int, n: int, size: int) -> list[Any]:
-    """A step's gates out of what was kept."""
-    return list(kept[s : s + n].reshape(-1, n, size))
-
-
 def elman_forward(step: Callable) -> Callable:
+    def cell(xp: Any, x: Any, h: Any, turned: Any) -> tuple:
+        new = step(xp, xp.matmul(h, turned) + x)
+        return [new], [new, h]
+
     def forward(xp: Any, x: Any, h: Any, w: Any, *, steps: Steps) -> tuple:
-        _check(steps)
-        outs = {}
-        for s, n in steps:
-            outs[s] = step(xp, xp.matmul(h[:n], w.T) + x[s : s + n])
-            h = _replaced(xp, h, outs[s])
-        return _joined(xp, outs), h
+        turned = w.T
+        last, (out, before) = _through(xp, cell, [x], [], [h], [turned], steps)
+        return out, *last, before
 
     return forward
 
 
 def elman_backward(slope: Callable) -> Callable:
-    def backward(xp: Any, g: Any, dh: Any, h: Any, w: Any, out: Any, *, steps: Steps) -> tuple:
-        _check(steps)
-        slopes, rows = slope(out), {}
-        for s, n in reversed(steps):
-            rows[s] = slopes[s : s + n] * (dh[:n] + g[s : s + n])
-            dh = _replaced(xp, dh, xp.matmul(rows[s], w))
-        dx = _joined(xp, rows)
-        return dx, dh, xp.matmul(dx.T, _joined(xp, _before(xp, h, out, steps)))
+    def cell(xp: Any, g: Any, out: Any, dh: Any, w: Any) -> tuple:
+        row = slope(out) * (dh + g)
+        return [xp.matmul(row, w)], [row]
+
+    def backward(
+        xp: Any, g: Any, dh: Any, h: Any, w: Any, out: Any, before: Any, *, steps: Steps
+    ) -> tuple:
+        last, (dx,) = _through(xp, cell, [g, out], [], [dh], [w], steps[::-1])
+        return dx, *last, xp.matmul(dx.T, before)
 
     return backward
 
 
-def lstm_forward(xp: Any, x: Any, h: Any, c: Any, w: Any, *p: Any, steps: Steps) -> tuple:
-    _check(steps)
-    size = c.shape[1]
-    outs, gates, cells, bent = {}, {}, {}, {}
-    for s, n in steps:
-        i, f, g, o = _columns(xp.matmul(h[:n], w.T) + x[s : s + n], size)
-        i, f, o = (sigmoid_impl(xp, a) for a in (i, f, o))
-        g = xp.tanh(g)
-        cells[s] = c[:n] * f + i * g
-        bent[s] = xp.tanh(cells[s])
-        outs[s] = o * bent[s]
-        if p:
-            outs[s] = xp.matmul(outs[s], p[0].T)
-        gates[s] = _block(xp, i, f, o, g)
-        h, c = _replaced(xp, h, outs[s]), _replaced(xp, c, cells[s])
-    return _joined(xp, outs), h, c, *[_joined(xp, t) for t in (gates, cells, bent)]
+def _lstm_cell(xp: Any, x: Any, h: Any, c: Any, w: Any, *p: Any) -> tuple:
+    i, f, g, o = _columns(xp.matmul(h, w) + x, c.shape[1])
+    i, f, o = (sigmoid_impl(xp, a) for a in (i, f, o))
+    g = xp.tanh(g)
+    new = c * f + i * g
+    bent = xp.tanh(new)
+    out = xp.matmul(o * bent, p[0]) if p else o * bent
+    return [out, new], [out, [i, f, o, g], c, bent, h]
+
+
+def lstm_forward(xp: Any, x: Any, h: Any, c: Any, *weights: Any, steps: Steps) -> tuple:
+    turned = [w.T for w in weights]
+    last, (out, *kept) = _through(xp, _lstm_cell, [x], [], [h, c], turned, steps)
+    return out, *last, *kept
+
+
+def _lstm_cell_backward(
+    xp: Any, g: Any, before: Any, tanh: Any, i: Any, f: Any, o: Any, new: Any, dh: Any, dc: Any,
+    w: Any, *p: Any,
+) -> tuple:  # fmt: skip
+    sent = dh + g
+    full = xp.matmul(sent, p[0]) if p else sent
+    cell = dc + (1 - tanh * tanh) * o * full
+    row = xp.concatenate([
+        (i - i * i) * new * cell,
+        (f - f * f) * before * cell,
+        (1 - new * new) * i * cell,
+        (o - o * o) * tanh * full,
+    ], 1)  # fmt: skip
+    return [xp.matmul(row, w), cell * f], [row, *([sent, o * tanh] if p else [])]
 
 
 def lstm_backward(
     xp: Any, g: Any, dh: Any, dc: Any, h: Any, c: Any, w: Any, *rest: Any, steps: Steps
 ) -> tuple:
-    _check(steps)
-    *p, out, gates, cells, bent = rest
-    size = c.shape[1]
-    before, rows, sent, hidden = _before(xp, c, cells, steps), {}, {}, {}
-    for s, n in reversed(steps):
-        i, f, o, new = _gates(gates, s, n, size)
-        tanh = bent[s : s + n]
-        full = dh[:n] + g[s : s + n]
-        if p:
-            sent[s], hidden[s] = full, o * tanh
-            full = xp.matmul(full, p[0])
-        cell = dc[:n] + (1 - tanh * tanh) * o * full
-        rows[s] = xp.concatenate([
-            (i - i * i) * new * cell,
-            (f - f * f) * before[s] * cell,
-            (1 - new * new) * i * cell,
-            (o - o * o) * tanh * full,
-        ], 1)  # fmt: skip
-        dh, dc = _replaced(xp, dh, xp.matmul(rows[s], w)), _replaced(xp, dc, cell * f)
-    dx = _joined(xp, rows)
-    by_weights = [xp.matmul(dx.T, _joined(xp, _before(xp, h, out, steps)))]
+    *p, _, gates, cells, bent, before = rest
+    last, (dx, *more) = _through(
+        xp, _lstm_cell_backward, [g, cells, bent], [gates], [dh, dc], [w, *p], steps[::-1]
+    )
+    by_weights = [xp.matmul(dx.T, before)]
     if p:
-        by_weights.append(xp.matmul(_joined(xp, sent).T, _joined(xp, hidden)))
-    return dx, dh, dc, *by_weights
+        sent, hidden = more
+        by_weights.append(xp.matmul(sent.T, hidden))
+    return dx, *last, *by_weights
+
+
+def _gru_cell(xp: Any, x: Any, h: Any, w: Any, b: Any) -> tuple:
+    size = h.shape[1]
+    x_r, x_z, x_n = _columns(x, size)
+    h_r, h_z, let = _columns(xp.matmul(h, w) + b, size)
+    r, z = sigmoid_impl(xp, h_r + x_r), sigmoid_impl(xp, h_z + x_z)
+    new = xp.tanh(r * let + x_n)
+    out = (h - new) * z + new
+    return [out], [out, [r, z, new, let], h]
 
 
 def gru_forward(xp: Any, x: Any, h: Any, w: Any, b: Any, *, steps: Steps) -> tuple:
-    _check(steps)
-    size = h.shape[1]
-    outs, kept = {}, {}
-    for s, n in steps:
-        x_r, x_z, x_n = _columns(x[s : s + n], size)
-        h_r, h_z, let = _columns(xp.matmul(h[:n], w.T) + b, size)
-        r, z = sigmoid_impl(xp, h_r + x_r), sigmoid_impl(xp, h_z + x_z)
-        new = xp.tanh(r * let + x_n)
-        outs[s] = (h[:n] - new) * z + new
-        kept[s] = _block(xp, r, z, new, let)
-        h = _replaced(xp, h, outs[s])
-    return _joined(xp, outs), h, _joined(xp, kept)
+    turned = w.T
+    last, (out, *kept) = _through(xp, _gru_cell, [x], [], [h], [turned, b], steps)
+    return out, *last, *kept
+
+
+def _gru_cell_backward(
+    xp: Any, g: Any, before: Any, r: Any, z: Any, new: Any, let: Any, dh: Any, w: Any
+) -> tuple:
+    part = dh + g
+    by_new = (1 - new * new) * (1 - z) * part
+    by_r = (r - r * r) * let * by_new
+    by_z = (z - z * z) * (before - new) * part
+    row = xp.concatenate([by_r, by_z, by_new], 1)
+    inner = xp.concatenate([by_r, by_z, by_new * r], 1)
+    return [part * z + xp.matmul(inner, w)], [row, inner]
 
 
 def gru_backward(
-    xp: Any, g: Any, dh: Any, h: Any, w: Any, b: Any, out: Any, kept: Any, *, steps: Steps
-) -> tuple:
-    _check(steps)
-    size = h.shape[1]
-    before, rows, inner = _before(xp, h, out, steps), {}, {}
-    for s, n in reversed(steps):
-        r, z, new, let = _gates(kept, s, n, size)
-        part = dh[:n] + g[s : s + n]
-        by_new = (1 - new * new) * (1 - z) * part
-        by_r = (r - r * r) * let * by_new
-        by_z = (z - z * z) * (before[s] - new) * part
-        rows[s] = xp.concatenate([by_r, by_z, by_new], 1)
-        inner[s] = xp.concatenate([by_r, by_z, by_new * r], 1)
-        dh = _replaced(xp, dh, part * z + xp.matmul(inner[s], w))
-    through = _joined(xp, inner)
-    states = _joined(xp, before)
-    return _joined(xp, rows), dh, xp.matmul(through.T, states), xp.sum(through, 0)
+    xp: Any, g: Any, dh: Any, h: Any, w: Any, b: Any, out: Any, kept: Any, before: Any, *,
+    steps: Steps,
+) -> tuple:  # fmt: skip
+    last, (dx, inner) = _through(
+        xp, _gru_cell_backward, [g, before], [kept], [dh], [w], steps[::-1]
+    )
+    return dx, *last, xp.matmul(inner.T, before), xp.sum(inner, 0)

@@ -15,6 +15,7 @@ import numpy as np
 
 from bital.plan.graph import DTYPES, KINDS, Graph, Node, Untraceable
 from bital.plan.spatial import Spatial
+from bital.plan.steps import through
 from bital.plan.symbolic_array import Array, kind_for, known_kind
 from bital.plan.symbolic_reduce import Reductions
 from bital.plan.symbolic_shape import Shapes
@@ -326,6 +327,12 @@ class Namespace(Shapes, Reductions, Spatial):
 
     def array(self, x: Any, dtype: Any = None, **_: Any) -> Array:
         return self.asarray(x, dtype).copy()
+
+    def steps(
+        self, cell: Callable, sequences: list, states: list, fixed: list, reverse: bool
+    ) -> tuple[list[Array], list[Array]]:
+        """Where a cell's way through sequences leads: see `bital.plan.steps.through`."""
+        return through(self, cell, sequences, states, fixed, reverse)
 
     def ascontiguousarray(self, x: Array) -> Array:
         return x

@@ -41,6 +41,21 @@ def _scan(node: Node, x: np.ndarray, *more: Any) -> np.ndarray:
     return out
 
 
+def _steps(node: Node, *args: Any) -> list[np.ndarray]:
+    """The results of all steps, and the states that the last one leaves."""
+    *operands, cell, shapes = args
+    step = cell.step(cell.rows)
+    found = [np.empty(shape, operands[0].dtype) for shape in shapes]
+    moving, states = operands[: cell.sequences], operands[cell.sequences :]
+    for k in range(cell.steps)[:: -1 if cell.reverse else 1]:
+        evaluate = Evaluator([*[x[k] for x in moving], *states], [])
+        for place, parts in zip(found, step.results):
+            place[k] = np.stack([evaluate(n) for n in parts]).reshape(place[k].shape)
+        states[: cell.states] = [evaluate(n) for n in step.states]
+    found[len(step.results) :] = states[: cell.states]
+    return found
+
+
 def _taps(c: Conv) -> Taps:
     return Taps(c.kernel, c.stride, c.padding, c.dilation, c.groups)
 
@@ -66,7 +81,7 @@ def _of(function: Callable) -> Callable:
 
 #: special word -> what it means
 _SPECIAL: dict[str, Callable] = {
-    "put_rows": _rows, "scan": _scan,
+    "put_rows": _rows, "scan": _scan, "steps": _steps,
     "convolution": _of(
         lambda x, w, c: correlate(np, _with_rows(x), _with_rows(w), _taps(c), c.out)
     ),
