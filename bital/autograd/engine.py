@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from bital.autograd import replay
+from bital.autograd import replay, towards
 from bital.base.dtype import LOW_PRECISION
 from bital.base.stride import is_dense_nonoverlapping
 from bital.ir.meta import Meta
@@ -314,13 +314,23 @@ def backward(
     """Run backward from edges; with the edges `inputs`, towards these, giving their gradients."""
     trace = local.trace
     form: Any = False
-    if inputs is None and not create_graph and accumulate_grad and len(roots) == 1:
-        form = hooks.check is None and replay.find(roots[0], grads[0], keep_graph, trace)
+    asked = attempt = None
+    if hooks.check is not None or forward:
+        pass
+    elif inputs is None and not create_graph and accumulate_grad and len(roots) == 1:
+        form = replay.find(roots[0], grads[0], keep_graph, trace)
         if form is True:
             return []
+    else:
+        asked = towards.Pass(roots, grads, inputs, keep_graph, create_graph, accumulate_grad)
+        found = towards.known(asked, trace)
+        if found is not None:
+            return found
     run = Run(keep_graph, create_graph, accumulate_grad)
     if inputs is not None:
         _restrict(run, roots, inputs)
+    if asked is not None:
+        attempt = towards.attempt(asked, run.needed, trace)
     run.roots = roots
     run.forward = forward
     mode, outer = trace.grad, running.run
@@ -333,6 +343,8 @@ def backward(
         trace.grad, running.run = mode, outer
     if form:
         replay.learn(form)
+    if attempt is not None:
+        attempt.learn(run.captured, trace)
     return run.captured
 
 

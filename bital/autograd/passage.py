@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bital.ir.meta import Meta
 from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import Trace, Value, user_line
+from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
 from bital.ops.window import ManyNode
 from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, rule_form, told_apart
@@ -26,21 +27,34 @@ if TYPE_CHECKING:
     from bital.autograd.replay import Recipe
 
 #: graphs of more nodes have no passage: to write it out would take too long
-_MAX_NODES = 1000
+MAX_NODES = 1000
 
 
-class _Writer:
-    """The source of a passage and what its names stand for."""
+class Writer:
+    """The source of a passage, a function of `arguments`, and what its names stand for.
 
-    def __init__(self, trace: Trace, fresh: dict[Value, int]) -> None:
+    The nodes of `order` are n0, n1, ... in it.
+    """
+
+    def __init__(self, trace: Trace, fresh: dict[Value, int], arguments: str) -> None:
         self.trace, self.fresh = trace, fresh
+        self.named: list[int] = []  # the numbers of the values that conditions are about
+        self.order: list[Any] = []
+        self.places: dict[Any, int] = {}  # of the nodes in `order`
+        self.inputs = len(trace.inputs)
         self.found: list[str] = []  # the names of fresh values
-        self.lines = ["def take(n0, trace):", "inputs, epoch = trace.inputs, trace.epoch"]
+        self.bare: set[int] = set()  # the places of leaves that have no gradient yet
+        self.lines = [f"def take({arguments}):", "inputs, epoch = trace.inputs, trace.epoch"]
         self.names: dict[str, Any] = {
             "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
             "Output": Output, "SparseTensor": SparseTensor, "told_apart": told_apart,
             "user_line": user_line, "wrap": wrap,
         }  # fmt: skip
+
+    def function(self) -> Callable:
+        """What has been written, compiled."""
+        exec(compile("\n    ".join(self.lines), "<bital passage>", "exec"), self.names)
+        return self.names["take"]
 
     def name(self, thing: Any) -> str:
         """A name for a thing."""
@@ -52,15 +66,13 @@ class _Writer:
         """Give up, with nothing done yet, unless all hold."""
         self.lines.append(f"if not ({' and '.join(conditions)}): return False")
 
-    def require_value(self, found: str, value: Value) -> bool:
+    def require_value(self, found: str, value: Value) -> None:
         """Require that what is found is the value of that number in the trace."""
         self.lines.append(f"v = {found}")
         number = self.trace.known(value)
         if number is None:
-            at = self.fresh.get(value)
-            if at is None:
-                return False
-            place = f"f{FRESH - at}"
+            number = self.fresh.setdefault(value, FRESH - len(self.fresh))
+            place = f"f{FRESH - number}"
             if place in self.found:
                 self.require(f"v is {place}")
             else:
@@ -69,29 +81,29 @@ class _Writer:
                 )
                 self.lines.append(f"{place} = v")
                 self.found.append(place)
+                if is_constant(value):  # of which rules may make more
+                    self.require(f"v is {self.name(value)}")
         elif number >= 0:
             self.require("v.trace is trace", f"v.number == {number}")
         else:
             self.require(f"inputs.get(v) == {number}")
-        return True
+        self.named.append(number)
 
-    def node(self, k: int, node: Any, places: dict[Any, int], met: set[int]) -> bool:
-        """Require that node k is as it was, and name the nodes that it leads to."""
+    def node(self, k: int, node: Any) -> bool:
+        """Require that node k, which is to run, is as it was, and name the nodes it leads to."""
         n = f"n{k}"
+        self.require(f"{n}.__class__ is {self.name(node.__class__)}", f"{n}.extra is None")
         if isinstance(node, (ViewNode, ManyNode)):
-            self.require(f"{n}.__class__ is {self.name(node.__class__)}", f"{n}.extra is None")
             self.require(f"{n}.metas == {self.name(node.metas)}")
             if isinstance(node, ManyNode):
                 self.require(f"{n}.results == {node.results}")
-            return self.rule(f"{n}.rule", node.rule) and self.edges(n, node, places, met)
-        if not isinstance(node, OpNode) or node.prefix is UNKNOWN or node.saved is None:
+            return self.rule(f"{n}.rule", node.rule) and self.edges(n, node)
+        if not isinstance(node, OpNode) or node.saved is None:
             return False
-        if node.epoch != self.trace.epoch:
-            return False
-        self.require(
-            f"{n}.__class__ is {self.name(node.__class__)}",
-            f"{n}.prefix is {self.name(node.prefix)}", f"{n}.epoch == epoch", f"{n}.extra is None",
-        )  # fmt: skip
+        if self.recorded(node):
+            self.require(f"{n}.prefix is {self.name(node.prefix)}", f"{n}.epoch == epoch")
+        else:
+            self.require(f"{n}.spec is {self.name(node.spec)}")
         if node.params:
             same = [f"{n}.params[{k}] is {self.name(p)}" for k, p in enumerate(node.params)]
             form = self.name(told_apart(node.params))
@@ -105,8 +117,7 @@ class _Writer:
                 self.lines.append(f"cell = saved[{at}]")
                 self.require(f"cell.__class__ is {self.name(t.__class__)}")
                 self.require(f"cell.version == saved[{at + 1}]")
-                if not self.require_value("cell.value", t.value):
-                    return False
+                self.require_value("cell.value", t.value)
             elif version is None:
                 return False
             else:
@@ -114,14 +125,23 @@ class _Writer:
                 self.require(f"cell.version == saved[{at + 1}]")
                 if not self.elements(t):
                     return False
-        return self.edges(n, node, places, met)
+            self.keep(t, f"{n}.saved[{at}]")
+        return self.edges(n, node)
+
+    def recorded(self, node: Any) -> bool:
+        """Whether it follows from the place in the trace which instruction made the node."""
+        return node.prefix is not UNKNOWN and node.epoch == self.trace.epoch
+
+    def keep(self, thing: Any, found: str) -> None:
+        """Note where a tensor or cell is found."""
 
     def elements(self, t: Tensor) -> bool:
         """Require that the tensor `t`, its cell being `cell`, has the elements that it had."""
         view, value = t._view, t._storage.value
         if view is None:
             self.require("t._view is None")
-            return self.require_value("cell.value", value)
+            self.require_value("cell.value", value)
+            return True
         if view.key is not value or view.window is None:
             return False
         self.lines.append("w = t._view")
@@ -131,9 +151,9 @@ class _Writer:
         base = self.trace.known(value)
         if base is not None and base >= 0:  # pending: a rule may read another window of it
             self.require(f"w.offset == {view.offset}")
-            if not self.require_value("cell.value", value):
-                return False
-        return self.require_value("w.window", view.window)
+            self.require_value("cell.value", value)
+        self.require_value("w.window", view.window)
+        return True
 
     def rule(self, found: str, rule: Any) -> bool:
         """Require that what is found is a gradient rule that does the same (see `rule_form`)."""
@@ -157,32 +177,35 @@ class _Writer:
                 )
         return True
 
-    def edges(self, n: str, node: Any, places: dict[Any, int], met: set[int]) -> bool:
+    def edges(self, n: str, node: Any) -> bool:
         """Require that the edges lead to the nodes they led to, and name those."""
         for at, edge in enumerate(node.edges):
-            if edge is None:  # as the node's class says, or as it is asked for views
-                if not isinstance(node, OpNode):
-                    self.require(f"{n}.edges[{at}] is None")
-                continue
-            target = f"{n}.edges[{at}]"
-            if edge.__class__ is Output:
-                self.lines.append(f"o = {target}")
-                self.require("o.__class__ is Output", f"o.index == {edge.index}")
-                target, edge = "o.node", edge.node
-            place = places[edge]
-            if place in met:
-                self.require(f"{target} is n{place}")
-            else:
-                met.add(place)
-                self.lines.append(f"n{place} = {target}")
+            if edge is not None:
+                self.reach(f"{n}.edges[{at}]", edge)
+            elif not isinstance(node, OpNode):  # whose classes say where there is none
+                self.require(f"{n}.edges[{at}] is None")
         return True
 
-    def ages(self, order: list) -> None:
-        """Require that nodes not made by instructions were made when they were."""
-        inner = [k for k, node in enumerate(order) if node.__class__ is not AccumulateGrad]
-        by_age = sorted(inner, key=lambda k: order[k].number)
+    def reach(self, found: str, edge: Any) -> None:
+        """Require that an edge leads to the node that it led to, and name that."""
+        if edge.__class__ is Output:
+            self.lines.append(f"o = {found}")
+            self.require("o.__class__ is Output", f"o.index == {edge.index}")
+            found, edge = "o.node", edge.node
+        place = self.places.get(edge)
+        if place is None:
+            place = self.places[edge] = len(self.order)
+            self.order.append(edge)
+            self.lines.append(f"n{place} = {found}")
+        else:
+            self.require(f"{found} is n{place}")
+
+    def ages(self, running: list[int]) -> None:
+        """Require that nodes not known by their instructions were made in the same order."""
+        order = self.order
+        by_age = sorted(running, key=lambda k: order[k].number)
         for older, younger in zip(by_age, by_age[1:]):
-            if not (isinstance(order[older], OpNode) and isinstance(order[younger], OpNode)):
+            if not (self.recorded(order[older]) and self.recorded(order[younger])):
                 self.require(f"n{older}.number < n{younger}.number")
 
     def leaf(self, k: int, leaf: AccumulateGrad) -> bool:
@@ -199,6 +222,7 @@ class _Writer:
         old = v._grad
         if old is None:
             self.require(f"g{k} is None")
+            self.bare.add(k)
             return True
         self.require(
             f"g{k} is not None", f"g{k}.__class__ is not SparseTensor", f"g{k}._view is None",
@@ -207,8 +231,9 @@ class _Writer:
         self.lines.append(f"s{k} = g{k}._storage")
         if old._storage.value is v._meta.zeros:
             self.require(f"s{k}.value is {meta}.zeros")
-            return True
-        return self.require_value(f"s{k}.value", old._storage.value)
+        else:
+            self.require_value(f"s{k}.value", old._storage.value)
+        return True
 
     def record(self, recipe: Recipe, end: Prefix) -> None:
         """Record what the recipe says, and give the leaves their gradients."""
@@ -217,29 +242,31 @@ class _Writer:
         if len(self.found) > 1:  # different ones
             self.require(f"len({{{', '.join(self.found)}}}) == {len(self.found)}")
         self.require(f"trace.room >= {end.spent}")
-        number = len(self.trace.inputs)
         for k, which in enumerate(recipe.binds):
             found = f"f{which}" if which.__class__ is int else self.name(which)
-            self.lines.append(f"inputs[{found}] = {~(number + k)}")
+            self.lines.append(f"inputs[{found}] = {~(self.inputs + k)}")
         self.lines.append(f"trace.prefix = {self.name(end)}")
         if recipe.params:
             self.lines.append(f"trace.params += {self.name(recipe.params)}")
         self.lines += [f"trace.lines[{number}] = user_line()" for number in recipe.lines]
         for number, meta in recipe.results:
             self.lines.append(f"r{number} = trace.pending({self.name(meta)}, {number})")
-        self.lines += [f"n{k}.saved = None" for k in recipe.spent]
 
-    def give(self, recipe: Recipe, order: list) -> None:
+    def give(self, recipe: Recipe) -> None:
         """Give the leaves their gradients."""
         for k, number in recipe.leaves:
-            if order[k].variable._grad is None:
+            if k in self.bare:
                 self.lines.append(f"t{k}._grad = wrap(r{number}, t{k}._meta)")
             else:
                 self.lines += [f"s{k}.value = r{number}", f"s{k}.version += 1"]
-        self.lines.append("return True")
+
+    def end(self, recipe: Recipe, result: str) -> None:
+        """Forget what the pass has used up, and return."""
+        self.lines += [f"n{k}.saved = None" for k in recipe.spent]
+        self.lines.append(f"return {result}")
 
 
-def _never(root: Any, trace: Trace) -> bool:
+def never(*_: Any) -> bool:
     """The passage where some node's part in the key does not follow from the trace."""
     return False
 
@@ -248,22 +275,25 @@ def written(
     recipe: Recipe, order: list, fresh: dict[Value, int], trace: Trace
 ) -> Callable[[Any, Trace], bool]:
     """The passage for a graph about to be replayed: (root, trace) -> whether it was replayed."""
-    if len(order) > _MAX_NODES:
-        return _never
+    if len(order) > MAX_NODES:
+        return never
     end = trace.prefix
     for instruction in recipe.code:
         end = end.then(instruction, trace.learning)
     if end is UNKNOWN:
-        return _never
-    writer = _Writer(trace, fresh)
-    places: dict[Any, int] = {node: k for k, node in enumerate(order)}
-    met = {0}
-    for k, node in enumerate(order):
+        return never
+    writer = Writer(trace, fresh, "n0, trace")
+    writer.order.append(order[0])
+    writer.places[order[0]] = 0
+    running = []
+    for k, node in enumerate(writer.order):  # which grows
         leaf = node.__class__ is AccumulateGrad
-        if not (writer.leaf(k, node) if leaf else writer.node(k, node, places, met)):
-            return _never
-    writer.ages(order)
+        if not (writer.leaf(k, node) if leaf else writer.node(k, node)):
+            return never
+        if not leaf:
+            running.append(k)
+    writer.ages(running)
     writer.record(recipe, end)
-    writer.give(recipe, order)
-    exec(compile("\n    ".join(writer.lines), "<bital passage>", "exec"), writer.names)
-    return writer.names["take"]
+    writer.give(recipe)
+    writer.end(recipe, "True")
+    return writer.function()

@@ -32,7 +32,7 @@ _MAX_NODES = 20_000
 #: a table that outgrows this many parts of keys, or keys met, starts afresh
 _MAX_SIZE, _MAX_MET = 500_000, 20_000
 #: in how many ways a pass from one place may differ: which leaves have gradients, where they lie
-_MAX_PASSAGES = 4
+MAX_PASSAGES = 4
 #: after so many passes that were none of the known ones, only some are looked up
 _PATIENCE = 64
 
@@ -174,7 +174,7 @@ def _keep_passage(place: tuple, recipe: Recipe, order: list, fresh: dict, trace:
     if prefix.passages is None:
         prefix.passages = {}
     known = prefix.passages.setdefault(place, [])
-    if len(known) < _MAX_PASSAGES:
+    if len(known) < MAX_PASSAGES:
         known.append(written(recipe, order, fresh, trace))
 
 
@@ -286,17 +286,17 @@ def learn(form: Form) -> None:
     trace = local.trace
     # a rule that looked at numbers, or a cut in the middle, may do otherwise another time
     same = trace.epoch == form.epoch and traces.looks == form.looks
-    table.add(form.key, (same and _recipe(form, trace)) or False)
+    recipe = recipe_of(form, trace) if same else None
+    leaves = {k: node for k, node in enumerate(form.order) if isinstance(node, AccumulateGrad)}
+    table.add(form.key, recipe is not None and give(recipe, leaves, trace) and recipe)
 
 
-def _recipe(form: Form, trace: Trace) -> Recipe | None:
+def recipe_of(form: Form, trace: Trace) -> Recipe | None:
     """What was recorded since `form`; None where it depends on what the key does not tell."""
     recipe = Recipe(form, trace)
     inputs = list(trace.inputs)
     known, new = inputs[: form.inputs], inputs[form.inputs :]
-    if _bind(recipe, form, new) and _tell(recipe, form, known) and _give(recipe, form, trace):
-        return recipe
-    return None
+    return recipe if _bind(recipe, form, new) and _tell(recipe, form, known) else None
 
 
 def _bind(recipe: Recipe, form: Form, new: list[Value]) -> bool:
@@ -325,20 +325,19 @@ def _tell(recipe: Recipe, form: Form, known: list[Value]) -> bool:
     return True
 
 
-def _give(recipe: Recipe, form: Form, trace: Trace) -> bool:
-    """Find which instructions made the gradients of the leaves."""
+def give(recipe: Recipe, leaves: dict[int, AccumulateGrad], trace: Trace) -> bool:
+    """Find which instructions made the gradients of the leaves, given by their places."""
     results = {}
-    for place, node in enumerate(form.order):
-        if isinstance(node, AccumulateGrad):
-            leaf = node.variable
-            grad = None if leaf is None else leaf._grad
-            if grad is None or grad._view is not None:
-                return False
-            value = grad._storage.value
-            number = trace.known(value)
-            if number is None or number < form.base:
-                return False
-            results[number] = value.meta
-            recipe.leaves.append((place, number))
+    for place, node in leaves.items():
+        leaf = node.variable
+        grad = None if leaf is None else leaf._grad
+        if grad is None or grad._view is not None:
+            return False
+        value = grad._storage.value
+        number = trace.known(value)
+        if number is None or number < trace.length - len(recipe.code):
+            return False
+        results[number] = value.meta
+        recipe.leaves.append((place, number))
     recipe.results = sorted(results.items())
     return True

@@ -256,19 +256,27 @@ def read_window(
 ) -> Value:
     """The elements of a window as a value of meta's shape.
 
-    A window of a ready value is an input with its own layout and records nothing; of a pending one
-    it is one strided read, its offset a run-time scalar.
+    A window of a ready value is an input with its own layout and records nothing, one of zeros or
+    ones are the zeros or ones of its shape; of a pending value it is one strided read, its offset a
+    run-time scalar.
     """
+    whole = value.meta
     if value.buf is not None:
+        constant = value is whole.zeros or value is whole.ones
+        if constant and meta.dtype is whole.dtype and not value.shared:
+            kept = "zeros" if value is whole.zeros else "ones"
+            if getattr(meta, kept) is None:
+                setattr(meta, kept, given(meta, _window_of(value, meta, offset, strides)))
+            return getattr(meta, kept)
         window = given(meta, _window_of(value, meta, offset, strides))
         window.shared = value.shared
         return window
     step = trace.prefix.likely
-    if step.op is READ and step.first is value.meta and step.i == trace.number(value):
+    if step.op is READ and step.first is whole and step.i == trace.number(value):
         if step.spec.out is meta and step.spec.asked[1] == strides:
             return trace.take(step, offset)
     attrs = (meta.shape, strides, meta.dtype)
-    spec = READ.memo.get(((value.meta,), attrs)) or READ.resolve((value.meta,), attrs)
+    spec = READ.memo.get(((whole,), attrs)) or READ.resolve((whole,), attrs)
     return record_many(trace, spec, [value], (offset,))  # type: ignore[return-value]
 
 
