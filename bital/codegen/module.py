@@ -139,17 +139,21 @@ class Module:
         operands: list[str] = []
         if several:  # the first says which chunk is whose
             operands.append(f"i64 {24 * len(self.chunks)}, i32 -2, i32 -1")
-        count = 0
+        chunks: list[tuple[float, str]] = []  # in which part of its kernel each is
         for group, kernel in region:
             name = self._function(kernel)
             self.calls.append(Call(group, kernel, name, self.regions, _ns(kernel) / whole))
-            count += kernel.chunks
-            if several:
-                first = len(operands)
-                self.chunks += [f"ptr @{name}, i64 {first}, i64 {c}" for c in range(kernel.chunks)]
+            first = len(operands)
+            chunks += [
+                (_quarter(c, kernel.chunks), f"ptr @{name}, i64 {first}, i64 {c}")
+                for c in range(kernel.chunks)
+            ]
             operands += map(self._operand, kernel.operands)
+        if several:
+            # a thread takes neighbours: the same part of each kernel, which often reads the same
+            self.chunks += [text for _, text in sorted(chunks, key=lambda chunk: chunk[0])]
         fn = "share" if several else name
-        steps.append(f"ptr @{fn}, i64 {count}, i64 {len(operands)}")
+        steps.append(f"ptr @{fn}, i64 {len(chunks)}, i64 {len(operands)}")
         self.regions += 1
         return operands
 
@@ -218,6 +222,11 @@ def param_of(moved: Node) -> Node:
     while moved.word != "param":
         moved = moved.inputs[0]
     return moved
+
+
+def _quarter(chunk: int, chunks: int) -> float:
+    """In which quarter of a kernel a chunk is; 1.5 for the one in the middle."""
+    return 1.5 if 2 * chunk + 1 == chunks else (4 * chunk + 2) // chunks
 
 
 def _ns(kernel: Kernel) -> float:

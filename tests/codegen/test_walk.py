@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bital.codegen import jit, threads
-from bital.codegen.module import ATTRIBUTES, _array, _offsets
+from bital.codegen.module import ATTRIBUTES, _array, _offsets, _quarter
 from bital.codegen.target import host
 from bital.codegen.walk import SEGMENT, WALK
 
@@ -107,3 +107,9 @@ def test_kernels_run_side_by_side():
 
 def test_there_may_be_no_steps():
     assert segment([], [])([])[0] == 0
+
+
+def test_kernels_side_by_side_are_cut_in_quarters():
+    assert [_quarter(c, 8) for c in range(8)] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert [_quarter(c, 3) for c in range(3)] == [0, 1.5, 3]
+    assert _quarter(0, 1) == 1.5  # as much before as after it
