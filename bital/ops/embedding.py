@@ -95,9 +95,12 @@ def _backward_native(
     xp: Any, g: Any, indices: Any, *, rows: int, padding_idx: int, scale_grad_by_freq: bool
 ) -> Any:
     xp.require((indices >= 0) & (indices < rows))
-    if 0 <= padding_idx < rows:
+    padded, few = 0 <= padding_idx < rows, rows <= indices.size
+    if padded and not few:
         g = xp.where((indices != padding_idx)[..., None], g, 0)
     sums = xp.put_rows(g, indices, rows, how="add")
+    if padded and few:
+        sums = xp.where((xp.arange(rows) != padding_idx)[:, None], sums, 0)
     if not scale_grad_by_freq:
         return sums
     ones = xp.ones((*indices.shape, 1), g.dtype)

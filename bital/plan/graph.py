@@ -282,8 +282,8 @@ class Graph:
 
     def product(self, a: Node, b: Node, turn_a: bool = False, turn_b: bool = False) -> Node:
         """Matrix products over broadcast leading axes; turned factors are stored transposed."""
-        a, turn_a = _absorb_transpose(a, turn_a)
-        b, turn_b = _absorb_transpose(b, turn_b)
+        a, turn_a = absorb_transpose(a, turn_a)
+        b, turn_b = absorb_transpose(b, turn_b)
         M = a.shape[-1] if turn_a else a.shape[-2]
         N = b.shape[-2] if turn_b else b.shape[-1]
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -312,7 +312,7 @@ def _dense_order(shape: Ints, strides: Ints, numel: int) -> Ints | None:
     return order if tuple([strides[k] for k in order]) == contiguous_strides(sizes) else None
 
 
-def _absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:
+def absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:
     """A factor without a swap of its last two axes, which the product's flag says instead."""
     n = len(x.shape)
     if x.word == "axes" and x.attrs[0] == (*range(n - 2), n - 1, n - 2):

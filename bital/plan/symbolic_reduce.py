@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from bital.plan.graph import Graph, Ints, Node, Untraceable
+from bital.plan.rows import product
 from bital.plan.symbolic_array import Array, kind_for
 
 #: NumPy's functions whose `reduce` is a word, and the word
@@ -115,7 +116,7 @@ class Reductions:
             raise Untraceable("a product with no axes")
         one = self.graph.reshape(x, (1, *x.shape)) if len(x.shape) == 1 else x
         two = self.graph.reshape(y, (*y.shape, 1)) if len(y.shape) == 1 else y
-        got = self.graph.product(one, two)
+        got = product(self.graph, one, two)
         shape = got.shape[:-2] + (x.shape[-2:-1] if len(x.shape) > 1 else ())
         shape += y.shape[-1:] if len(y.shape) > 1 else ()
         return self.into(out, Array(self, self.graph.reshape(got, shape)))

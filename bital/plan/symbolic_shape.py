@@ -14,6 +14,7 @@ import numpy as np
 from bital.base.stride import contiguous_strides
 from bital.plan.access import follow, identity
 from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
+from bital.plan.rows import add_rows
 from bital.plan.symbolic_array import Array, kind_for
 
 
@@ -235,6 +236,10 @@ class Shapes:
         ]
         if not zeros:
             inputs.append(graph.reshape(graph.cast(base.node, kind), (shape[0], prod(rest))))
+        if zeros and how == "add":
+            return Array(
+                self, graph.reshape(add_rows(graph, inputs[0], inputs[1], shape[0]), shape)
+            )
         inputs = [graph.in_order(x) for x in inputs]
         attrs = ("put_rows", "mul" if how == "multiply" else how)
         found = graph.node("special", tuple(inputs), attrs, (shape[0], prod(rest)), kind)
