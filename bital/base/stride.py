@@ -49,7 +49,7 @@ def permuted_strides(shape: Ints, order: Sequence[int]) -> Ints:
 
 def _is_packed(shape: Ints, strides: Ints, order: Sequence[int]) -> bool:
     """Whether strides are those of `order`, not looking at sizes of 1."""
-    step = 1
+    step, shape = 1, tuple(shape)  # of a Size an item costs much
     for dim in reversed(order):
         if shape[dim] != 1:
             if strides[dim] != step:

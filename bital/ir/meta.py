@@ -46,13 +46,16 @@ _table: dict[tuple, Meta] = {}
 
 def meta_of(shape: tuple[int, ...], dtype: dtype, device: device = cpu) -> Meta:
     """The one Meta of this shape, dtype and device; Unsupported where bital has no such tensors."""
-    key = (shape, dtype, device)
-    found = _table.get(key)
+    found = _table.get((shape, dtype)) if device is cpu else _table.get((shape, dtype, device))
     if found is None:
+        if device is not cpu and device.__class__ is cpu.__class__ and device == cpu:
+            return meta_of(shape, dtype)
         if len(_table) >= _LIMIT:
             _table.clear()
         if dtype in WORDS:
             raise Unsupported(f"bital has no tensors of {dtype}: it knows the name only")
         found = Meta(Size(shape), dtype, device)
-        found = _table.setdefault((found.shape, dtype, device), found)
+        # without the usual device, whose hash costs as much as all else
+        key = (found.shape, dtype) if device is cpu else (found.shape, dtype, device)
+        found = _table.setdefault(key, found)
     return found

@@ -154,9 +154,16 @@ class Trace:
         if params:
             self.params += params
         self.prefix = step
-        value = self.pending(step.spec.out, step.number)
-        if self.room < step.spent or hooks.keep_lines:
-            after(self, step.spec)
+        spare, spec = self.spare, step.spec
+        if spare:  # `pending`, without a call
+            value = spare.pop()
+        else:
+            value = Value()
+            value.trace, value.buf, value.shared = self, None, False
+        value.meta, value.number = spec.out, step.number
+        self.values.append(value)
+        if self.room < step.spent or hooks.keep_lines or spec.op.fallible:
+            after(self, spec)
         return value
 
     def take_many(self, step: Prefix, last: Prefix) -> tuple[Value, ...]:
@@ -164,7 +171,7 @@ class Trace:
         self.prefix = last
         first = step.number + 1
         made = tuple([self.pending(m, first + k) for k, m in enumerate(step.spec.out)])
-        if self.room < last.spent or hooks.keep_lines:
+        if self.room < last.spent or hooks.keep_lines or step.spec.op.fallible:
             after(self, step.spec)
         return made
 
@@ -244,14 +251,22 @@ def record_many(
     trace: Trace, spec: Spec, values: list[Value], params: tuple = ()
 ) -> Value | tuple[Value, ...]:
     """Record one instruction with any number of operands, scalars and results."""
-    operands = [v.number if v.trace is trace else trace.number(v) for v in values]
+    operands, inputs = [], trace.inputs
+    for v in values:
+        number = v.number if v.trace is trace else inputs.get(v)
+        if number is None:
+            if v.buf is None or v.shared:
+                number = trace.number(v)
+            else:  # the same, without a call
+                number = inputs[v] = ~len(inputs)
+        operands.append(number)
     if params:
         first = PARAM + len(trace.params)
         operands += range(first, first + len(params))
         trace.params += params
     instruction = (spec, *operands)
     step = trace.prefix.likely
-    known = step.instruction == instruction and not spec.op.fallible
+    known = step.instruction == instruction
     if type(spec.out) is not tuple:
         return trace.take(step) if known else trace.add(spec, instruction)
     if known:
@@ -333,11 +348,17 @@ def user_line() -> tuple[str, int, str]:
     """File, line and function of the innermost frame that is not bital's own."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        package = frame.f_globals.get("__package__") or ""
-        if package.partition(".")[0] != "bital":
-            return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+        package = frame.f_globals.get("__package__")
+        if package not in _own_packages:
+            if not package or package.partition(".")[0] != "bital":
+                return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+            _own_packages.add(package)
         frame = frame.f_back
     return "<unknown>", 0, "<unknown>"
+
+
+#: those of bital's packages that were met, since a look-up is quicker than taking names apart
+_own_packages: set[str] = set()
 
 
 def ready(value: Value) -> np.ndarray:

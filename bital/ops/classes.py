@@ -28,6 +28,7 @@ from bital.ops.loss import (
     with_names,
 )
 from bital.tensor.dispatch import apply, composite
+from bital.tensor.recorders import binary_with
 from bital.tensor.tensor import Tensor
 
 _FLOATS = (BOOL, INT, COMPLEX)
@@ -272,9 +273,12 @@ class _Nll:
                  *[None] * (1 + weighted)),
             grad_fn=f"{title}Backward0", fallible=True, batch=_nll_many, native=_nll_native,
         )  # fmt: skip
+        self.unweighted = binary_with(self.op)
 
     def __call__(self, tensors: tuple, reduction: int, ignore: int) -> Tensor:
-        return apply(self.op, tensors, (reduction, ignore))
+        if self.weighted:
+            return apply(self.op, tensors, (reduction, ignore))
+        return self.unweighted(*tensors, (reduction, ignore))
 
     def _descend(self, g: Tensor, x: Tensor, *given: Any) -> Tensor:
         *rest, reduction, ignore = given

@@ -22,6 +22,7 @@ from bital.ops.buffer import update
 from bital.ops.sparse import sparse as sparse_of
 from bital.tensor.dispatch import apply
 from bital.tensor.node import Node
+from bital.tensor.recorders import binary_with
 from bital.tensor.tensor import Tensor, array_of, edge_of, known_array
 
 
@@ -161,6 +162,7 @@ _EMBEDDING = Op(
     native=_native,
     batch=again(bare=(0,)),
 )
+_embedding = binary_with(_EMBEDDING)
 
 
 class EmbeddingBackward0(Node):
@@ -239,7 +241,7 @@ def embedding_of(
         check_tensor(indices, "embedding", "indices", 2)
     if sparse and local.trace.grad and edge_of(weight) is not None:
         return _with_sparse_gradient(weight, indices, padding_idx, scale_grad_by_freq)
-    return apply(_EMBEDDING, (weight, indices), (padding_idx, scale_grad_by_freq))
+    return _embedding(weight, indices, (padding_idx, scale_grad_by_freq))
 
 
 @public("nn.functional", method=False)

@@ -16,7 +16,6 @@ import numpy as np
 from bital.base.dtype import bool_, int32, int64, uint8
 from bital.base.size import expand_shape
 from bital.ir.meta import Meta, meta_of
-from bital.ir.trace import local
 from bital.ops.api import method
 from bital.ops.create import constant_value
 from bital.ops.index import MASK_PUT, check_real, read_at, write_at
@@ -24,15 +23,13 @@ from bital.ops.overwrite import overwrite
 from bital.ops.split import unbind
 from bital.ops.window import attach, bare_view, spread
 from bital.tensor.dispatch import apply, cast, check_overlap, inplace
-from bital.tensor.storage import view_at
 from bital.tensor.tensor import (
     Tensor,
     array_of,
-    edge_of,
     from_array,
+    onto,
     strides_of,
     view_node,
-    window,
     wrap,
 )
 
@@ -69,19 +66,13 @@ def row(x: Tensor, i: int) -> Tensor:
         _out_of_range(i, 0, n)
     if i < 0:
         i += n
-    trace = local.trace
-    old, storage, grad = x._view, x._storage, trace.grad
+    old = x._view
     if old is None:
-        strides, edge = meta.strides, x._edge
-        made = "default" if grad else "no_grad"
-        view = view_at(i * strides[0], strides[1:], x, storage.version, made)
+        strides, offset = meta.strides, 0
     else:
-        strides, edge = old.strides, edge_of(x) if grad else None
-        base = x if old.base is None else old.base
-        made = old.made if grad else "no_grad"
-        view = view_at(old.offset + i * strides[0], strides[1:], base, storage.version, made)
-    out = window(storage, row_meta, view)
-    if edge is not None and grad:
+        strides, offset = old.strides, old.offset
+    out, edge = onto(x, row_meta, strides[1:], offset + i * strides[0])
+    if edge is not None:
         plain = meta.strides
         out._edge = view_node(
             "SelectBackward0", edge, meta,
@@ -98,8 +89,8 @@ def rows(x: Tensor, start: Any, stop: Any) -> Tensor:
     """x[start:stop]: a view of consecutive rows. Hot."""
     meta = x._meta
     n, _ = _rows.get(meta) or _row_meta(meta)
-    begin = 0 if start is None else max(start + n, 0) if start < 0 else min(start, n)
-    end = n if stop is None else max(stop + n, 0) if stop < 0 else min(stop, n)
+    begin = 0 if start is None else start if 0 <= start <= n else _clipped(start, n)
+    end = n if stop is None else stop if 0 <= stop <= n else _clipped(stop, n)
     count = end - begin if end > begin else 0
     new = _slices.get((meta, count))
     if new is None:
@@ -107,12 +98,24 @@ def rows(x: Tensor, start: Any, stop: Any) -> Tensor:
             _slices.clear()
         new = meta_of((count, *tuple(meta.shape)[1:]), meta.dtype, meta.device)
         _slices[meta, count] = new
-    strides = strides_of(x)
-    out = bare_view(x, new, strides, x.storage_offset() + begin * strides[0])
-    plain = meta.strides
-    return attach(
-        out, x, "SliceBackward0", lambda g: spread(g, meta.shape, plain, begin * plain[0])
-    )
+    old = x._view
+    if old is None:
+        strides, offset = meta.strides, 0
+    else:
+        strides, offset = old.strides, old.offset
+    out, edge = onto(x, new, strides, offset + begin * strides[0])
+    if edge is not None:
+        plain = meta.strides
+        out._edge = view_node(
+            "SliceBackward0", edge, meta,
+            lambda g: spread(g, meta.shape, plain, begin * plain[0]),
+        )  # fmt: skip
+    return out
+
+
+def _clipped(end: int, n: int) -> int:
+    """Where a slice of an axis of n elements begins or ends."""
+    return max(end + n, 0) if end < 0 else min(end, n)
 
 
 class Place:

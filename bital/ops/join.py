@@ -107,7 +107,7 @@ def _with_node(out: Tensor, tensors: tuple[Tensor, ...], name: str, parts: Any) 
     if not local.trace.grad:
         return out
     edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
-    if any(e is not None for e in edges):
+    if edges.count(None) < len(edges):
         metas = tuple([t._meta for t in tensors])
         wanted = tuple([e is not None for e in edges])
 

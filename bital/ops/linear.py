@@ -130,8 +130,8 @@ class LinearNode(OpNode):
 
 
 _linear = ternary(_linear_op("linear", "AddmmBackward0"))
-_LINEAR_OF_BATCH = _linear_op("linear_of_batch", "ViewBackward0")
-_LINEAR_OF_STRIDED = _linear_op("linear_of_strided", "AddBackward0")
+_linear_of_batch = ternary(_linear_op("linear_of_batch", "ViewBackward0"))
+_linear_of_strided = ternary(_linear_op("linear_of_strided", "AddBackward0"))
 
 
 @public("nn.functional", method=False)
@@ -162,8 +162,7 @@ def linear(
         return fold_product(input, weight, (True,))
     if m == 2:
         return _linear(input, weight, bias)
-    op = _LINEAR_OF_BATCH if contiguous(input) else _LINEAR_OF_STRIDED
-    return apply(op, (input, weight, bias))
+    return (_linear_of_batch if contiguous(input) else _linear_of_strided)(input, weight, bias)
 
 
 @public("torch", "nn.functional", method=False)

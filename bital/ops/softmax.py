@@ -17,6 +17,7 @@ from bital.ir.op import Op
 from bital.ops.api import NAMESPACES, check_tensor, public
 from bital.ops.family import ONLY_FLOATS, check_dtype
 from bital.tensor.dispatch import apply, cast
+from bital.tensor.recorders import unary_with
 from bital.tensor.tensor import Tensor
 
 
@@ -133,21 +134,21 @@ def softmax_backward(g: Tensor, result: Tensor, dim: int) -> Tensor:
     return apply(_SOFTMAX_BACKWARD, (g, result), (normalize_dim(dim, g._meta.ndim),))
 
 
-def _along(op: Op, input: Tensor, dim: int, dtype: dtype | None) -> Tensor:
-    check_tensor(input, op.name)
-    return apply(op, (input if dtype is None else cast(input, dtype),), (dim,))
+_softmax_of, _log_softmax_of = unary_with(_SOFTMAX), unary_with(_LOG_SOFTMAX)
 
 
 @public("torch", "special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """exp(x) divided by its sum along `dim`; with `dtype`, of the input cast to it first."""
-    return _along(_SOFTMAX, input, dim, dtype)
+    check_tensor(input, "softmax")
+    return _softmax_of(input if dtype is None else cast(input, dtype), (dim,))
 
 
 @public("torch", "special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """The logarithm of softmax, without overflow."""
-    return _along(_LOG_SOFTMAX, input, dim, dtype)
+    check_tensor(input, "log_softmax")
+    return _log_softmax_of(input if dtype is None else cast(input, dtype), (dim,))
 
 
 def _dim_or_guess(name: str, dim: int | None, ndim: int, stacklevel: int) -> int:
@@ -168,7 +169,7 @@ def functional_softmax(
 ) -> Tensor:
     """`torch.softmax`."""
     dim = _dim_or_guess("softmax", dim, check_tensor(input, "softmax")._meta.ndim, _stacklevel)
-    return _along(_SOFTMAX, input, dim, dtype)
+    return softmax(input, dim, dtype)
 
 
 @public("nn.functional", name="log_softmax", method=False)
@@ -177,7 +178,7 @@ def functional_log_softmax(
 ) -> Tensor:
     """`torch.log_softmax`."""
     ndim = check_tensor(input, "log_softmax")._meta.ndim
-    return _along(_LOG_SOFTMAX, input, _dim_or_guess("log_softmax", dim, ndim, _stacklevel), dtype)
+    return log_softmax(input, _dim_or_guess("log_softmax", dim, ndim, _stacklevel), dtype)
 
 
 @public("nn.functional", method=False)
@@ -186,7 +187,7 @@ def softmin(
 ) -> Tensor:
     """The softmax of `-input`."""
     dim = _dim_or_guess("softmin", dim, check_tensor(input, "softmin")._meta.ndim, _stacklevel)
-    return _along(_SOFTMAX, -input, dim, dtype)
+    return softmax(-input, dim, dtype)
 
 
 @public("nn.functional", method=False)

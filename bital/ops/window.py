@@ -215,6 +215,7 @@ _LAID_OUT = Op(
 
 def permuted(values: tuple, order: Any) -> tuple:
     """values[k] for k in order."""
+    values = tuple(values)  # where it is a Size, of which an item costs much
     return tuple([values[k] for k in order])
 
 

@@ -28,6 +28,7 @@ from bital.ir.trace import (
     record,
     record_many,
 )
+from bital.tensor import tensor as tensor_module
 from bital.tensor.node import (
     AccumulateGrad,
     Node,
@@ -44,6 +45,7 @@ from bital.tensor.tensor import (
     array_of,
     check_lanes,
     edge_of,
+    new_tensor,
     read,
     refuse_view,
     requires,
@@ -130,14 +132,20 @@ def apply(op: Op, tensors: tuple[Tensor, ...], attrs: tuple = (), params: tuple 
             return got
     if spec.compute is not None:
         values = [cast_value(trace, v, spec.compute) for v in values]
+    result: Any = record_many(trace, spec, values, params)
     if type(spec.out) is tuple:
-        many = record_many(trace, spec, values, params)
-        out: Any = tuple([wrap(v, v.meta) for v in many])  # type: ignore[union-attr]
+        out: Any = tuple([wrap(v, v.meta) for v in result])
     else:
-        out = wrap(record_many(trace, spec, values, params), spec.out)  # type: ignore[arg-type]
-    if not trace.grad:
+        out = new_tensor()  # `wrap`, without a call
+        out._storage = storage = tensor_module.cell()
+        storage.value, storage.version = result, 0
+        out._meta = spec.out
+        out._view = out._edge = out._grad = None
+    if not trace.grad or not spec.op.vjp:
         return out
-    prefix = trace.prefix if trace.length else UNKNOWN
+    prefix = trace.prefix  # at the root where the trace was cut
+    if prefix.number < 0:
+        prefix = UNKNOWN
     return differentiable(trace, spec, tensors, out, params, prefix)
 
 
@@ -212,16 +220,16 @@ def differentiable(
     """Give a result its node where one of `tensors` needs a gradient and op has a rule for it."""
     if not spec.op.vjp:
         return out
-    wanted = 0
-    bit = 1
-    edges = tuple([t._edge if t._view is None else edge_of(t) for t in tensors])
-    for edge in edges:
+    wanted, bit, edges = 0, 1, []
+    for t in tensors:
+        edge = t._edge if t._view is None else edge_of(t)
+        edges.append(edge)
         if edge is not None:
             wanted += bit
         bit += bit
     if not wanted:
         return out
-    return attach(trace, spec, edges, wanted, tensors, out, params, prefix)
+    return attach(trace, spec, tuple(edges), wanted, tensors, out, params, prefix)
 
 
 def attach(

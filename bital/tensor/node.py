@@ -66,10 +66,14 @@ class Node:
         self.number = next_number()
         self.extra: Extra | None = None
         if hooks.active:
-            if hooks.keep_lines:
-                self.more().line = user_line()
-            if local.trace.grad is FORWARD_ONLY:
-                self.more().forward_only = True
+            self.note_modes()
+
+    def note_modes(self) -> None:
+        """Off the hot path: keep the user's line, or that the node is of no use backward."""
+        if hooks.keep_lines:
+            self.more().line = user_line()
+        if local.trace.grad is FORWARD_ONLY:
+            self.more().forward_only = True
 
     def more(self) -> Extra:
         """The node's Extra, made when first asked for."""
@@ -145,8 +149,7 @@ class Output:
 def output_of(node: Node, index: int) -> Output:
     """Result `index` of a node as an edge; without `__init__`, which would cost more than that."""
     edge = Output()
-    edge.node = node
-    edge.index = index
+    edge.node, edge.index = node, index
     return edge
 
 
@@ -449,10 +452,8 @@ def new_node(
     node.metas = spec.metas
     node.spec = spec
     node.params = params
-    node.number = next_number()
-    node.extra = None
-    node.prefix = UNKNOWN
-    node.epoch = -1
+    node.number, node.extra = next_number(), None
+    node.prefix, node.epoch = UNKNOWN, -1
     if keep is None:
         node.saved = []
         return node

@@ -33,7 +33,7 @@ from bital.tensor.tensor import (
 #: what a family of operators does, with the parts that tell families apart
 _FAMILY = """
 def family(op):
-    memo = op.memo
+    memo, fallible = op.memo, op.fallible
     def call({arguments}):
         {begin}
         trace = local.trace
@@ -63,9 +63,10 @@ def family(op):
         value.meta = meta = spec.out
         value.number = number
         trace.values.append(value)
-        if trace.room < step.spent or traces.keep_lines:
+        if trace.room < step.spent or traces.keep_lines or fallible:
             after(trace, spec)
-            step = UNKNOWN
+            if trace.prefix is not step:
+                step = UNKNOWN
         out = new_tensor()
         out._storage = cell = tensors.cell()
         cell.value = value

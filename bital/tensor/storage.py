@@ -260,16 +260,21 @@ def read_window(
     ones are the zeros or ones of its shape; of a pending value it is one strided read, its offset a
     run-time scalar.
     """
-    whole = value.meta
-    if value.buf is not None:
+    whole, flat = value.meta, value.buf
+    if flat is not None:
         constant = value is whole.zeros or value is whole.ones
         if constant and meta.dtype is whole.dtype and not value.shared:
             kept = "zeros" if value is whole.zeros else "ones"
             if getattr(meta, kept) is None:
                 setattr(meta, kept, given(meta, _window_of(value, meta, offset, strides)))
             return getattr(meta, kept)
-        window = given(meta, _window_of(value, meta, offset, strides))
-        window.shared = value.shared
+        window = Value()
+        window.meta, window.trace, window.shared = meta, None, value.shared
+        if strides == meta.strides and meta.numel and flat.flags.c_contiguous:
+            if not whole.device.lanes:
+                window.buf = np.ndarray(meta.shape, meta.np, flat, offset * meta.dtype.itemsize)
+                return window
+        window.buf = _window_of(value, meta, offset, strides)
         return window
     step = trace.prefix.likely
     if step.op is READ and step.first is whole and step.i == trace.number(value):
@@ -286,7 +291,9 @@ def _window_of(value: Value, meta: Meta, offset: int, strides: tuple[int, ...]) 
     if not flat.flags.c_contiguous:
         if not any(flat.strides) and flat.size and flat.dtype == meta.np:
             # one number everywhere: constants are kept for reuse and must not grow memory
-            return np.broadcast_to(flat[(0,) * flat.ndim], (*sizes, *meta.shape))
+            shape, one = (*sizes, *meta.shape), np.asarray(flat[(0,) * flat.ndim], meta.np)
+            one.flags.writeable = False
+            return np.ndarray(shape, meta.np, one, 0, (0,) * len(shape))
         flat = value.buf = np.ascontiguousarray(flat)
     if sizes:
         return strided_each(flat, len(sizes), offset, meta.shape, strides, meta.np)

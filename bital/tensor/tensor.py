@@ -455,11 +455,16 @@ _view_classes: dict[str, type[ViewNode]] = {}
 
 
 def view_node(name: str, edge: Any, meta: Meta, rule: Callable) -> ViewNode:
-    """A view's node, of a class named as PyTorch names it."""
+    """A view's node, of a class named as PyTorch names it; made without `__init__`. Hot."""
     cls = _view_classes.get(name)
     if cls is None:
         cls = _view_classes[name] = type(name, (ViewNode,), {"__slots__": ()})
-    return cls((edge,), (meta,), rule)
+    node = _new(cls)
+    node.edges, node.metas, node.rule = (edge,), (meta,), rule
+    node.number, node.extra = nodes.next_number(), None
+    if nodes.hooks.active:
+        node.note_modes()
+    return node
 
 
 def make_view(
@@ -477,8 +482,34 @@ def make_view(
     `name` is the node's ("TransposeBackward0"); `rule` turns the view's gradient into t's.
     """
     meta = meta_of(shape, t._meta.dtype, t._meta.device)
-    out = window(storage or t._storage, meta, view_of(t, offset, strides))
-    return attach(out, t, name, rule)
+    out, edge = onto(t, meta, strides, offset)
+    if storage is not None:
+        out._storage = storage
+    if edge is not None:
+        out._edge = view_node(name, edge, t._meta, rule)
+    return out
+
+
+def onto(t: Tensor, meta: Meta, strides: tuple[int, ...], offset: int) -> tuple[Tensor, Any]:
+    """A view of t without a node, and where t's gradient goes, None where none is recorded. Hot.
+
+    All is written out: a call costs as much as what it does.
+    """
+    old, storage, grad = t._view, t._storage, local.trace.grad
+    view, out = View(), new_tensor()
+    view.strides, view.offset, view.version = strides, offset, storage.version
+    view.key = view.window = None
+    if old is None:
+        edge = t._edge
+        view.base, view.made = t, "default"
+    else:
+        edge = edge_of(t) if grad else None
+        view.base, view.made = t if old.base is None else old.base, old.made
+    if not grad:
+        view.made, edge = "no_grad", None
+    out._storage, out._meta, out._view = storage, meta, view
+    out._edge = out._grad = None
+    return out, edge
 
 
 def view_of(t: Tensor, offset: int, strides: tuple[int, ...], made: str = "default") -> View:

@@ -274,3 +274,40 @@ def test_a_cut_between_a_cast_and_its_operator(torch):
         grad = torch.from_numpy(np.array([True, True, False] * 40))
         got = np.asarray(grad * (mask * 2.0))
         np.testing.assert_array_equal(got, [2.0, 0.0, 0.0] * 40)
+
+
+def test_a_class_that_is_not_there_names_the_line_of_the_loss(torch):
+    """The message does so in whichever iteration it is met: in the first, or on a known path."""
+    scores = torch.zeros(2, 3)
+    loss = torch.nn.functional.cross_entropy
+    for wrong in (0, 1, 5):
+        for k in range(wrong + 1):
+            target = torch.tensor([1, 3 if k == wrong else 2])
+            error = loss(scores, target)
+            if k < wrong:
+                error.item()
+                continue
+            with pytest.raises(IndexError, match="out of bounds") as caught:
+                error.item()
+            (note,) = caught.value.__notes__
+            assert __file__ in note and "the_line_of_the_loss" in note
+
+
+def test_a_device_by_another_name_makes_the_same_tensors(torch):
+    from bital.ir.meta import meta_of
+
+    a = torch.zeros(2, 3)
+    other = torch.device("cpu")
+    assert meta_of((2, 3), torch.float32, other) is a._meta
+    assert torch.zeros(2, 3, device=other)._meta is a._meta
+    fresh = meta_of((7, 11, 13), torch.float32, torch.device("cpu"))
+    assert fresh is torch.zeros(7, 11, 13)._meta
+
+
+def test_windows_of_a_constant_take_no_memory(torch):
+    zeros = torch.zeros(4, 1000, 1000)
+    row = zeros[2].t()
+    total = (row + 1).sum()
+    assert total.item() == 1e6
+    value = row._view.window
+    assert value.buf.strides == (0, 0) and not value.buf.flags.writeable
