@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A trace that was run, and how.
+    """A trace that was run, and how; traces that differ in a size n only may be one.
 
     runs         how often
     native_runs  how often as native code
@@ -66,12 +66,15 @@ class PlanReport:
 
 def plans() -> list[PlanReport]:
     """The plans that are kept, those that took longest first."""
-    found = [_report(plan) for plan in list(executor.cache.plans.values())]
+    alike: dict[int, list] = {}  # those of a family are one
+    for plan in list(executor.cache.plans.values()):
+        alike.setdefault(id(plan.compiler.native or plan), []).append(plan)
+    found = [_report(plans) for plans in alike.values()]
     return sorted(found, key=lambda r: (-r.seconds, -r.runs))
 
 
-def _report(plan: Any) -> PlanReport:
-    compiler = plan.compiler
+def _report(plans: list) -> PlanReport:
+    compiler = plans[0].compiler
     native = compiler.native
     kernels: tuple = ()
     opaque: tuple = ()
@@ -81,11 +84,11 @@ def _report(plan: Any) -> PlanReport:
         kernels = tuple(report.kernels(native, compiler.lines))
         opaque = tuple(report.opaque(native))
     return PlanReport(
-        runs=plan.runs,
+        runs=sum(plan.runs for plan in plans),
         native_runs=native.clock[0] if native is not None else 0,
         seconds=native.clock[1] / 1e9 if native is not None else 0.0,
         instructions=len(compiler.code),
-        nbytes=native.layout.arena_bytes if native is not None else 0,
+        nbytes=native.nbytes if native is not None else 0,
         state=compiler.state,
         compile_s=native.seconds if native is not None else 0.0,
         from_cache=native.library.from_cache if native is not None else False,

@@ -6,6 +6,7 @@ a vector of one row at a time.
 
 from __future__ import annotations
 
+from bital.base.extent import hint
 from bital.codegen.gemm import Product
 from bital.codegen.kernel import Kernel, Operand, Operands, place
 from bital.codegen.scalar import Builder, Reg
@@ -50,7 +51,7 @@ class Epilogue(Values):
         a = strides(x, (k, m) if turn_a else (m, k))
         b = strides(y, (col, k) if turn_b else (k, col))
         K = x.shape[-2] if turn_a else x.shape[-1]
-        self.ns = n.numel * K / (_PER_NS if n.kind == "f32" else _PER_NS / 2)
+        self.ns = hint(n.numel) * hint(K) / (_PER_NS if n.kind == "f32" else _PER_NS / 2)
         self.operands = Operands(self.b, tuple(self.factors))
         return Product(
             tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,

@@ -6,6 +6,9 @@ strides alone.
 
 from __future__ import annotations
 
+from math import prod
+
+from bital.base.extent import Extent, hints
 from bital.codegen.dots import Dots
 from bital.codegen.nest import Epilogue, Product, offset
 from bital.codegen.scalar import BYTES, Builder, Reg
@@ -33,6 +36,8 @@ def _nest(b: Builder, p: Product, target: Target, epilogue: Epilogue) -> Tiles |
     """The way that takes least."""
     lanes = target.lanes(BYTES[p.kind])
     found: list[Tiles | Dots] = [Tiles(b, p, target, epilogue)]
+    if any(isinstance(n, Extent) for n in (*p.batch, p.M, p.N, p.K)):
+        return found[0]
     if Dots.suits(p, lanes):
         found.append(Dots(b, p, target, epilogue))
     if Turned.suits(p, lanes):
@@ -49,8 +54,9 @@ def prefers_library(p: Product) -> bool:
     Measured on Emerald Rapids (AVX-512) against NumPy's OpenBLAS: as fast at 512 x 512 x 512, a
     tenth less at 1000, an eighth less at 1536; in float64 a tenth less at 768.
     """
-    work = p.M * p.N * p.K * BYTES[p.kind]
-    return not p.batch and min(p.M, p.N, p.K) >= 256 and work >= _LIBRARY_BYTES
+    sizes = hints((p.M, p.N, p.K))
+    work = prod(sizes) * BYTES[p.kind]
+    return not p.batch and min(sizes) >= 256 and work >= _LIBRARY_BYTES
 
 
 def plain_store(p: Product, c_strides: tuple[int, ...]) -> Epilogue:

@@ -54,6 +54,13 @@ class Kernel(NamedTuple):
     operands: list[Operand]
     ns: float = 0.0
 
+    def of_size(self, param: Node) -> Kernel:
+        """The kernel with a run-time scalar that is the size its code depends on, if it does."""
+        if not self.builder.sizes:
+            return self
+        self.builder.size_argument = len(self.operands)
+        return self._replace(operands=[*self.operands, param])
+
 
 class Operands:
     """Hands out a kernel's arguments: every operand is named once."""

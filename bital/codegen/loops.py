@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from bital.base.extent import Extent, hint
 from bital.codegen.kernel import Kernel, Operands, Scratch
 from bital.codegen.scalar import FLOATS, Builder, Loop, Reg
 from bital.codegen.target import Target
@@ -64,7 +65,7 @@ class Writer(Values):
         if self.axes and self.axes[-1].size == 1:
             self.lanes = 1
         self.parts: dict[Node, Scratch] = {}
-        self.step = 1
+        self.step = self.unit = 1  # elements of a chunk, which are whole units
         self.split_axis, self.chunks = self._chunks()
 
     # the shape of the nest
@@ -117,23 +118,23 @@ class Writer(Values):
         ns = 0.0
         for n in group.nodes:
             dear = n.word == "map" and n.attrs[0] in EXPENSIVE
-            elems = n.inputs[0].numel if n.word == "reduce" else n.numel
+            elems = hint(n.inputs[0].numel if n.word == "reduce" else n.numel)
             ns += elems * (_DEAR_NS if dear else _WORD_NS)
-        ns += _BYTE_NS * sum(n.nbytes for n in (*group.stored, *group.leaves))
+        ns += _BYTE_NS * sum(hint(n.nbytes) for n in (*group.stored, *group.leaves))
         self.ns = ns
         wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
         if wanted < 2 or not able:
             return -1, 1
-        large = [k for k in able if self.axes[k].size >= wanted]
-        axis = large[0] if large else max(able, key=lambda k: self.axes[k].size)
-        size = self.axes[axis].size
-        step = -(-size // wanted)
+        sizes = [hint(a.size) for a in self.axes]
+        large = [k for k in able if sizes[k] >= wanted]
+        axis = large[0] if large else max(able, key=sizes.__getitem__)
+        self.unit = 1
         if axis == self.vector:
-            unit = self.lanes * (_SIDE_BY_SIDE if self.reduces else 1)
-            step = -(-step // unit) * unit
-        self.step = step
-        return axis, -(-size // step)
+            self.unit = self.lanes * (_SIDE_BY_SIDE if self.reduces else 1)
+        step = -(-sizes[axis] // wanted)
+        self.step = -(-step // self.unit) * self.unit
+        return axis, -(-sizes[axis] // self.step)
 
     def _column_wise(self) -> bool:
         """Whether reductions run over other axes than the vectors do."""
@@ -184,7 +185,7 @@ class Writer(Values):
         if not self.axes:
             self._phases([], None)
         elif self._column_wise():
-            sides = min(_SIDE_BY_SIDE, -(-self.axes[self.vector].size // self.lanes))
+            sides = min(_SIDE_BY_SIDE, -(-hint(self.axes[self.vector].size) // self.lanes))
             self._in_vectors(sides, lambda: self._phases(inner, None))
         elif self.axes[self.vector].reduced and not inner and self._fits_registers():
             self._in_registers()
@@ -202,11 +203,17 @@ class Writer(Values):
             return 0, size
         found = self.scopes[0].get("bounds")
         if found is None:
-            b = self.b
+            b, step, last = self.b, self.b.index(self.step), self.b.index(size)
             chunk = Reg("%chunk", "i64")
-            begin = b.mul(chunk, b.const("i64", self.step))
-            end = b.add(begin, b.const("i64", self.step))
-            end = b.select(b.lt(end, b.const("i64", size)), end, b.const("i64", size))
+            if isinstance(size, Extent):  # there are as many chunks, whatever the size
+                each = self.chunks * self.unit
+                step = b.div(b.add(last, b.index(each - 1)), b.index(each))
+                step = b.mul(step, b.index(self.unit))
+            begin = b.mul(chunk, step)
+            if isinstance(size, Extent):  # the last ones may be empty
+                begin = b.minimum(begin, last)
+            end = b.add(begin, step)
+            end = b.select(b.lt(end, last), end, last)
             found = self.scopes[0]["bounds"] = (begin, end)
         return found
 
@@ -229,8 +236,9 @@ class Writer(Values):
         begin, end = self._bounds(k)
         if lanes == 1:
             return [(begin, end, 1, False)]
-        if k == self.split_axis:
-            if not size % (lanes * sides) and not self.step % (lanes * sides):
+        if k == self.split_axis or isinstance(size, Extent):
+            whole = not isinstance(size, Extent) and not size % (lanes * sides)
+            if whole and not self.step % (lanes * sides):
                 return [(begin, end, sides, False)]
             b, first, last = self.b, self.b.index(begin), self.b.index(end)
             rest = b.both(b.sub(last, first), b.const("i64", lanes * sides - 1))
@@ -295,7 +303,10 @@ class Writer(Values):
 
     def _fits_registers(self) -> bool:
         """Whether rows are so short that all their vectors are kept in registers."""
-        sides = -(-self.axes[self.vector].size // self.lanes)
+        size = self.axes[self.vector].size
+        if isinstance(size, Extent):
+            return False
+        sides = -(-size // self.lanes)
         return (
             self.lanes > 1
             and not self.group.split
@@ -400,7 +411,7 @@ class Writer(Values):
 
     def _sides_within(self) -> int:
         """How many vectors side by side a reduction along the vectors takes."""
-        size = self.axes[self.vector].size
+        size = hint(self.axes[self.vector].size)
         small = len(self.group.nodes) <= 12
         return _SIDE_BY_SIDE if small and size >= 2 * _SIDE_BY_SIDE * self.lanes else 1
 
@@ -481,7 +492,7 @@ def finish(n: Node, part: Scratch, chunks: int) -> Kernel:
     (total,) = sums.end(value)
     b.store(total, place, elems.index)
     elems.end()
-    return Kernel(b, 1, operands.order, 2.0 * chunks * n.numel)
+    return Kernel(b, 1, operands.order, 2.0 * chunks * hint(n.numel))
 
 
 def loops(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:

@@ -170,6 +170,11 @@ class Module:
             item, offset = -1, offset + self._param(operand)
         elif operand in plan.layout.offsets:
             item, offset = plan.arena_slot, offset + plan.layout.offsets[operand]
+        elif operand in plan.layout.units:
+            if mover >= 0:
+                raise TypeError("a window that moves in memory of changing size")
+            item, offset = plan.arena_slot, offset + plan.layout.arena_bytes
+            mover = self._mover(plan.room, plan.layout.units[operand])
         else:
             item = plan.slots[operand]
         return f"i64 {offset}, i32 {item}, i32 {mover}"

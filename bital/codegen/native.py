@@ -12,6 +12,7 @@ import zlib
 from time import perf_counter
 from typing import Any
 
+from bital.base.extent import Bounds
 from bital.codegen import gemm, jit
 from bital.codegen.alike import Alike
 from bital.codegen.epilogue import Epilogue
@@ -24,7 +25,7 @@ from bital.codegen.special import WORDS, special
 from bital.codegen.target import Target, host
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
-from bital.plan.graph import Node
+from bital.plan.graph import ROOM, SIZE, Node
 from bital.plan.lower import Program
 from bital.plan.memory import Layout
 
@@ -34,13 +35,16 @@ class Native:
 
     def __init__(
         self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...],
-        layouts: list[tuple], absent: frozenset[int],
+        layouts: list[tuple], absent: frozenset[int], bounds: Bounds | None = None,
     ) -> None:  # fmt: skip
         begin = perf_counter()
         target = host()
-        program = Program(code, held, layouts, absent, is_known, prefers_library)
+        program = Program(code, held, layouts, absent, is_known, prefers_library, bounds)
         self.program = program
         graph = program.graph
+        self.bounds = bounds  # of the size that changes, if one does
+        #: that size, and it in whole units of the arena, as run-time scalars
+        self.size, self.room = graph.param(SIZE, "i64"), graph.param(ROOM, "i64")
         results = [
             n if is_whole(n) else graph.node("map", (n,), ("copy",), n.shape, n.kind)
             for n in program.results
@@ -55,7 +59,8 @@ class Native:
         for g in self.layout.order:
             if g.kind != "opaque":
                 write_now = functools.partial(kernels_of, g, target, in_memory, over)
-                self.kernels[g.number] = alike.kernels(g, g.nodes[0] in over, write_now)
+                kernels = alike.kernels(g, g.nodes[0] in over, write_now)
+                self.kernels[g.number] = [k.of_size(self.size) for k in kernels]
         self.layout.place(lambda g: [
             o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
         ])  # fmt: skip
@@ -67,6 +72,12 @@ class Native:
     def shape_of(self, root: Node) -> tuple[int, ...]:
         """The shape of a node's array."""
         return self.shapes.get(root, root.shape) if root in self.layout.arrays else root.shape
+
+    @property
+    def nbytes(self) -> int:
+        """What it works in, beside inputs and results."""
+        unit = self.layout.arena_unit
+        return self.layout.arena_bytes + unit * (self.bounds.hint if self.bounds and unit else 0)
 
     @property
     def text(self) -> str:
@@ -94,14 +105,14 @@ class Native:
         for node, k in layout.over.items():
             self.slots[node] = k
         self.params: dict[Node, int] = {}
-        self.size = self.arena_slot + 1
+        self.length = self.arena_slot + 1
         segments: list[list[list[Group]] | Group] = []
         for batch in layout.batches:
             if batch[0].kind == "opaque":
                 segments.append(batch[0])
                 for n in batch[0].nodes:
-                    self.slots[n] = self.size
-                    self.size += 1
+                    self.slots[n] = self.length
+                    self.length += 1
             elif segments and isinstance(segments[-1], list):
                 segments[-1].append(batch)
             else:

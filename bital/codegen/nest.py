@@ -63,7 +63,7 @@ class Nest:
         """How many chunks."""
         return math.prod(self.parts)
 
-    def open(self, rows: int, columns: int) -> Loop:
+    def open(self, rows: int | Reg, columns: int) -> Loop:
         """Begin the loop over the chunk's batches.
 
         Sets the chunk's ranges of `rows` and `columns` pieces, and where A and B of a batch begin.
@@ -89,7 +89,7 @@ class Nest:
         quotient = b.div(number, b.index(by))
         return quotient, b.sub(number, b.mul(quotient, b.index(by)))
 
-    def _bounds(self, part: Reg, parts: int, total: int) -> tuple[Reg, Reg]:
+    def _bounds(self, part: Reg, parts: int, total: int | Reg) -> tuple[Reg, Reg]:
         """Where a part of an axis begins and ends, larger parts first."""
         b = self.b
         if parts == 1:

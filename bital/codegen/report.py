@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
+from bital.base.extent import hint
 from bital.codegen import jit
 from bital.codegen.kernel import At, Scratch
 from bital.codegen.module import Call
@@ -24,8 +25,10 @@ class KernelReport:
 
     name      the operators that it is made of: "mm + relu"
     kind      "loop", "product", …
-    shape     the sizes that it runs over; `reduced` the axes that it sums or compares over
-    nbytes    of the arrays that it reads and writes, each counted once
+    shape     the sizes that it runs over, one that changes as an expression of n; `reduced` the
+              axes that it sums or compares over
+    nbytes    of the arrays that it reads and writes, each counted once; for a size that changes
+              those of one it was met with
     chunks    the pieces it is divided into for threads
     seconds   that it has taken so far (0 where the processor's counter cannot be read)
     lines     the user's lines that it comes from, where they are kept (BITAL_LOG=plan)
@@ -86,7 +89,7 @@ def _kernel(native: Any, call: Call, seconds: float, lines: dict[int, tuple]) ->
         if f"{line[0]}:{line[1]}" not in places:
             places.append(f"{line[0]}:{line[1]}")
     roots = {o.root if isinstance(o, At) else o for o in call.kernel.operands}
-    nbytes = sum(r.nbytes for r in roots if isinstance(r, Node | Scratch))
+    nbytes = sum(hint(r.nbytes) for r in roots if isinstance(r, Node | Scratch))
     return KernelReport(
         " + ".join(names) or "copy", call.group.kind, tuple(call.group.domain),
         tuple(call.group.reduced or ()), nbytes, call.kernel.chunks, seconds, tuple(places),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bital.base.extent import hint
 from bital.codegen.kernel import Kernel, Operands
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
@@ -29,7 +30,7 @@ class _Rows:
         self.count = node.inputs[1].numel
         lanes = target.lanes(BYTES[node.kind])
         self.lanes = lanes if self.width >= lanes else 1
-        elements = max(self.rows, self.count) * self.width
+        elements = max(hint(self.rows), hint(self.count)) * self.width
         chunks = min(max(int(elements * _ELEMENT_NS / _CHUNK_NS), 1), _MOST_CHUNKS)
         self.columns = -(-self.width // (chunks * self.lanes)) * self.lanes
         self.b = Builder()

@@ -17,7 +17,7 @@ from bital.codegen import threads
 from bital.codegen.module import param_of
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import DTYPES, Node
+from bital.plan.graph import DTYPES, ROOM, SIZE, Node
 
 
 def runner(
@@ -44,6 +44,7 @@ def runner(
         "    except IndexError:",
         "        holder = new_table()",
         "    table, fixed = holder",
+        *_size(native),
         *_scalars(native, names),
         *_arrays(native, fresh, names),
         "    at = id(t)",
@@ -76,6 +77,14 @@ def runner(
     return names["run"]
 
 
+def _size(native: Any) -> list[str]:
+    """The lines that find the size that changes, and it in whole units of the arena."""
+    if native.bounds is None:
+        return []
+    k, axis = native.bounds.place
+    return [f"    n = t[{k}].shape[{axis}]", "    room = -(-n // 64) * 64"]
+
+
 def _scalars(native: Any, names: dict[str, Any]) -> list[str]:
     """The lines that put the run-time scalars into the table."""
     if not native.params:
@@ -84,7 +93,8 @@ def _scalars(native: Any, names: dict[str, Any]) -> list[str]:
     names["pack"] = struct.Struct(f"={codes}").pack_into
     # None, a complex number, an integer beyond 64 bits: NumPy's
     names["no_number"] = (struct.error, OverflowError)
-    values = ", ".join(f"params[{p.attrs[0]}]" for p in native.params)
+    of_size = {SIZE: "n", ROOM: "room"}
+    values = ", ".join(of_size.get(p.attrs[0], f"params[{p.attrs[0]}]") for p in native.params)
     return [
         "    try:",
         f"        pack(table, {8 * native.first_param}, {values})",
@@ -103,9 +113,10 @@ def _arrays(native: Any, fresh: list[Node], names: dict[str, Any]) -> list[str]:
             names[f"d{k}"] = DTYPES[node.kind]
             made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
         lines.append(f"    t += ({', '.join(made)},)")
-    lines.append(f"    arena = arenas.take({native.layout.arena_bytes})")
+    more = f" + room * {native.layout.arena_unit}" if native.layout.arena_unit else ""
+    lines.append(f"    arena = arenas.take({native.layout.arena_bytes}{more})")
     lines.append("    t.append(arena)")
-    rest = native.size - native.arena_slot - 1
+    rest = native.length - native.arena_slot - 1
     if rest:
         lines.append(f"    t += ({'None, ' * rest})")
     return lines

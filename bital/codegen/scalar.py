@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+from bital.base.extent import Extent
 from bital.codegen.flow import Loop, When
 from bital.codegen.reg import (
     BYTES,
@@ -54,15 +55,25 @@ class Builder:
         self.loops = 0
         self.masks = masks
         self.label = "entry"
+        self.sizes: dict[Extent, Reg] = {}  # those that change
+        self.size_argument: int | None = None  # the one that points to the n they depend on
 
     def text(self, name: str, parameters: str = "ptr %args, i64 %chunk") -> str:
         """The whole function; the declarations it needs are in `declared`."""
-        body = "\n".join(["entry:", *self.entry, *self.lines, "  ret void"])
+        size = []
+        if self.sizes:
+            if self.size_argument is None:
+                raise TypeError("a size that changes in a kernel that is given none")
+            size = [
+                f"  %n.at.at = getelementptr ptr, ptr %args, i64 {self.size_argument}",
+                "  %n.at = load ptr, ptr %n.at.at, align 8", "  %n = load i64, ptr %n.at, align 8",
+            ]  # fmt: skip
+        body = "\n".join(["entry:", *size, *self.entry, *self.lines, "  ret void"])
         return f"define internal void @{name}({parameters}) #0 {{\n{body}\n}}\n"
 
     def forget(self) -> None:
         """Free what was written."""
-        self.lines, self.entry = [], []
+        self.lines, self.entry, self.sizes = [], [], {}
 
     # writing
 
@@ -134,16 +145,33 @@ class Builder:
 
     # constants, lanes, casts
 
-    def const(self, kind: str, value: float | int | bool, lanes: int = 1) -> Reg:
+    def const(self, kind: str, value: float | int | bool | Extent, lanes: int = 1) -> Reg:
         """A constant of a kind, the same in every lane."""
+        if isinstance(value, Extent):
+            if kind != "i64":
+                raise TypeError("a size that changes is no constant")
+            return self.splat(self._size(value), lanes)
         text = literal(kind, value)
         if lanes > 1:
             text = f"splat ({LLVM_TYPES[kind]} {text})"
         return Reg(text, kind, lanes)
 
-    def index(self, value: int | Reg) -> Reg:
+    def index(self, value: int | Extent | Reg) -> Reg:
         """An i64."""
+        if isinstance(value, Extent):
+            return self._size(value)
         return value if isinstance(value, Reg) else Reg(str(value), "i64")
+
+    def _size(self, size: Extent) -> Reg:
+        """A size that changes, computed at the function's beginning."""
+        found = self.sizes.get(size)
+        if found is None:
+            name = f"%size{len(self.sizes)}"
+            self.entry += [
+                f"  {name}.n = mul i64 %n, {size.a}", f"  {name} = add i64 {name}.n, {size.b}",
+            ]  # fmt: skip
+            found = self.sizes[size] = Reg(name, "i64")
+        return found
 
     def splat(self, x: Reg, lanes: int) -> Reg:
         """A scalar in every lane."""

@@ -93,6 +93,7 @@ class Shape(NamedTuple):
     packing: float  # cycles to pack a vector of B; 0: it is read where it is
     row_bytes: int  # from one row of A to the next; 0: A is contiguous along m
     kept: bool  # whether all sums of a chunk are kept in scratch
+    tallest: int = 64  # the most rows of a tile
 
 
 def _tile_cost(rows: int, vectors: int, near: bool) -> float:
@@ -205,7 +206,8 @@ def split(shape: Shape) -> Split:
         widest = min(widest, max(_PANEL_BYTES // room, 1))
     for wide in range(1, min(shape.vectors, widest) + 1):
         panels = pieces(shape.vectors, wide)
-        for high in range(1, min(shape.rows, (shape.registers - 1) // wide - 1) + 1):
+        tallest = min(shape.rows, shape.tallest, (shape.registers - 1) // wide - 1)
+        for high in range(1, tallest + 1):
             rows = pieces(shape.rows, high)
             # two widths of panels are twice the code
             worse = 1 if panels.many == panels.larger else 1.02

@@ -12,6 +12,7 @@ import itertools
 import math
 from typing import NamedTuple
 
+from bital.base.extent import Extent, fewest, hint, most
 from bital.codegen.nest import Epilogue, Nest, Product, first_lanes, offset
 from bital.codegen.pack import pack_any, pack_columns, pack_rows
 from bital.codegen.scalar import BYTES, Builder, Loop, Reg
@@ -23,6 +24,8 @@ _MOST_LINES = 400
 #: rows of B are fetched to the nearest cache so many k before they are read; farther ahead they
 #: push one another out
 _AHEAD = 16
+#: rows of a tile where the number of all rows changes, and may be as few
+_TALLEST = 8
 #: how B is packed -> cycles to pack a vector of it
 _PACKING_CYCLES = {"none": 0, "rows": 4, "columns": 2.5, "any": 30}
 
@@ -33,7 +36,7 @@ def _packing(p: Product, lanes: int) -> str:
     if bn == 1 or p.N == 1 or p.K == 0:
         # rows far apart hinder one another in the caches: packing pays where they are read often
         apart = bk * BYTES[p.kind] >= 1024 and 3 * lanes < p.N
-        return "rows" if apart and p.M >= 128 and p.K > 1 else "none"
+        return "rows" if apart and hint(p.M) >= 128 and p.K > 1 else "none"
     return "columns" if bk == 1 else "any"
 
 
@@ -50,7 +53,7 @@ class Tiles(Nest):
     """The loops of one product, from chunks in to tiles.
 
     All tiles have the same number of rows: one that has a row less takes the row before, too, and
-    skips it at the end.
+    skips it at the end. Where the number of rows changes, the last tile takes as many as it lacks.
     """
 
     #: whether all sums of a chunk are turned at its end
@@ -58,27 +61,33 @@ class Tiles(Nest):
 
     def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
         super().__init__(b, p, target, epilogue)
+        self.tall = isinstance(p.M, Extent)
         self.kept = self.turns or p.K > DEPTH
         self.bk, self.bn = p.b[-2:]
         self.packing = _packing(p, self.lanes)
         self.split = split(
             Shape(
-                self.batches, p.M, -(-p.N // self.lanes), p.K, self.lanes, BYTES[p.kind],
+                hint(self.batches), most(p.M) if self.kept else hint(p.M), -(-p.N // self.lanes),
+                hint(p.K), self.lanes, BYTES[p.kind],
                 target.registers, _PACKING_CYCLES[self.packing],
-                0 if p.a[-2] == 1 else abs(p.a[-2]) * BYTES[p.kind], self.kept,
+                0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind], self.kept,
+                *((_TALLEST,) if self.tall else ()),
             )
         )  # fmt: skip
         self.parts = self.split.batch_parts, self.split.row_parts, self.split.panel_parts
-        self.cost = self.batches * self.split.cost
+        self.cost = hint(self.batches) * self.split.cost
         self.rows = self.split.rows
+        if self.rows.size > p.M:
+            raise TypeError("fewer rows than a tile has")
         self.strips = self._strips()
         self.widest = self.split.panels.size * self.lanes
-        self.depth, self.blocks = p.K, 1
+        depth = self.depth = most(p.K)
+        self.blocks = 1
         if p.K > DEPTH:
             # whole vectors of k in each block, so that transposing meets no rest but the last;
             # half as long as could be, as a panel then stays in the nearest cache
-            self.depth = 16 * math.ceil(p.K / math.ceil(2 * p.K / DEPTH) / 16)
-            self.blocks = math.ceil(p.K / self.depth)
+            self.depth = 16 * math.ceil(depth / math.ceil(2 * depth / DEPTH) / 16)
+            self.blocks = math.ceil(depth / self.depth)
 
     def _strips(self) -> list[_Strip]:
         panels, rest = self.split.panels, self.p.N % self.lanes > 0
@@ -102,7 +111,11 @@ class Tiles(Nest):
         self.tile = self.rows.size * self.widest
         if self.kept:
             self.sums = b.alloca(p.kind, cut.most_tiles * cut.most_panels * self.tile)
-        batches = self.open(cut.rows.many, cut.panels.many)
+        tiles: int | Reg = cut.rows.many
+        if self.tall:
+            high = self.rows.size
+            tiles = b.div(b.add(b.index(p.M), b.index(high - 1)), b.index(high))
+        batches = self.open(tiles, cut.panels.many)
         if self.blocks == 1:
             self._block(b.index(0), b.index(p.K))
         else:
@@ -137,6 +150,10 @@ class Tiles(Nest):
     def _tile_rows(self, tile: Reg) -> tuple[Reg, Reg]:
         """The first row of a tile, and how many rows are skipped, as they are the tile before's."""
         b, rows = self.b, self.rows
+        if self.tall:
+            wanted = b.mul(tile, b.index(rows.size))
+            start = b.minimum(wanted, b.index(self.p.M - rows.size))
+            return start, b.sub(wanted, start)
         if rows.larger == rows.many:
             return b.mul(tile, b.index(rows.size)), b.index(0)
         skip = b.cast(b.cast(b.ge(tile, b.index(rows.larger)), "u8"), "i64")
@@ -148,7 +165,7 @@ class Tiles(Nest):
     def _far(self, stride: int) -> bool:
         """Whether what is read by steps of k lies too far apart to be fetched by itself."""
         size = BYTES[self.p.kind]
-        return self.p.K * stride * size > 64 * 1024 and stride * size >= 256
+        return hint(self.p.K) * stride * size > 64 * 1024 and stride * size >= 256
 
     def _block(self, first: Reg, depth: Reg) -> None:
         """All tiles of the chunk over `depth` k from `first` on."""
@@ -170,7 +187,7 @@ class Tiles(Nest):
             else:
                 self._finish(sums, row, skip, col, mask)
             if self.kept and not self.turns:
-                last = b.when(b.eq(first, b.index(self.depth * (self.blocks - 1))))
+                last = b.when(b.ge(first, b.index(p.K - self.depth)))
                 self._finish_rows(place, strip.width, row, skip, col, mask)
                 last.end((), ())
             tiles.end()
@@ -183,7 +200,7 @@ class Tiles(Nest):
         b, kind, lanes, rows = self.b, self.p.kind, self.lanes, self.rows.size
         am, ak = self.p.a[-2:]
         turns = 1
-        if rows * width < 16 and self.p.K % 4 == 0:
+        if rows * width < 16 and isinstance(self.p.K, int) and self.p.K % 4 == 0:
             turns = 4 if rows * width < 8 else 2
         zeros = [b.const(kind, 0, lanes)] * (rows * width)
         walk = b.loop(0, depth, turns, a, source, *zeros)
@@ -215,7 +232,7 @@ class Tiles(Nest):
             return
         columns = b.sub(b.index(p.N), col) if mask else None
         if self.packing == "columns":
-            least = p.K - (self.blocks - 1) * self.depth
+            least = fewest(p.K) - (self.blocks - 1) * self.depth
             pack_columns(
                 b, p.kind, self.lanes, source, self.bn, columns, strip.width, depth, least,
                 self.panel,
@@ -245,8 +262,8 @@ class Tiles(Nest):
                 before = b.load(place, value.kind, k * self.lanes, value.lanes)
                 added = b.add(b.select(first, zero, before), value)
                 # the tile before has added this already
-                again = k < width and skip.name != "0"
-                value = b.select(b.ne(skip, b.index(0)), before, added) if again else added
+                again = skip.name != "0" and (self.tall or k < width)
+                value = b.select(b.gt(skip, b.index(k // width)), before, added) if again else added
             b.store(value, place, k * self.lanes)
 
     def _turn(self) -> None:
@@ -264,8 +281,8 @@ class Tiles(Nest):
         if (plain or b.masks) and len(sums) * width * self.epilogue_lines <= _MOST_LINES:
             for r, line in enumerate(sums):
                 kept = None
-                if r == 0 and not plain:
-                    kept = b.splat(b.eq(skip, b.index(0)), self.lanes)
+                if not plain and (self.tall or r == 0):
+                    kept = b.splat(b.le(skip, b.index(r)), self.lanes)
                 self.finish_row(line, b.add(row, b.index(r)), col, mask, kept)
             return
         for k, value in enumerate(itertools.chain(*sums)):

@@ -191,14 +191,14 @@ class PointwiseLoss:
             *metas, reduction = given
             out, _, compute = self.plain(*metas)
             n = prod(broadcast_shapes(*[m.shape for m in metas[1:]]))
-            return out, {"reduction": reduction, "scale": self._scale(reduction, n)}, compute
+            return out, {"reduction": reduction, "n": n if reduction == MEAN else 1}, compute
 
-        def impl(xp: Any, g: Any, *args: Any, reduction: int, scale: float | None) -> Any:
-            return again(xp.multiply, self.slope(xp, *args), times(g, scale))
+        def impl(xp: Any, g: Any, *args: Any, reduction: int, n: int) -> Any:
+            return again(xp.multiply, self.slope(xp, *args), times(g, self._scale(reduction, n)))
 
         names = (*self.inputs, *self.params)
         vjps = [with_names(self._descend, *names, "reduction")]
-        vjps += [with_names(self._bend(c), "g", *names, "scale") for c in self.curves]
+        vjps += [with_names(self._bend(c), "g", *names, "reduction", "n") for c in self.curves]
         return Op(
             name, rule, impl, inputs=("g", *self.inputs), params=self.params,
             vjp=self._padded(vjps, 1), grad_fn=f"{self.title}BackwardBackward0", elementwise=True,
@@ -224,11 +224,10 @@ class PointwiseLoss:
             return -self._descend(g, *values, reduction)
         return g * times(self.along_target(*values), 1.0 / n if n > 1 else None)
 
-    @staticmethod
-    def _bend(curve: Callable | None) -> Callable:
+    def _bend(self, curve: Callable | None) -> Callable:
         def rule(gg: Any, g: Any, *given: Any) -> Any:
-            *values, scale = given
-            bent = times(gg * g, scale)
+            *values, reduction, n = given
+            bent = times(gg * g, self._scale(reduction, n))
             return bent if curve is None else bent * curve(*values)
 
         return rule

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import BOOL, FLOAT, LOW_PRECISION
+from bital.base.extent import hint
 from bital.base.size import broadcast_shapes
 from bital.base.stride import reshape_strides
 from bital.ir.batch import Batch, Batching
@@ -144,7 +145,7 @@ def _mm_impl(xp: Any, a: Any, b: Any, *, turn_a: bool, turn_b: bool, half: bool)
     if half:
         return product(a, b)
     # dot has the smaller overhead, but fills the result with zeros first
-    return a.dot(b) if b.size < _DOT_BELOW else xp.matmul(a, b)
+    return a.dot(b) if hint(b.size) < _DOT_BELOW else xp.matmul(a, b)
 
 
 def _mm_vjp_a(g: Tensor, b: Tensor, turn_a: bool, turn_b: bool) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+from bital.base.extent import hint, most
 from bital.plan.access import (
     LEAVES,
     VIEWS,
@@ -219,7 +220,8 @@ class Fusion:
             more = _read(todo.pop()) - read
             read |= more
             todo += [x for x in more if x in self.floating]
-        read = {x for x in read if x.numel >= n.numel > 1}
+        elems = hint(n.numel)
+        read = {x for x in read if hint(x.numel) >= elems > 1}
         found = [self.groups[first]] if first >= 0 else []
         found = [group for group in found if len(group.nodes) < _MOST_IN_CHAIN]
         for group in self.groups[max(first + 1, len(self.groups) - _LOOK_BACK) :]:
@@ -406,7 +408,7 @@ class Fusion:
         """Whether a later phase needs what an earlier one computed, which is dear to compute."""
         if source not in group.places or source.word != "map" or group.is_row(source):
             return False
-        if group.reduced == (len(group.domain) - 1,) and group.domain[-1] <= _SHORT_ROW:
+        if group.reduced == (len(group.domain) - 1,) and most(group.domain[-1]) <= _SHORT_ROW:
             return False  # it stays in registers
         return group.phase[n] > group.phase[source] and self._is_dear(group, source)
 
@@ -426,9 +428,9 @@ class Fusion:
 
 def splits(shape: Ints, axes: Ints) -> bool:
     """Whether a reduction runs over so much and keeps so little that it is done in parts."""
-    if prod(shape) < _SPLIT_ELEMS:
+    if hint(prod(shape)) < _SPLIT_ELEMS:
         return False
-    kept = [n for k, n in enumerate(shape) if k not in axes]
+    kept = [hint(n) for k, n in enumerate(shape) if k not in axes]
     if len(shape) - 1 not in axes:
         kept[-1] = -(-kept[-1] // 16)  # vectors of the last axis are one part
     return prod(kept) < _FEW_PARTS

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.extent import hints
 from bital.base.size import broadcast_shapes
 from bital.base.stride import contiguous_strides
 
@@ -29,6 +30,10 @@ KINDS = {
 }  # fmt: skip
 DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
 BYTES = {kind: dtype.itemsize for kind, dtype in DTYPES.items()}
+
+
+#: in place of a run-time scalar's number: the size that changes, and that rounded up to 64
+SIZE, ROOM = -1, -2
 
 
 class Untraceable(Exception):
@@ -134,7 +139,7 @@ class Graph:
         kind = kind or inputs[0].kind
         shape = inputs[0].shape
         for other in inputs[1:]:
-            if other.shape != shape:
+            if len(other.shape) != len(shape) or other.shape != shape:
                 shape = broadcast_shapes(*[i.shape for i in inputs])
                 break
         respelled = self._behind_reshape(inputs, shape)
@@ -149,8 +154,8 @@ class Graph:
         expressible: contiguous under another shape, or repeated along whole leading axes.
         """
         sources = [i.inputs[0].shape for i in inputs if i.word == "reshape" and i.shape == shape]
-        before = min(sources, key=lambda s: (len(s), s), default=shape)
-        if (len(before), before) >= (len(shape), shape):  # so that it comes to an end
+        before = min(sources, key=_spelling, default=shape)
+        if _spelling(before) >= _spelling(shape):  # so that it comes to an end
             return None
         found = []
         for i in inputs:
@@ -288,6 +293,11 @@ class Graph:
         N = b.shape[-2] if turn_b else b.shape[-1]
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         return self.node("product", (a, b), (turn_a, turn_b), (*batch, M, N), a.kind)
+
+
+def _spelling(shape: Ints) -> tuple[int, Ints]:
+    """What orders the shapes of as many elements."""
+    return len(shape), hints(shape)
 
 
 def is_uniform(n: Node) -> bool:

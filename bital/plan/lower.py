@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.device import together
+from bital.base.extent import Bounds, Extent
 from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
-from bital.plan.graph import KINDS, Graph, Ints, Node, Untraceable
+from bital.plan.graph import KINDS, SIZE, Graph, Ints, Node, Untraceable
 from bital.plan.symbolic import Array, Namespace
 
 #: categories of dtype from which a run-time scalar is an integer
@@ -28,12 +29,13 @@ class Program:
     `required` are bools that must all be true before anything that cannot be undone is done: where
     one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
     of words that are not `known`, and products for which one `prefers_library`, are left to NumPy.
+    Where a size changes, within `bounds`, none may be.
     """
 
     def __init__(
         self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple],
         absent: frozenset[int] = frozenset(), known: Callable[[str], bool] | None = None,
-        prefers_library: Callable[[Node], bool] | None = None,
+        prefers_library: Callable[[Node], bool] | None = None, bounds: Bounds | None = None,
     ) -> None:  # fmt: skip
         self.graph = Graph(known)
         self.xp = Namespace(self.graph)
@@ -47,11 +49,22 @@ class Program:
         self.values: list[Any] = []
         #: node -> number of the instruction that first made it
         self.numbers: dict[Node, int] = {}
+        if bounds is not None:
+            bounds.number = self._number
         for number, (spec, *refs) in enumerate(code):
             self.values.append(self._instruction(number, spec, refs))
             self.numbers.update(dict.fromkeys(self.graph.made, number))
             self.graph.made.clear()
         self.results: list[Node] = [self.values[n] for n in held]
+        if bounds is not None:
+            bounds.number = None
+            if self.opaque:  # or it only seems to be what is left to NumPy
+                raise Untraceable(f"of changing size: {self.opaque[0][1]}")
+
+    def _number(self, size: Extent) -> Array:
+        """A size that changes as a number, of the run-time scalar SIZE."""
+        n = Array(self.xp, self.graph.param(SIZE, "i64"))
+        return self.xp.add(self.xp.multiply(n, size.a), size.b)
 
     def _instruction(self, number: int, spec: Spec | Pick, refs: list[int]) -> Any:
         if isinstance(spec, Pick):

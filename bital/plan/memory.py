@@ -8,7 +8,9 @@ instructions read or make lies in arrays, too. All else shares one arena by turn
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from bital.base.extent import Extent
 from bital.base.stride import contiguous_strides
 from bital.plan.access import access, root_of
 from bital.plan.fuse import Fusion, Group
@@ -38,7 +40,9 @@ class Layout:
         self.order = [group for batch in self.batches for group in batch]
         self.arrays: list[Node] = []
         self.offsets: dict[object, int] = {}
-        self.arena_bytes = 0
+        #: how many bytes farther on for each unit of a size that changes
+        self.units: dict[object, int] = {}
+        self.arena_bytes = self.arena_unit = 0
         self._find_arrays()
 
     # results in the place of inputs
@@ -166,7 +170,7 @@ class Layout:
         `scratch` tells a group's own needs, objects with `nbytes`.
         """
         at = {g.number: k for k, batch in enumerate(self.batches) for g in batch}
-        wanted = []
+        wanted: list[tuple[int, int, Any, Any]] = []
         arrays = set(self.arrays)
         for group in self.order:
             k = at[group.number]
@@ -176,19 +180,34 @@ class Layout:
                     wanted.append((k, last, n.nbytes, n))
             for s in scratch(group):
                 wanted.append((k, k, s.nbytes, s))
-        placed: list[tuple[int, int, int, int]] = []  # first, last, offset, end
-        for first, last, nbytes, owner in sorted(wanted, key=lambda w: (-w[2], w[0])):
-            size = -(-max(nbytes, 1) // _ALIGN) * _ALIGN
-            offset = 0
-            for _, _, start, end in sorted(
-                (p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]
-            ):
-                if offset + size <= start:
-                    break
-                offset = max(offset, end)
-            self.offsets[owner] = offset
-            placed.append((first, last, offset, offset + size))
-            self.arena_bytes = max(self.arena_bytes, offset + size)
+        fixed = [(k, last, nbytes, x) for k, last, nbytes, x in wanted if isinstance(nbytes, int)]
+        self.offsets, self.arena_bytes = _placed(fixed, _ALIGN)
+        # what grows with a size lies behind: of so many bytes for each unit, which are aligned
+        growing = [
+            (k, last, max(nbytes.a, 0) + max(nbytes.b, 0), x)
+            for k, last, nbytes, x in wanted if isinstance(nbytes, Extent)
+        ]  # fmt: skip
+        self.units, self.arena_unit = _placed(growing, 1)
+
+
+def _placed(wanted: list[tuple[int, int, int, Any]], align: int) -> tuple[dict[Any, int], int]:
+    """Where what is `wanted` (the first and the last batch, bytes, for whom) lies; bytes of all."""
+    offsets: dict[Any, int] = {}
+    most = 0
+    placed: list[tuple[int, int, int, int]] = []  # first, last, offset, end
+    for first, last, nbytes, owner in sorted(wanted, key=lambda w: (-w[2], w[0])):
+        size = -(-max(nbytes, 1) // align) * align
+        offset = 0
+        for _, _, start, end in sorted(
+            (p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]
+        ):
+            if offset + size <= start:
+                break
+            offset = max(offset, end)
+        offsets[owner] = offset
+        placed.append((first, last, offset, offset + size))
+        most = max(most, offset + size)
+    return offsets, most
 
 
 def _made_of(group: Group, n: Node) -> dict[Node, int]:

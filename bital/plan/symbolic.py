@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.extent import Extent
 from bital.plan.graph import DTYPES, KINDS, Graph, Node, Untraceable
 from bital.plan.spatial import Spatial
 from bital.plan.steps import through
@@ -116,6 +117,8 @@ class Namespace(Shapes, Reductions, Spatial):
         """One operand as a node of a kind."""
         if isinstance(a, Array):
             return self.graph.cast(a.node, kind)
+        if isinstance(a, Extent):
+            return self.operand(a.number(), kind)
         if isinstance(a, np.ndarray) and a.ndim:
             return self.uniform(a, kind)
         return self.graph.constant(a, kind)
@@ -318,6 +321,8 @@ class Namespace(Shapes, Reductions, Spatial):
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         if isinstance(x, Array):
             return x if dtype is None else self.astype(x, dtype)
+        if isinstance(x, Extent):
+            return self.asarray(x.number(), dtype)
         if isinstance(x, (tuple, list)):
             return self.asarray(self.stack([self.asarray(a) for a in x]), dtype)
         kind = kind_for(dtype if dtype is not None else np.result_type(x))
@@ -344,7 +349,7 @@ class Namespace(Shapes, Reductions, Spatial):
         return Array(self, self.graph.cast(x.node, kind))
 
     def full(self, shape: Any, value: Any, dtype: Any = None) -> Array:
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = (shape,) if isinstance(shape, (int, Extent)) else tuple(shape)
         return Array(self, self.graph.broadcast(self.asarray(value, dtype).node, shape))
 
     def zeros(self, shape: Any, dtype: Any = np.float64, order: Any = None) -> Array:
@@ -376,6 +381,8 @@ def _rank(a: Any) -> Any:
         return kind
     if isinstance(a, (np.generic, np.ndarray)):
         return a.dtype
+    if kind is Extent:
+        return int
     raise Untraceable(f"an operand of {kind.__name__}")
 
 

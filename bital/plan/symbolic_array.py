@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.extent import Extent
 from bital.plan.graph import DTYPES, KINDS, Ints, Node, Untraceable
 
 
@@ -23,6 +24,8 @@ class Dtype:
         self.kind, self.itemsize, self.name = dtype.kind, dtype.itemsize, dtype.name
 
     def type(self, value: Any) -> Any:
+        if isinstance(value, Extent):
+            value = value.number()
         if isinstance(value, Array):
             return value.astype(self.dtype)
         return self.dtype.type(value)
@@ -121,8 +124,8 @@ class Array:
         return getattr(self.xp, function.__name__)(*args, **kwargs)
 
     def reshape(self, *shape: Any) -> Array:
-        shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        return self.xp.reshape(self, shape)
+        whole = len(shape) == 1 and isinstance(shape[0], (tuple, list))
+        return self.xp.reshape(self, shape[0] if whole else shape)
 
     def transpose(self, *order: Any) -> Array:
         order = order[0] if len(order) == 1 and not isinstance(order[0], int) else order

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.extent import Extent
 from bital.base.stride import contiguous_strides
 from bital.plan.access import follow, identity
 from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
@@ -52,11 +53,12 @@ class Shapes:
         return Array(self, node, x)
 
     def reshape(self, x: Array, shape: Any) -> Array:
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = (shape,) if isinstance(shape, (int, Extent)) else tuple(shape)
         if -1 in shape:
             known = -prod(shape)
             shape = tuple(x.size // known if n == -1 else n for n in shape) if known else shape
-        return self.shown(x, self.graph.reshape(x.node, tuple(map(int, shape))))
+        shape = tuple(n if isinstance(n, Extent) else int(n) for n in shape)
+        return self.shown(x, self.graph.reshape(x.node, shape))
 
     def transpose(self, x: Array, order: Any = None) -> Array:
         order = tuple(reversed(range(x.ndim))) if order is None else tuple(order)
@@ -302,7 +304,10 @@ def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:
             strides.append(0)
             continue
         size, stride = next(axes)
-        if isinstance(i, slice):
+        if isinstance(i, slice) and i == slice(None):
+            shape.append(size)
+            strides.append(stride)
+        elif isinstance(i, slice):
             start, stop, step = i.indices(size)
             count = len(range(start, stop, step))
             whole = whole and count == size and (step == 1 or size <= 1)

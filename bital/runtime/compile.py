@@ -27,10 +27,14 @@ Layouts = list[tuple[int, ...]]
 
 
 class Compiler:
-    """The way of one plan to native code: `native` is it, `state` how far it is."""
+    """The way of one plan to native code: `native` is it, `state` how far it is.
+
+    Of plans that differ in a size alone it may be that of their `family`, for `size`; `bounds` are
+    those of such a size.
+    """
 
     __slots__ = ("code", "held", "donated", "layouts", "job", "native", "state", "lines",
-                 "switch")  # fmt: skip
+                 "switch", "family", "size", "bounds", "__weakref__")  # fmt: skip
 
     def __init__(self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...]) -> None:
         self.code, self.held, self.donated = code, held, donated
@@ -39,12 +43,26 @@ class Compiler:
         self.native: Any = None
         self.state = "interpreted"
         self.switch = 0  # the run from which on it is native
+        self.family: Any = None
+        self.size = 0
+        self.bounds: Any = None
         self.lines: dict[int, tuple] = {}  # instruction -> the user's line, where a log wants it
 
     def step(self, run: int, arrays: list[np.ndarray], params: list) -> Callable | None:
         """What runs the plan natively from now on, if run number `run` is to be native."""
         if config.compile == "never":
             return None
+        if self.family is not None and self.state == "interpreted":
+            self.family.lines = self.lines
+            found = self.family.serve(arrays, params)
+            settled = self.family.settled(self.size)
+            if settled is None:
+                return None
+            if settled:
+                self.native, self.layouts = self.family.native, self.family.layouts
+                self.state = "native"
+                return found
+            self.family = None
         always = config.compile == "always"
         if self.state == "compiling":
             budget.runs(self)
@@ -57,9 +75,7 @@ class Compiler:
         try:
             self.native = job.result()
         except Exception as error:
-            _say(error)
-            self.job, self.state = None, "failed"
-            budget.ends(self)
+            self._fail(error)
             return None
         self.job, self.state = None, "native"
         budget.ends(self, self.native)
@@ -82,23 +98,34 @@ class Compiler:
         """The plan is forgotten."""
         self.cancel()
         budget.ends(self)
-        if self.native is not None:
+        if self.native is not None and (
+            self.family is None or self.family.native is not self.native
+        ):
             budget.forgets(self.native)
+
+    def _fail(self, error: Exception) -> None:
+        _say(error)
+        self.job, self.state = None, "failed"
+        budget.ends(self)
 
     def _begin(self, arrays: list[np.ndarray], params: list) -> None:
         try:
             from bital.codegen.background import submit
             from bital.codegen.native import Native
         except ImportError as error:
-            _say(error)
-            self.state = "failed"
-            budget.ends(self)
+            self._fail(error)
             return
         self.state = "compiling"
-        self.layouts = layouts_of(arrays, self.donated)
+        self.layouts = self._layouts(arrays)
         layouts = list(self.layouts)
         absent = frozenset(k for k, p in enumerate(params) if p is None)
-        self.job = submit(lambda: Native(self.code, self.held, self.donated, layouts, absent))
+        self.job = submit(
+            lambda: Native(self.code, self.held, self.donated, layouts, absent, self.bounds)
+        )
+
+    def _layouts(self, arrays: list[np.ndarray]) -> Layouts:
+        """How the code is to expect its inputs."""
+        return layouts_of(arrays, self.donated)
 
     def again(self, arrays: list[np.ndarray], params: list) -> list | None:
         """The results where a native run gave none; None where NumPy must run the plan.

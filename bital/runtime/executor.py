@@ -26,6 +26,7 @@ from bital.ir.prefix import UNKNOWN, Prefix, tree
 from bital.ir.trace import PARAM, Trace, Value
 from bital.runtime import log
 from bital.runtime.budget import budget
+from bital.runtime.families import families
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan, hooks
 
@@ -106,6 +107,7 @@ class PlanCache:
                 tree.clear()  # which holds plans, too
             plan.used = self.hits
             self.plans[key] = plan
+            families.join(plan.compiler)
 
 
 cache = PlanCache()

@@ -39,7 +39,9 @@ def compiled(native: Any, lines: dict[int, tuple]) -> None:
     from bital.codegen import report
 
     how = "from the cache" if native.library.from_cache else "compiled"
-    _print(f"native from now on ({how} in {native.seconds * 1e3:.0f} ms):")
+    bounds = native.bounds
+    of = f", n from {bounds.least} to {bounds.most}" if bounds else ""
+    _print(f"native from now on{of} ({how} in {native.seconds * 1e3:.0f} ms):")
     for kernel in report.kernels(native, lines):
         _print(f"  {kernel.describe()}")
     for name, why in report.opaque(native):

@@ -9,6 +9,7 @@ runtime.compile).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns
@@ -81,9 +82,14 @@ class Plan:
         self.linked: Callable | None = None
         self.native: Callable | None = None
         self.compiler = Compiler(code, held, donated)
-        self.steps = _steps(code, held, donated)
         #: it is over at once and overwrites no input: broken off, it is soon done again
-        self.brief = len(self.steps) <= 2 and not any(donated)
+        self.brief = not any(donated) and sum(_needed(code, held)) <= 2
+
+    @functools.cached_property
+    def steps(self) -> list[Step]:
+        """What the interpreter does; of a family's plans it may do none."""
+        compiler = self.compiler
+        return _steps(compiler.code, compiler.held, compiler.donated)
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
