@@ -13,6 +13,10 @@ MOST = 256  # threads of one team
 SPIN_NS = 500_000  # an idle worker sleeps after this long
 _YIELD_NS = 30_000  # who waits gives way to others from here on
 _WORTH_WAKING = 8  # chunks, of some 10 µs each; waking takes 40 µs
+_MOST_QUIET = 512  # chunks
+_CREDIT_NS = 4_000_000  # as much at most is owed or saved up
+_SAVED_NS = 100_000  # as much at most is saved by a region: its caller may have lost its core
+_ALONE = 16  # for so much longer than its debt a caller runs alone
 _STACK_BYTES = 2 << 20
 
 _POOL = Template("""
@@ -26,13 +30,13 @@ _POOL = Template("""
 @busy = internal global i32 0, align 128  ; whether a region runs
 @limit = global i64 1                     ; threads of a team
 @workers = internal global i64 0          ; that were started
-@alone = internal global i64 0            ; regions that the caller runs alone
-@penalty = internal global i64 0          ; how many they were after the last stall
+@credit = internal global i64 0           ; nanoseconds that workers saved, less those of stalls
+@until = internal global i64 0            ; when the caller no longer runs regions alone
 @last = internal global i64 0             ; when the last region began
 @seen = internal global i64 0             ; chunks of this burst of regions
 @roused = internal global i1 false        ; whether sleeping workers are woken in it
 @helped = internal global i1 false        ; whether any worker did anything in it
-@quiet = internal global i64 0            ; how many bursts wake nobody after one that woke in vain
+@quiet = internal global i64 0            ; chunks that wake nobody after a burst that did in vain
 @pauses = internal global i64 0           ; how many of them are left
 
 declare i32 @sched_yield() nounwind
@@ -211,13 +215,12 @@ burst:
   %helped = load i1, ptr @helped
   %quiet = load i64, ptr @quiet
   %twice = shl i64 %quiet, 1
-  %more = or i64 %twice, 1
-  %bounded = call i64 @llvm.umin.i64(i64 %more, i64 63)
+  %longer = call i64 @llvm.umax.i64(i64 %twice, i64 $WORTH_WAKING)
+  %bounded = call i64 @llvm.umin.i64(i64 %longer, i64 $MOST_QUIET)
   %quiet.next = select i1 %helped, i64 0, i64 %bounded
-  %pauses = load i64, ptr @pauses
-  %pauses.less = call i64 @llvm.usub.sat.i64(i64 %pauses, i64 1)
+  %pauses.old = load i64, ptr @pauses
   %quiet.now = select i1 %roused.before, i64 %quiet.next, i64 %quiet
-  %pauses.now = select i1 %roused.before, i64 %quiet.next, i64 %pauses.less
+  %pauses.now = select i1 %roused.before, i64 %quiet.next, i64 %pauses.old
   store i64 %quiet.now, ptr @quiet
   store i64 %pauses.now, ptr @pauses
   store i64 0, ptr @seen
@@ -228,7 +231,9 @@ count:
   %seen = load i64, ptr @seen
   %seen.now = add i64 %seen, %chunks
   store i64 %seen.now, ptr @seen
-  %left = load i64, ptr @pauses
+  %pauses = load i64, ptr @pauses
+  %left = call i64 @llvm.usub.sat.i64(i64 %pauses, i64 %chunks)
+  store i64 %left, ptr @pauses
   %free = icmp eq i64 %left, 0
   %many = icmp sge i64 %seen.now, $WORTH_WAKING
   %worth = and i1 %free, %many
@@ -266,9 +271,12 @@ done:
 }
 
 ; Wait until workers have done so many chunks, in a region begun at %began of which the caller has
-; done %own. Longer than two such chunks and some is a stall.
+; done %own. Longer than two such chunks and some is a stall; without one, workers have saved the
+; time that their chunks would have taken the caller. Who owes more than was saved runs regions
+; alone, for so long that what stalls take stays a small part of the time.
 define internal void @wait(i64 %need, i64 %began, i64 %own) nounwind {
 entry:
+  %parts = call i64 @llvm.umax.i64(i64 %own, i64 1)
   br label %first
 first:
   %turn = phi i64 [ 0, %entry ], [ %turn.next, %first.more ]
@@ -283,7 +291,6 @@ first.more:
 clock:
   %since = call i64 @now()
   %took = sub i64 %since, %began
-  %parts = call i64 @llvm.umax.i64(i64 %own, i64 1)
   %chunk.ns = udiv i64 %took, %parts
   %two = shl i64 %chunk.ns, 1
   %bearable = add i64 %two, 50000
@@ -312,35 +319,41 @@ waited:
   %stalled = icmp sgt i64 %waited.ns, %bearable
   br i1 %stalled, label %stall, label %good
 stall:
-  %penalty = load i64, ptr @penalty
-  %twice = shl i64 %penalty, 1
-  %some = call i64 @llvm.umax.i64(i64 %twice, i64 16)
-  %bounded = call i64 @llvm.umin.i64(i64 %some, i64 4096)
-  store i64 %bounded, ptr @penalty
-  store i64 %bounded, ptr @alone
+  %credit = load i64, ptr @credit
+  %rest = sub i64 %credit, %waited.ns
+  %kept = call i64 @llvm.smax.i64(i64 %rest, i64 -$CREDIT_NS)
+  store i64 %kept, ptr @credit
+  %debt = call i64 @llvm.smin.i64(i64 %kept, i64 0)
+  %alone = mul i64 %debt, -$ALONE
+  %until = add i64 %then, %alone
+  store i64 %until, ptr @until
   ret void
 good:
-  %old = load i64, ptr @penalty
-  %part = lshr i64 %old, 5
-  %less = sub i64 %old, %part
-  store i64 %less, ptr @penalty
+  %end = call i64 @now()
+  %whole = sub i64 %end, %began
+  %times = mul i64 %whole, %need
+  %shares = udiv i64 %times, %parts
+  %saved = call i64 @llvm.umin.i64(i64 %shares, i64 $SAVED_NS)
+  %old = load i64, ptr @credit
+  %sum = add i64 %old, %saved
+  %most = call i64 @llvm.smin.i64(i64 %sum, i64 $CREDIT_NS)
+  store i64 %most, ptr @credit
   ret void
 }
 
 declare i64 @llvm.umax.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
+declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.usub.sat.i64(i64, i64)
 
 ; The region itself, of a caller who holds @busy.
 define internal void @region(ptr %fn, ptr %args, i64 %chunks, i64 %wanted) nounwind {
 entry:
-  %alone = load i64, ptr @alone
-  %punished = icmp sgt i64 %alone, 0
-  br i1 %punished, label %by.oneself, label %staff
-by.oneself:
-  %alone.less = sub i64 %alone, 1
-  store i64 %alone.less, ptr @alone
-  br label %serial
+  %began = call i64 @now()
+  %until = load i64, ptr @until
+  %free = icmp sge i64 %began, %until
+  br i1 %free, label %staff, label %serial
 staff:
   %workers = load i64, ptr @workers
   %enough = icmp sgt i64 %wanted, %workers
@@ -358,7 +371,6 @@ serial:
   call void @serial(ptr %fn, ptr %args, i64 %chunks)
   ret void
 go:
-  %began = call i64 @now()
   store ptr %fn, ptr @fn
   store ptr %args, ptr @args
   store atomic i64 %team, ptr @team monotonic, align 8
@@ -400,8 +412,8 @@ serial:  ; one thread, or inside a region, or beside another thread's
 define void @reset() nounwind {
 entry:
   store i64 0, ptr @workers
-  store i64 0, ptr @alone
-  store i64 0, ptr @penalty
+  store i64 0, ptr @credit
+  store i64 0, ptr @until
   br label %next
 next:
   %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
@@ -487,6 +499,10 @@ def pool_text(system: str, machine: str) -> str:
         SPIN_NS=SPIN_NS,
         YIELD_NS=_YIELD_NS,
         WORTH_WAKING=_WORTH_WAKING,
+        MOST_QUIET=_MOST_QUIET,
+        CREDIT_NS=_CREDIT_NS,
+        ALONE=_ALONE,
+        SAVED_NS=_SAVED_NS,
         STACK_BYTES=_STACK_BYTES,
         SIGILL=4,
         SIGFPE=8,

@@ -8,9 +8,9 @@ Each thread of a team has a slot with a share of the chunks, claimed one after a
 down an atomic; who is through with his own goes on with the others'. The caller claims, too, and
 waits in the end only for chunks that somebody has begun: without workers (a starved machine, a
 child after fork) it does everything by itself. An idle worker spins for a while, giving way to
-whoever wants the core, then sleeps until a share comes that is worth waking for. A caller that had
-to wait for a worker that lost its core runs the next regions alone: 16 of them, then twice as many,
-up to 4096.
+whoever wants the core, then sleeps until a share comes that is worth waking for. The caller keeps
+account of the time that workers save, and of what it waits for one that lost its core in the middle
+of a chunk: in debt it runs regions alone, for sixteen times what it owes.
 """
 
 from __future__ import annotations

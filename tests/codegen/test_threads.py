@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -106,6 +107,42 @@ def test_workers_come_back_after_sleeping(regions):
     for _ in range(20):
         assert (regions.run("count", 64, 64, times=1) == 1).all()
         threading.Event().wait(3 * team.SPIN_NS * 1e-9)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+def test_workers_that_were_woken_in_vain_are_woken_again_without_a_pause(regions):
+    text = team.pool_text(sys.platform, platform.machine()).replace("internal global", "global")
+    library = jit.build(text)
+    KEPT.append(library)  # its worker runs until the process ends
+
+    def state(name: str) -> ctypes.c_int64:
+        return ctypes.c_int64.from_address(library.address(name))
+
+    state("limit").value = 2
+    state("pauses").value = 512
+    counts = np.zeros(64, np.int64)
+    args = (ctypes.c_void_p * 1)(counts.ctypes.data)
+    regions.many(library.address("parallel"), regions.library.address("count"), args, 64, 7)
+    assert state("pauses").value == 64
+    assert not state("roused").value & 1
+    regions.many(library.address("parallel"), regions.library.address("count"), args, 64, 1)
+    assert state("roused").value & 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+def test_who_owes_time_runs_regions_alone_for_a_while(regions):
+    text = team.pool_text(sys.platform, platform.machine()).replace("internal global", "global")
+    library = jit.build(text)
+    KEPT.append(library)
+    ctypes.c_int64.from_address(library.address("limit")).value = 2
+    counts = np.zeros(64, np.int64)
+    args = (ctypes.c_void_p * 1)(counts.ctypes.data)
+    parallel, count = library.address("parallel"), regions.library.address("count")
+    for until, workers in ((2**62, 0), (0, 1)):
+        ctypes.c_int64.from_address(library.address("until")).value = until
+        regions.many(parallel, count, args, 64, 10)
+        assert ctypes.c_int64.from_address(library.address("workers")).value == workers
+    assert (counts == 20).all()
 
 
 def run_program(program: str) -> str:
