@@ -13,6 +13,7 @@ import numpy as np
 
 from bital.base.dtype import int32, int64
 from bital.base.errors import Unsupported
+from bital.base.extent import hint
 from bital.ir.batch import Batch, again
 from bital.ir.meta import Meta
 from bital.ir.op import Op, like
@@ -96,7 +97,7 @@ def _backward_native(
     xp: Any, g: Any, indices: Any, *, rows: int, padding_idx: int, scale_grad_by_freq: bool
 ) -> Any:
     xp.require((indices >= 0) & (indices < rows))
-    padded, few = 0 <= padding_idx < rows, rows <= indices.size
+    padded, few = 0 <= padding_idx < rows, rows <= hint(indices.size)
     if padded and not few:
         g = xp.where((indices != padding_idx)[..., None], g, 0)
     sums = xp.put_rows(g, indices, rows, how="add")

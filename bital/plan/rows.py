@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import prod
 
+from bital.base.extent import hint
 from bital.plan.graph import Graph, Ints, Node, absorb_transpose
 
 #: what a product of fewer columns or rows saves, taking or adding up rows costs
@@ -40,7 +41,7 @@ def add_rows(graph: Graph, values: Node, numbers: Node, count: int) -> Node:
     found = _product_of(graph, values, numbers)
     if found is not None:
         a, b, own = found
-        if 2 * count <= a.shape[0] and min(b.shape) >= _LEAST_DEPTH:
+        if 2 * count <= hint(a.shape[0]) and min(b.shape) >= _LEAST_DEPTH:
             whole = product(graph, sums(graph, a, own, count), b)
             there, zero = met(graph, own, count, a.kind), graph.constant(0, values.kind)
             return graph.map("select", there, whole, zero, kind=values.kind)
@@ -74,7 +75,8 @@ def _of_sums(graph: Graph, table: Node, numbers: Node, other: Node, first: bool)
 
 
 def _pays(table: Node, rows: int) -> bool:
-    return 2 * table.shape[0] <= rows and table.shape[1] >= _LEAST_DEPTH and table.numel > 0
+    count, depth = table.shape
+    return 2 * hint(count) <= hint(rows) and depth >= _LEAST_DEPTH and table.numel > 0
 
 
 def _taken(graph: Graph, x: Node) -> tuple[Node, Node] | None:
