@@ -32,8 +32,8 @@ def runner(
         return table, ctypes.addressof(table)
 
     names: dict[str, Any] = {
-        "tables": [new_table()], "new_table": new_table, "arenas": arenas, "now": perf_counter_ns,
-        "clock": native.clock,
+        "tables": [new_table()], "new_table": new_table, "arenas": _arenas,
+        "new_arena": new_arena, "now": perf_counter_ns, "clock": native.clock,
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
     lines = [
@@ -67,7 +67,7 @@ def runner(
     lines += [
         "        pass",
         "    finally:",
-        "        arenas.give(arena)",
+        f"        if len(arenas) < {_ARENAS}: arenas.append(arena)",
         "        tables.append(holder)",
         "    clock[0] += 1",
         "    clock[1] += now() - begin",
@@ -114,8 +114,15 @@ def _arrays(native: Any, fresh: list[Node], names: dict[str, Any]) -> list[str]:
             made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
         lines.append(f"    t += ({', '.join(made)},)")
     more = f" + room * {native.layout.arena_unit}" if native.layout.arena_unit else ""
-    lines.append(f"    arena = arenas.take({native.layout.arena_bytes}{more})")
-    lines.append("    t.append(arena)")
+    size = f"{native.layout.arena_bytes}{more}"
+    lines += [
+        "    try:",
+        "        arena = arenas.pop()",
+        "    except IndexError:",
+        f"        arena = new_arena({size})",
+        f"    if arena.nbytes < {size}: arena = new_arena({size})",
+        "    t.append(arena)",
+    ]
     rest = native.length - native.arena_slot - 1
     if rest:
         lines.append(f"    t += ({'None, ' * rest})")
@@ -193,29 +200,20 @@ def show_window(x: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.
     return np.ndarray(shape, x.dtype, x, offset * size, [s * size for s in strides])
 
 
-class Arenas:
-    """Memory that plans use while they run, handed from one to the next."""
-
-    def __init__(self) -> None:
-        self.free: list[np.ndarray] = []
-
-    def take(self, nbytes: int) -> np.ndarray:
-        """A block of at least so many bytes, at an address that vectors like."""
-        while self.free:
-            try:
-                block = self.free.pop()
-            except IndexError:  # another thread was quicker
-                break
-            if block.nbytes >= nbytes:
-                return block
-        whole = np.empty(max(nbytes, 1 << 16) + 64, np.uint8)
-        start = -whole.ctypes.data % 64
-        return whole[start : start + max(nbytes, 1 << 16)]
-
-    def give(self, block: np.ndarray) -> None:
-        """Give a block back."""
-        if len(self.free) < 4:
-            self.free.append(block)
+#: memory that plans use while they run, handed from one to the next; so many blocks at most
+_arenas: list[np.ndarray] = []
+_ARENAS = 4
 
 
-arenas = Arenas()
+def new_arena(nbytes: int) -> np.ndarray:
+    """A block of at least so many bytes, at an address that vectors like; a free one if any."""
+    while _arenas:
+        try:
+            block = _arenas.pop()
+        except IndexError:  # another thread was quicker
+            break
+        if block.nbytes >= nbytes:
+            return block
+    whole = np.empty(max(nbytes, 1 << 16) + 64, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + max(nbytes, 1 << 16)]

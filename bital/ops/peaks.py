@@ -31,6 +31,7 @@ from bital.ops.reduce import (
 )
 from bital.ops.return_types import named, values_and_indices
 from bital.tensor.dispatch import apply, composite
+from bital.tensor.recorders import unary_with
 from bital.tensor.tensor import Tensor
 
 
@@ -197,6 +198,7 @@ def _first_native(extreme: str) -> Callable:
 _LARGEST, _SMALLEST = _first_native("max"), _first_native("min")
 _ARGMAX = Op("argmax", _index_rule("argmax"), _argmax_impl, batch=along(0), native=_LARGEST)
 _ARGMIN = Op("argmin", _index_rule("argmin"), _argmin_impl, batch=along(0), native=_SMALLEST)
+_argmax, _argmin = unary_with(_ARGMAX), unary_with(_ARGMIN)
 _MAX_INDEX = Op("max_index", _index_rule("max"), _argmax_impl, batch=along(0), native=_LARGEST)
 _MIN_INDEX = Op("min_index", _index_rule("min"), _argmin_impl, batch=along(0), native=_SMALLEST)
 
@@ -213,18 +215,22 @@ def _one_dim(dim: Any, fn: str, position: int = 1) -> int | None:
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest is along `dim` (by default of all elements): the first of equals."""
-    check_tensor(input, "argmax")
-    check_keepdim(keepdim, "argmax")
-    return apply(_ARGMAX, (input,), (_one_dim(dim, "argmax"), keepdim))
+    return _found(_argmax, "argmax", input, dim, keepdim)
 
 
 @public(out=True)
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest is along `dim` (by default of all elements): the first of equals."""
-    check_tensor(input, "argmin")
-    check_keepdim(keepdim, "argmin")
-    return apply(_ARGMIN, (input,), (_one_dim(dim, "argmin"), keepdim))
+    return _found(_argmin, "argmin", input, dim, keepdim)
+
+
+def _found(record: Callable, fn: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    if not isinstance(input, Tensor):
+        check_tensor(input, fn)
+    if keepdim is not False:
+        check_keepdim(keepdim, fn)
+    return record(input, (None if dim is None else _one_dim(dim, fn), keepdim))
 
 
 def picked(name: str, grad_fn: str, rule: Callable) -> Op:

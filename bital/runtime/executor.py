@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 
 import os
 import threading
 from collections.abc import Callable, Iterable
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from sys import getrefcount
 from typing import Any
 
@@ -30,15 +30,11 @@ from bital.runtime.families import families
 from bital.runtime.memory import keep_freed_memory
 from bital.runtime.plan import Plan, hooks
 
-
-def _counts(things: Iterable) -> list[int]:
-    """How many references there are to each of what a list or dictionary holds."""
-    return list(map(getrefcount, things))
-
-
-#: what that is for what nothing else holds; a buffer in a list is held by its value, too
-_UNHELD = _counts([object()])[0]
+#: how many references `map(getrefcount, ...)` finds to what only the list or dictionary that it
+#: walks over holds; a buffer in a list is held by its value, too
+_UNHELD = list(map(getrefcount, [object()]))[0]
 _UNSHARED = _UNHELD + 1
+_buffer = attrgetter("buf")
 
 
 def _whole(buf: np.ndarray) -> bool:
@@ -78,12 +74,9 @@ class Ending:
         return True
 
 
-def _taker(places: list[int]) -> Callable[[list], list]:
+def _taker(places: list[int]) -> Callable[[list], Iterable]:
     """What takes the items at those places out of a list."""
-    if len(places) < 2:
-        return lambda items: [items[k] for k in places]
-    take = itemgetter(*places)
-    return lambda items: list(take(items))
+    return itemgetter(*places) if len(places) > 1 else lambda items: [items[k] for k in places]
 
 
 class PlanCache:
@@ -132,7 +125,7 @@ def run(trace: Trace, reason: str) -> None:
         step = trace.prefix
         if step.number == 0 and _is_tiny(step):
             _run_tiny(trace, step)
-        elif trace.length:
+        elif step.number >= 0 or trace.tail:
             prefix, code, values, inputs = trace.prefix, trace.tail, trace.values, trace.inputs
             params, lines = trace.params, trace.lines
             trace.empty()
@@ -201,8 +194,9 @@ def _execute(
     Its code is that of the prefix, and `code` where it is UNKNOWN. Returns whether the program was
     known, and the values that nobody holds.
     """
-    arrays = [value.buf for value in inputs]
-    holders, givers, owners = _counts(values), _counts(inputs), _counts(arrays)
+    arrays = list(map(_buffer, inputs))
+    holders, givers = list(map(getrefcount, values)), list(map(getrefcount, inputs))
+    owners = list(map(getrefcount, arrays))
     ending: Any = None if prefix is None else prefix.ending
     known = ending is not None and ending.fits(arrays, holders, givers, owners)
     if not known:
@@ -238,17 +232,19 @@ def _execute(
         plan.compiler.lines = lines
         log.cut(code, inputs, plan.held, lines, reason, known)
     inputs.clear()
-    held, others = ending.held(values), ending.others(values)
+    held, others = ending.held(values), list(ending.others(values))
     _run_into(held, plan, arrays, params, lines)
     return known, others
 
 
-def _run_into(held: list[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
+def _run_into(held: Iterable[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
     """Run a plan and hand its results to the values; Ctrl-C waits until they have them."""
     again = list(arrays) if plan.brief else None
     interrupts = None if plan.brief else _Interrupts()
+    # without NumPy's warnings; PyTorch has none for overflow or division by zero
+    token = _extobj_contextvar.set(_IGNORE)
     try:
-        _hand_out(held, _run_quietly(plan, arrays, params))
+        _hand_out(held, plan.run(arrays, params))
     except BaseException as error:
         if again is not None and isinstance(error, KeyboardInterrupt):
             _hand_out(held, plan.interpret(again, params))  # it has overwritten nothing
@@ -259,26 +255,18 @@ def _run_into(held: list[Value], plan: Plan, arrays: list, params: list, lines: 
         _explain(error, lines)
         raise
     finally:
+        _extobj_contextvar.reset(token)
         if interrupts is not None:
             interrupts.deliver()
 
 
-def _hand_out(held: list[Value], results: list) -> None:
+def _hand_out(held: Iterable[Value], results: list) -> None:
     """Give values their arrays."""
     for value, result in zip(held, results):
         if value.buf is None:
             whole = type(result) is np.ndarray
             value.buf = result if whole else np.asarray(result, value.meta.np)
             value.trace = None
-
-
-def _run_quietly(plan: Plan, arrays: list, params: list) -> list:
-    """Run the plan without NumPy's warnings; PyTorch has none for overflow or division by zero."""
-    token = _extobj_contextvar.set(_IGNORE)
-    try:
-        return plan.run(arrays, params)
-    finally:
-        _extobj_contextvar.reset(token)
 
 
 def _explain(error: BaseException, lines: dict) -> None:

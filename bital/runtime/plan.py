@@ -24,6 +24,8 @@ from bital.runtime.compile import Compiler
 
 #: the run on which a plan is linked
 LINK_AT = 2
+#: steps up to which a plan that was broken off is done again; Ctrl-C waits for longer ones
+_BRIEF = 16
 
 
 class Step:
@@ -82,8 +84,8 @@ class Plan:
         self.linked: Callable | None = None
         self.native: Callable | None = None
         self.compiler = Compiler(code, held, donated)
-        #: it is over at once and overwrites no input: broken off, it is soon done again
-        self.brief = not any(donated) and sum(_needed(code, held)) <= 2
+        #: it is soon over and overwrites no input: broken off, it is done again
+        self.brief = not any(donated) and sum(_needed(code, held)) <= _BRIEF
 
     @functools.cached_property
     def steps(self) -> list[Step]:

@@ -98,6 +98,19 @@ def family(op):
 """
 
 
+#: `trace.number`, without a call where a value is met as an operand before or is ready
+_NUMBER = """\
+if {x}.trace is trace:
+    {number} = {x}.number
+else:
+    {number} = trace.inputs.get({x})
+    if {number} is None:
+        if {x}.buf is None or {x}.shared:
+            {number} = trace.number({x})
+        else:
+            {number} = trace.inputs[{x}] = ~len(trace.inputs)"""
+
+
 def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
     """The maker of recorders of operators of `tensors`, up to three, from the text above.
 
@@ -123,7 +136,7 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
     metas = ("first", "second", "spec.metas[2]")
     for at, (t, number, edge) in enumerate(zip(names, "ijk", ("first", "second", "third"))):
         x = "xyz"[at]
-        operands.append(f"{number} = {x}.number if {x}.trace is trace else trace.number({x})")
+        operands += _NUMBER.format(x=x, number=number).split("\n")
         same += [f"step.{numbers[at]} == {number}", f"step.{metas[at]} is {t}._meta"]
         edges.append(f"{edge} = {t}._edge if {t}._view is None else edge_of({t})")
         edges.append(f"if {edge} is not None: wanted {'+=' if at else '='} {2**at}")

@@ -311,3 +311,20 @@ def test_windows_of_a_constant_take_no_memory(torch):
     assert total.item() == 1e6
     value = row._view.window
     assert value.buf.strides == (0, 0) and not value.buf.flags.writeable
+
+
+def test_what_ctrl_c_broke_off_is_done_again(torch, monkeypatch):
+    """A plan of a few steps that overwrites nothing does not hold Ctrl-C back."""
+    x = torch.ones(3)
+    y = ((x + 1) * 2 - 1).relu().sum()
+    real = plan.Plan.run
+
+    def broken_off(self, arrays, params):
+        arrays.clear()
+        monkeypatch.setattr(plan.Plan, "run", real)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan.Plan, "run", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        y.item()
+    assert y.item() == 9.0

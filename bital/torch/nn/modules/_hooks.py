@@ -168,17 +168,17 @@ class HookedModule:
             hooked = (
                 own["_forward_hooks"] or own["_forward_pre_hooks"]
                 or own["_backward_hooks"] or own["_backward_pre_hooks"]
+                or _global_forward_hooks or _global_forward_pre_hooks
+                or _global_backward_hooks or _global_backward_pre_hooks
             )  # fmt: skip
         except KeyError as missing:
             raise AttributeError(
                 f"'{type(self).__name__}' object has no attribute '{missing.args[0]}'"
             ) from None
-        if not (
-            hooked or _global_forward_hooks or _global_forward_pre_hooks
-            or _global_backward_hooks or _global_backward_pre_hooks
-        ):  # fmt: skip
-            return self.forward(*args, **kwargs)
-        return self._call_with_hooks(args, kwargs)
+        if hooked:
+            return self._call_with_hooks(args, kwargs)
+        # Python makes another dictionary where one is handed on, be it empty
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     __call__ = _call_impl
 
