@@ -153,7 +153,10 @@ class Writer(Values):
         kernel = Kernel(self.b, self.chunks, self.operands.order, self.ns)
         if not self.parts:
             return [kernel]
-        return [kernel, *[finish(n, part, self.chunks) for n, part in self.parts.items()]]
+        return [
+            kernel,
+            *[finish(n, n.attrs[0], part, self.chunks) for n, part in self.parts.items()],
+        ]
 
     def _of_nothing(self) -> list[Kernel]:
         """Reductions of no elements: what changes nothing, and the rows made of it."""
@@ -478,14 +481,14 @@ class Writer(Values):
                     self._value(n)
 
 
-def finish(n: Node, part: Scratch, chunks: int) -> Kernel:
-    """The kernel that combines the parts of a reduction, in the order of their chunks."""
+def finish(n: Node, how: str, part: Scratch, chunks: int) -> Kernel:
+    """The kernel that combines the parts of a node, in the order of their chunks."""
     b = Builder()
     operands = Operands(b)
     source, place = operands.pointer(part), operands.pointer(n)
-    word = COMBINE[n.attrs[0]]
+    word = COMBINE[how]
     elems = b.loop(0, n.numel)
-    start = b.const(n.kind, neutral(n.attrs[0], n.kind))
+    start = b.const(n.kind, neutral(how, n.kind))
     sums = b.loop(0, chunks, 1, start)
     offset = b.add(b.mul(sums.index, b.const("i64", n.numel)), elems.index)
     value = getattr(b, word)(sums.values[0], b.load(source, n.kind, offset))

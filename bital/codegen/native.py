@@ -22,6 +22,7 @@ from bital.codegen.module import Module
 from bital.codegen.moves import concat, write
 from bital.codegen.runner import runner
 from bital.codegen.special import WORDS, special
+from bital.codegen.sweep import sweep
 from bital.codegen.target import Target, host
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
@@ -156,6 +157,8 @@ def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Nod
         epilogue = Epilogue(group, target, in_memory)
         builder, chunks = gemm.product(epilogue.product(), target, epilogue)
         return [epilogue.kernel(builder, chunks)] if chunks else []
+    if group.kind == "sweep":
+        return sweep(group, target, in_memory)
     if group.kind == "concat":
         return concat(group, target, in_memory)
     if group.kind == "write":

@@ -25,6 +25,7 @@ from bital.plan.access import (
     source_of,
 )
 from bital.plan.graph import Ints, Node, is_uniform
+from bital.plan.sweep import ends, factors, sweeps
 
 #: words whose results are handed on, element by element, to the maps that follow
 HANDING_ON = frozenset((
@@ -55,7 +56,7 @@ _FEW_PARTS = 8
 class Group:
     """Nodes that one kernel computes.
 
-    kind      "loop", "product", "special", "opaque", "concat", "write"
+    kind      "loop", "product", "sweep", "special", "opaque", "concat", "write"
     domain    the sizes the kernel runs over
     reduced   the axes of the domain that reductions run over; None without reductions
     split     the reductions are over much and keep little: done in parts
@@ -123,13 +124,16 @@ class Fusion:
         self.floating: dict[Node, int] = {}  # and how many such nodes they are made of in a row
         needed = reachable([*results, *required])
         self.users = _users(needed, (*results, *required))
+        #: products that may end a sweep over their matrix, and those that begin it
+        self.sweeps = sweeps([n for n in order if n in needed])
+        self.begin_sweeps = set(self.sweeps.values())
         for n in order:
             if n in needed and n.word not in LEAVES and n.word not in VIEWS:
                 if not is_uniform(n):
                     self._place(n)
         for n in [*results, *required]:
             if is_uniform(n) and n not in self.group_of:
-                self._alone(n, "loop")
+                self._alone(n, "loop", n.shape, identity(n))
         for n in [*results, *required]:
             self._settle(root_of(n))
         self._find_stored()
@@ -149,8 +153,20 @@ class Fusion:
         else:
             for x in n.inputs:
                 self._settle(root_of(x))
-            kinds = {"product", "special", "opaque", "concat", "write"}
-            self._alone(n, n.word if n.word in kinds else "loop")
+            if n in self.begin_sweeps:
+                self._alone(n, "sweep", (max(n.shape),), ends(n))
+            elif n not in self.sweeps or not self._ends_sweep(n):
+                kinds = {"product", "special", "opaque", "concat", "write"}
+                self._alone(n, n.word if n.word in kinds else "loop", n.shape, identity(n))
+
+    def _ends_sweep(self, n: Node) -> bool:
+        """Add a product along columns to the group of the one along rows, where it can be."""
+        group, vector = self.group_of[self.sweeps[n]], factors(n).vector
+        source, shown = follow(vector, ends(vector))
+        if group.places.get(source) != shown or group.number != self._earliest(n):
+            return False
+        self._add(group, n, (None, None), 0)
+        return True
 
     def _floats(self, n: Node) -> bool:
         """Whether a map is computed where it is needed.
@@ -175,11 +191,10 @@ class Fusion:
             del self.floating[n]
             self._place_map(n)
 
-    def _alone(self, n: Node, kind: str) -> Group:
-        group = Group(len(self.groups), kind, n.shape)
+    def _alone(self, n: Node, kind: str, domain: Ints, places: Places) -> None:
+        group = Group(len(self.groups), kind, domain)
         self.groups.append(group)
-        self._add(group, n, identity(n), 0)
-        return group
+        self._add(group, n, places, 0)
 
     def _add(self, group: Group, n: Node, places: Places, phase: int) -> None:
         self.floating.pop(n, None)
@@ -295,7 +310,7 @@ class Fusion:
 
     def _places_in(self, group: Group, n: Node) -> Places | None:
         """The places n would have in a group, None where it does not fit."""
-        if group.kind not in ("loop", "product", "special"):
+        if group.kind not in ("loop", "product", "sweep", "special"):
             return None
         if group.kind == "special":
             first = group.nodes[0]
@@ -303,9 +318,9 @@ class Fusion:
                 return None
         if n.shape == group.domain:
             return identity(n)
-        if group.kind != "loop" or group.reduced is None:
-            return None
-        return self._row_places(group, n)
+        if group.kind == "sweep" or (group.kind == "loop" and group.reduced is not None):
+            return self._row_places(group, n)
+        return None
 
     def _row_places(self, group: Group, n: Node) -> Places | None:
         """The places of a node that has one value for each kept element of a group, else None."""

@@ -21,6 +21,7 @@ def programs(torch):
     conv = torch.nn.Conv2d(2, 5, 3, padding=1)
     images = torch.randn(3, 2, 9, 9)
     norm = torch.nn.LayerNorm(50)
+    features, truth = torch.randn(401, 90), torch.rand(401)
 
     def network():
         a, b = w.clone().requires_grad_(), v.clone().requires_grad_()
@@ -33,7 +34,13 @@ def programs(torch):
         out = torch.nn.functional.max_pool2d(torch.relu(conv(images)), 3)
         return out.sum(), torch.cat([out, -out]).exp().mean((0, 2, 3)), (images > 0).sum()
 
-    return network, pictures
+    def regression():
+        c = torch.ones(90, requires_grad=True)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(features @ c, truth)
+        loss.backward()
+        return loss, c.grad
+
+    return network, pictures, regression
 
 
 def plans_of(torch):

@@ -46,6 +46,17 @@ def test_what_follows_a_product_is_its_epilogue(build):
     assert build.kinds(build.xp.maximum(build.xp.matmul(x, w) + b, 0.0)) == [("product", 3)]
 
 
+def test_a_matrix_is_swept_once_for_a_product_and_its_transpose(build):
+    xp, x, v = build.xp, build.input(1000, 100), build.input(100)
+    once = xp.matmul(x.T, xp.tanh(xp.matmul(x, v)))
+    assert build.kinds(once) == [("sweep", 3)]
+    twice = xp.matmul(x.T, xp.matmul(x, once) * xp.matmul(x, v))
+    assert build.kinds(twice) == [("sweep", 3), ("sweep", 3)]
+    small = build.input(10, 100)
+    away = xp.matmul(small.T, xp.tanh(xp.matmul(small, v)))
+    assert build.kinds(away) == [("product", 1), ("loop", 1), ("product", 1)]
+
+
 def test_an_epilogue_reaches_through_a_reshape(build):
     x, w = build.input(6, 5), build.input(5, 4)
     out = build.xp.exp(build.xp.matmul(x, w).reshape(2, 3, 4))
