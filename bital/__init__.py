@@ -8,6 +8,7 @@ Importing this package loads nothing heavy; each public name is loaded when it i
 """
 
 import importlib
+import time
 from typing import TYPE_CHECKING
 
 from bital.loading import load
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "install_as_torch", "plans", "safetensors", "torch"]
 __version__ = "0.1.0"
+BEGAN = time.time_ns()  # source that is newer may not be what is running
 
 
 def __getattr__(name: str) -> object:

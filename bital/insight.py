@@ -7,6 +7,7 @@ for plan in bital.plans():
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class PlanReport:
     kernels      of the native code, see KernelReport
     opaque       (operator, reason) of the instructions that NumPy runs between kernels
     llvm_ir      the text that was compiled
+
+    The last three are worked out when they are first asked for.
     """
 
     runs: int
@@ -40,10 +43,29 @@ class PlanReport:
     state: str
     compile_s: float
     from_cache: bool
-    kernels: tuple[KernelReport, ...]
-    opaque: tuple[tuple[str, str], ...]
-    llvm_ir: str
     _native: Any
+    _cycles: list[int]
+    _lines: dict[int, tuple]
+
+    @functools.cached_property
+    def kernels(self) -> tuple[KernelReport, ...]:
+        if self._native is None:
+            return ()
+        from bital.codegen import report
+
+        return tuple(report.kernels(self._native, self._cycles, self._lines))
+
+    @functools.cached_property
+    def opaque(self) -> tuple[tuple[str, str], ...]:
+        if self._native is None:
+            return ()
+        from bital.codegen import report
+
+        return tuple(report.opaque(self._native))
+
+    @property
+    def llvm_ir(self) -> str:
+        return self._native.text if self._native is not None else ""
 
     def assembly(self) -> str:
         """The processor's instructions, as assembly; RuntimeError where there are none."""
@@ -76,13 +98,6 @@ def plans() -> list[PlanReport]:
 def _report(plans: list) -> PlanReport:
     compiler = plans[0].compiler
     native = compiler.native
-    kernels: tuple = ()
-    opaque: tuple = ()
-    if native is not None:
-        from bital.codegen import report
-
-        kernels = tuple(report.kernels(native, compiler.lines))
-        opaque = tuple(report.opaque(native))
     return PlanReport(
         runs=sum(plan.runs for plan in plans),
         native_runs=native.clock[0] if native is not None else 0,
@@ -92,8 +107,7 @@ def _report(plans: list) -> PlanReport:
         state=compiler.state,
         compile_s=native.seconds if native is not None else 0.0,
         from_cache=native.library.from_cache if native is not None else False,
-        kernels=kernels,
-        opaque=opaque,
-        llvm_ir=native.text if native is not None else "",
         _native=native,
+        _cycles=native.cycles() if native is not None else [],
+        _lines=compiler.lines,
     )

@@ -1,6 +1,9 @@
-"""Cache: object code on disk, shared by processes.
+"""Cache: object code and compiled plans on disk, shared by processes.
 
-Room: codegen. An entry is a file under its key, written in one step and checked when read: what
+Room: codegen. Object code is kept under the key of its text, and under the key of a plan what a run
+needs beside it, with the key of its text: so nothing is generated only to find it.
+
+An entry is a file under its key, written in one step and checked when read: what
 is damaged or incomplete counts as absent and is written anew. A folder that cannot be written
 to, or none, only means that nothing is kept. Of too many bytes the entries that were not used for
 longest leave; processes may do all of that at once.
@@ -17,7 +20,8 @@ from pathlib import Path
 
 from bital.base import config
 from bital.base.atomic import write_file
-from bital.codegen.target import Target, llvm
+from bital.base.extent import Bounds
+from bital.codegen import identity, stamp
 
 #: bytes of all entries together
 MOST_BYTES = 256 << 20
@@ -27,11 +31,26 @@ _SIZE = 8  # bytes of the size before each object
 _HOUR = 3600.0
 
 
-def key_of(text: str, target: Target, options: str) -> bytes:
+def key_of(text: str, options: str) -> bytes:
     """What the object code of LLVM IR text depends on, in 32 bytes."""
-    bital = sys.modules["bital"].__version__
-    version = ".".join(map(str, llvm().llvm_version_info))
-    words = (bital, version, target.triple, target.cpu, target.features, options, text)
+    return _digest(stamp.versions(), stamp.processor(), options, text)
+
+
+def key_of_plan(
+    code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...], layouts: list[tuple],
+    absent: frozenset[int], bounds: Bounds | None = None,
+) -> bytes | None:  # fmt: skip
+    """What a compiled plan depends on, in 32 bytes; None where that cannot be said."""
+    if stamp.SOURCE is None:
+        return None
+    try:
+        words = identity.words_of(code, held, donated, layouts, absent, bounds)
+    except TypeError:  # an attribute that means something in this process only
+        return None
+    return _digest(stamp.versions(), stamp.processor(), stamp.SOURCE, words)
+
+
+def _digest(*words: str) -> bytes:
     return sha256("\0".join(words).encode()).digest()
 
 

@@ -78,11 +78,14 @@ def assembly(text: str, target: Target) -> str:
 class Library:
     """Loaded code: the addresses of its functions hold as long as it lives.
 
-    Where objects are not what `elf` serves, LLVM's linker loads them.
+    Where objects are not what `elf` serves, LLVM's linker loads them. `key` is that under which
+    the objects are kept on disk.
     """
 
-    def __init__(self, objects: list[bytes], from_cache: bool = False) -> None:
-        self.from_cache = from_cache
+    def __init__(
+        self, objects: list[bytes], key: bytes = b"", from_cache: bool = False
+    ) -> None:  # fmt: skip
+        self.key, self.from_cache = key, from_cache
         self._code = elf.Image(objects) if elf.SERVED else _Linked(objects)
 
     def address(self, name: str) -> int:
@@ -137,15 +140,21 @@ def load(*objects: bytes) -> Library:
     return Library([*objects])
 
 
+def stored(key: bytes) -> Library | None:
+    """Load what is on the disk under a key."""
+    objects = cache.get(key)
+    return None if objects is None else Library(objects, key, from_cache=True)
+
+
 def build(text: str) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
-    key = cache.key_of(text, host(), repr(_OPTIONS))
-    objects = cache.get(key)
-    if objects is not None:
-        return Library(objects, True)
+    key = cache.key_of(text, repr(_OPTIONS))
+    found = stored(key)
+    if found is not None:
+        return found
     objects = []
     for part in parts(text):
         background.give_way()
         objects.append(compile_object(part, host()))
     cache.put(key, objects)
-    return load(*objects)
+    return Library(objects, key)

@@ -63,17 +63,23 @@ def _bytes(n: int) -> str:
     return f"{n} GB"
 
 
-def kernels(native: Any, lines: dict[int, tuple] | None = None) -> list[KernelReport]:
-    """The kernels of a compiled plan, in the order in which they run."""
+def kernels(
+    native: Any, cycles: list[int], lines: dict[int, tuple] | None = None
+) -> list[KernelReport]:
+    """The kernels of a compiled plan, in the order in which they run.
+
+    `cycles` are those of its regions, see `Native.cycles`.
+    """
     rate = cycles_per_second()
     return [
-        _kernel(native, call, cycles / rate, lines or {})
-        for call, cycles in zip(native.calls, native.cycles())
+        _kernel(native, call, call.share * cycles[call.region] / rate, lines or {})
+        for call in native.calls
     ]
 
 
 def _kernel(native: Any, call: Call, seconds: float, lines: dict[int, tuple]) -> KernelReport:
-    code, numbers = native.program.code, native.program.numbers
+    program = native.generated.program
+    code, numbers = program.code, program.numbers
     names: list[str] = []
     places: list[str] = []
     for node in call.group.nodes:
@@ -99,8 +105,8 @@ def _kernel(native: Any, call: Call, seconds: float, lines: dict[int, tuple]) ->
 
 def opaque(native: Any) -> list[tuple[str, str]]:
     """The instructions that NumPy runs between the kernels, and why."""
-    code = native.program.code
-    return [(code[number][0].op.name, why) for number, why in native.program.opaque]
+    program = native.generated.program
+    return [(program.code[number][0].op.name, why) for number, why in program.opaque]
 
 
 def assembly(native: Any) -> str:

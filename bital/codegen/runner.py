@@ -13,27 +13,37 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.extent import Bounds
 from bital.codegen import threads
-from bital.codegen.module import param_of
-from bital.plan.access import root_of
-from bital.plan.fuse import Group
-from bital.plan.graph import DTYPES, ROOM, SIZE, Node
+from bital.codegen.form import Form, Opaque
+from bital.codegen.jit import Library
+from bital.plan.graph import ROOM, SIZE
 
 
 def runner(
-    native: Any, segments: list, results: list[Node], fresh: list[Node]
+    form: Form,
+    library: Library,
+    code: list[tuple],
+    bounds: Bounds | None,
+    clock: list[int],
+    tables: list[Any],
 ) -> Callable[[list, list], list | None]:
-    """The Python function that runs a plan; it gives None where NumPy has to run it."""
+    """The Python function that runs a plan; it gives None where NumPy has to run it.
+
+    `code` has the opaque instructions, `bounds` are those of a size that changes. Runs and their
+    nanoseconds are added to `clock`, and tables that are made to `tables`.
+    """
 
     def new_table() -> tuple[Any, int]:
-        table = (ctypes.c_int64 * (native.first_param + len(native.params)))()
+        table = (ctypes.c_int64 * (form.first_param + len(form.params)))()
         table[0] = threads.address()
-        native.tables.append(table)
+        tables.append(table)
         return table, ctypes.addressof(table)
 
     names: dict[str, Any] = {
         "tables": [new_table()], "new_table": new_table, "arenas": _arenas,
-        "new_arena": new_arena, "now": perf_counter_ns, "clock": native.clock,
+        "new_arena": new_arena, "now": perf_counter_ns, "clock": clock, "empty": np.empty,
+        "in_order": in_order, "show_axes": show_axes, "show_window": show_window,
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
     lines = [
@@ -44,77 +54,60 @@ def runner(
         "    except IndexError:",
         "        holder = new_table()",
         "    table, fixed = holder",
-        *_size(native),
-        *_scalars(native, names),
-        *_arrays(native, fresh, names),
+        *_size(bounds),
+        *_scalars(form, names),
+        *_arrays(form, names),
         "    at = id(t)",
         "    try:",
-    ]
-    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
-    for k, segment in enumerate(segments):
-        if isinstance(segment, list):
-            names[f"segment{k}"] = call(native.library.address(f"segment{k}"))
-            lines += [f"        if segment{k}(at, fixed):", "            return None"]
-        else:
-            number = native.program.numbers[segment.nodes[0]]
-            lines += [
-                "        try:",
-                *[f"        {line}" for line in _opaque_call(native, k, segment, names)],
-                "        except Exception as error:",
-                f"            error.instruction = {number}",
-                "            raise",
-            ]
-    lines += [
+        *_stretches(form, library, code, names),
         "        pass",
         "    finally:",
         f"        if len(arenas) < {_ARENAS}: arenas.append(arena)",
         "        tables.append(holder)",
         "    clock[0] += 1",
         "    clock[1] += now() - begin",
-        f"    return [{', '.join(_result(native, n) for n in results)}]",
+        f"    return [{', '.join(map(_shown, form.results))}]",
     ]
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
 
 
-def _size(native: Any) -> list[str]:
+def _size(bounds: Bounds | None) -> list[str]:
     """The lines that find the size that changes, and it in whole units of the arena."""
-    if native.bounds is None:
+    if bounds is None:
         return []
-    k, axis = native.bounds.place
+    k, axis = bounds.place
     return [f"    n = t[{k}].shape[{axis}]", "    room = -(-n // 64) * 64"]
 
 
-def _scalars(native: Any, names: dict[str, Any]) -> list[str]:
+def _scalars(form: Form, names: dict[str, Any]) -> list[str]:
     """The lines that put the run-time scalars into the table."""
-    if not native.params:
+    if not form.params:
         return []
-    codes = "".join("d" if p.kind == "f64" else "q" for p in native.params)
-    names["pack"] = struct.Struct(f"={codes}").pack_into
+    names["pack"] = struct.Struct("=" + "".join(code for _, code in form.params)).pack_into
     # None, a complex number, an integer beyond 64 bits: NumPy's
     names["no_number"] = (struct.error, OverflowError)
     of_size = {SIZE: "n", ROOM: "room"}
-    values = ", ".join(of_size.get(p.attrs[0], f"params[{p.attrs[0]}]") for p in native.params)
+    values = ", ".join(of_size.get(k) or f"params[{int(k)}]" for k, _ in form.params)
     return [
         "    try:",
-        f"        pack(table, {8 * native.first_param}, {values})",
+        f"        pack(table, {8 * int(form.first_param)}, {values})",
         "    except no_number:",
         "        return None",
     ]
 
 
-def _arrays(native: Any, fresh: list[Node], names: dict[str, Any]) -> list[str]:
+def _arrays(form: Form, names: dict[str, Any]) -> list[str]:
     """The lines that add to the list of inputs: new arrays, the arena, room for more."""
     lines = []
-    if fresh:
-        names["empty"] = np.empty
+    if form.arrays:
         made = []
-        for k, node in enumerate(fresh):
-            names[f"d{k}"] = DTYPES[node.kind]
-            made.append(f"empty({tuple(native.shape_of(node))!r}, d{k})")
+        for k, (shape, dtype) in enumerate(form.arrays):
+            names[f"d{k}"] = np.dtype(dtype)
+            made.append(f"empty({_sizes(shape)}, d{k})")
         lines.append(f"    t += ({', '.join(made)},)")
-    more = f" + room * {native.layout.arena_unit}" if native.layout.arena_unit else ""
-    size = f"{native.layout.arena_bytes}{more}"
+    more = f" + room * {int(form.arena_unit)}" if form.arena_unit else ""
+    size = f"{int(form.arena_bytes)}{more}"
     lines += [
         "    try:",
         "        arena = arenas.pop()",
@@ -123,42 +116,44 @@ def _arrays(native: Any, fresh: list[Node], names: dict[str, Any]) -> list[str]:
         f"    if arena.nbytes < {size}: arena = new_arena({size})",
         "    t.append(arena)",
     ]
-    rest = native.length - native.arena_slot - 1
+    rest = form.items - form.inputs - len(form.arrays) - 1
     if rest:
         lines.append(f"    t += ({'None, ' * rest})")
     return lines
 
 
-def _result(native: Any, n: Node) -> str:
-    """The expression of a held result."""
-    root = root_of(n)
-    array = f"t[{native.slots[root]}]"
-    return array if native.shape_of(root) == n.shape else f"{array}.reshape({tuple(n.shape)!r})"
-
-
-def _opaque_call(native: Any, k: int, group: Group, names: dict[str, Any]) -> list[str]:
-    """The lines that run an opaque instruction and take its results apart."""
-    whole, *picks = group.nodes
-    names[f"f{k}"] = whole.attrs[0].fn
-    args = []
-    for m, x in enumerate(whole.inputs):
-        if x.word == "scalar":
-            args.append(f"params[{x.attrs[0]}]")
+def _stretches(form: Form, library: Library, code: list[tuple], names: dict[str, Any]) -> list[str]:
+    """The lines that compute."""
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
+    lines = []
+    for k, stretch in enumerate(form.stretches):
+        if stretch is None:
+            names[f"segment{k}"] = call(library.address(f"segment{k}"))
+            lines += [f"        if segment{k}(at, fixed):", "            return None"]
         else:
-            args.append(_shown(native, x, names, f"{k}_{m}"))
-    slot = native.slots[whole]
-    lines = [f"    t[{slot}] = f{k}({', '.join(args)})"]
-    if not picks and whole.kind != "many":
-        names[f"e{k}"] = whole.attrs[0].out.np
-        names["in_order"] = in_order
-        lines[0] = f"    t[{slot}] = in_order(f{k}({', '.join(args)}), e{k})"
-    for pick in picks:
-        names["in_order"] = in_order
-        names[f"e{k}_{pick.attrs[0]}"] = whole.attrs[0].out[pick.attrs[0]].np
-        lines.append(
-            f"    t[{native.slots[pick]}] = "
-            f"in_order(t[{slot}][{pick.attrs[0]}], e{k}_{pick.attrs[0]})"
-        )
+            lines += [
+                "        try:",
+                *[f"        {line}" for line in _opaque_call(stretch, code, names)],
+                "        except Exception as error:",
+                f"            error.instruction = {int(stretch.number)}",
+                "            raise",
+            ]
+    return lines
+
+
+def _opaque_call(opaque: Opaque, code: list[tuple], names: dict[str, Any]) -> list[str]:
+    """The lines that run an opaque instruction and take its results apart."""
+    k, item = int(opaque.number), int(opaque.item)
+    spec = code[k][0]
+    names[f"f{k}"] = spec.fn
+    call = f"f{k}({', '.join(map(_shown, opaque.operands))})"
+    if not isinstance(spec.out, tuple):
+        names[f"e{k}"] = spec.out.np
+        return [f"    t[{item}] = in_order({call}, e{k})"]
+    lines = [f"    t[{item}] = {call}"]
+    for pick, place in opaque.picks:
+        names[f"e{k}_{int(pick)}"] = spec.out[pick].np
+        lines.append(f"    t[{int(place)}] = in_order(t[{item}][{int(pick)}], e{k}_{int(pick)})")
     return lines
 
 
@@ -167,23 +162,29 @@ def in_order(x: Any, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(x, dtype).reshape(np.shape(x))
 
 
-def _shown(native: Any, x: Node, names: dict[str, Any], key: str) -> str:
-    """The expression of an array that shows what a node shows."""
-    if x.word == "reshape":
-        return f"{_shown(native, x.inputs[0], names, key)}.reshape({tuple(x.shape)!r})"
-    if x.word == "axes":
-        (mapping,) = x.attrs
-        source = _shown(native, x.inputs[0], names, key)
-        names["show_axes"] = show_axes
-        return f"show_axes({source}, {mapping!r}, {tuple(x.shape)!r})"
-    if x.word == "window":
-        strides, offset = x.attrs
-        source = _shown(native, x.inputs[0], names, key)
-        names["show_window"] = show_window
-        moved = f" + int(params[{param_of(x.inputs[1]).attrs[0]}])" if len(x.inputs) > 1 else ""
-        return f"show_window({source}, {tuple(x.shape)!r}, {strides!r}, {offset}{moved})"
-    array = f"t[{native.slots[x]}]"
-    return array if native.shape_of(x) == x.shape else f"{array}.reshape({tuple(x.shape)!r})"
+def _shown(operand: list) -> str:
+    """The expression of an operand."""
+    word, first, *rest = operand
+    if word == "array":
+        return f"t[{int(first)}]"
+    if word == "scalar":
+        return f"params[{int(first)}]"
+    if word == "reshape":
+        return f"{_shown(first)}.reshape({_sizes(rest[0])})"
+    if word == "axes":
+        mapping = tuple(None if m is None else int(m) for m in rest[0])
+        return f"show_axes({_shown(first)}, {mapping!r}, {_sizes(rest[1])})"
+    if word == "window":
+        shape, strides, offset, moved = rest
+        more = "" if moved is None else f" + int(params[{int(moved)}])"
+        return f"show_window({_shown(first)}, {_sizes(shape)}, {_sizes(strides)}, {offset:d}{more})"
+    raise ValueError(f"no operand is {word!r}")
+
+
+def _sizes(sizes: list) -> str:
+    """A tuple of sizes, as Python spells it."""
+    words = [f"{s[0]:d} * n + {s[1]:d}" if isinstance(s, list) else f"{s:d}" for s in sizes]
+    return f"({', '.join(words)}{',' * (len(words) == 1)})"
 
 
 def show_axes(x: np.ndarray, mapping: tuple, shape: tuple) -> np.ndarray:

@@ -42,7 +42,7 @@ def compiled(native: Any, lines: dict[int, tuple]) -> None:
     bounds = native.bounds
     of = f", n from {bounds.least} to {bounds.most}" if bounds else ""
     _print(f"native from now on{of} ({how} in {native.seconds * 1e3:.0f} ms):")
-    for kernel in report.kernels(native, lines):
+    for kernel in report.kernels(native, native.cycles(), lines):
         _print(f"  {kernel.describe()}")
     for name, why in report.opaque(native):
         _print(f"  through NumPy: {name} ({why})")

@@ -71,10 +71,11 @@ class Recording:
         from bital.codegen import report
 
         spent = [now - then for now, then in zip(native.cycles(), before)]
-        scale = (end - begin) / max(sum(spent), 1)
+        kernels = report.kernels(native, spent)
+        scale = (end - begin) / max(sum(kernel.seconds for kernel in kernels), 1e-9)
         thread, at = threading.get_ident(), float(begin)
-        for kernel, cycles in zip(report.kernels(native), spent):
-            after = at + cycles * scale
+        for kernel in kernels:
+            after = at + kernel.seconds * scale
             event = Event(
                 f"kernel: {kernel.name}", int(at), int(after), thread, (kernel.shape,),
                 kernel.nbytes, False,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bital.base import config
-from bital.codegen import cache, jit, target
+from bital.codegen import cache, elf, jit, stamp, target
 
 pytest.importorskip("llvmlite")
 
@@ -97,18 +97,59 @@ def test_a_folder_that_may_not_be_written_is_tolerated(root):
 
 
 def test_the_key_holds_all_that_the_code_depends_on(monkeypatch):
-    host, v3 = target.host(), target.named("x86-64-v3")
     keys = {
-        cache.key_of("text", host, "options"),
-        cache.key_of("text", v3, "options"),
-        cache.key_of("text", host, "others"),
-        cache.key_of("texts", host, "options"),
+        cache.key_of("text", "options"),
+        cache.key_of("text", "others"),
+        cache.key_of("texts", "options"),
     }
-    monkeypatch.setattr("bital.__version__", "another")
-    keys.add(cache.key_of("text", host, "options"))
-    monkeypatch.setattr(target.llvm(), "llvm_version_info", (1, 2, 3))
-    keys.add(cache.key_of("text", host, "options"))
-    assert len(keys) == 6
+    for name in ("versions", "processor"):
+        monkeypatch.setattr(stamp, name, lambda: "another")
+        keys.add(cache.key_of("text", "options"))
+    assert len(keys) == 5
+
+
+def test_versions_and_the_processor_are_found_without_llvmlite():
+    program = """
+        import sys
+        from bital.codegen import elf, stamp
+        print(stamp.versions(), stamp.processor())
+        assert "llvmlite" not in sys.modules or not elf.SERVED
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
+    )
+    from llvmlite import __version__, binding
+
+    assert __version__ in done.stdout and "llvmlite" in done.stdout
+    if elf.SERVED:  # the features that code generation goes by are among them
+        have = set(done.stdout.split())
+        wanted = [
+            name for name in ("avx2", "fma", "avx512f") if binding.get_host_cpu_features()[name]
+        ]
+        assert have.issuperset(wanted)
+
+
+def test_without_facts_the_processor_is_llvms(monkeypatch):
+    monkeypatch.setattr(stamp, "_cpuinfo", lambda: {"flags": "fpu"})
+    assert target.host().features in stamp.processor.__wrapped__()
+
+
+def test_source_that_changed_since_the_process_began_has_no_name(monkeypatch, tmp_path):
+    (tmp_path / "plan").mkdir()
+    for room in stamp._ROOMS:
+        (tmp_path / room).mkdir(exist_ok=True)
+    file = tmp_path / "plan" / "graph.py"
+    names = set()
+    monkeypatch.setattr(sys.modules["bital"], "__path__", [str(tmp_path)])
+    for text, time in [("", 5.0), ("x", 5.0), ("x", 6.0)]:
+        file.write_text(text)
+        os.utime(file, (time, time))
+        names.add(stamp.source())
+    assert len(names) == 3 and None not in names
+    os.utime(file, (2e9 * 4, 2e9 * 4))
+    assert stamp.source() is None
+    monkeypatch.setattr(sys.modules["bital"], "__path__", [str(tmp_path / "nowhere")])
+    assert stamp.source() is None
 
 
 def test_the_oldest_leave(root):

@@ -7,14 +7,13 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
-from bital.codegen import jit, module, native
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.ir.template import Differ, Template, outline
 from bital.plan.graph import Untraceable
 from bital.runtime.families import Family
 from bital.runtime.plan import Plan
-from tests.codegen.test_targets import runs
+from tests.codegen.test_targets import aim, runs
 from tests.compiled import agree
 
 SIZES = (2, 3, 8, 9, 10, 15, 16, 17, 20, 31, 32, 33, 63, 64, 65, 100, 127, 200, 257, 300)
@@ -237,8 +236,7 @@ def target(request, monkeypatch):
         return
     if not runs(request.param):
         pytest.skip(f"this processor is no {request.param}")
-    for place in (native, module, jit):
-        monkeypatch.setattr(place, "host", lambda: named(request.param))
+    aim(monkeypatch, named(request.param))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
 from bital.base.stride import contiguous_strides
-from bital.codegen.native import prefers_library
+from bital.codegen.generate import prefers_library
 from bital.plan.graph import Graph
 
 

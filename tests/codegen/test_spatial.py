@@ -31,7 +31,7 @@ def plans(monkeypatch):
 
 def left(plans):
     """Why plans leave instructions to NumPy."""
-    return [reason for plan in plans for _, reason in plan.program.opaque]
+    return [reason for plan in plans for _, reason in plan.generated.program.opaque]
 
 
 def results(program, *inputs):

@@ -7,7 +7,7 @@ pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
 from bital.base import config
 from bital.base.stride import contiguous_strides
-from bital.codegen import jit, module, native
+from bital.codegen import generate, jit, module, stamp
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.runtime import executor
@@ -61,12 +61,18 @@ def plans_of(torch):
     return found
 
 
+def aim(patch, target):
+    """Let a target be taken for the host by every place that asks."""
+    for place in (generate, module, jit):
+        patch.setattr(place, "host", lambda: target)
+    patch.setattr(stamp, "processor", lambda: target.name)
+
+
 def compiled(target, code, held, arrays, params):
-    """The plan for a target, by every place that asks for the host."""
+    """The plan for a target."""
     absent = frozenset(k for k, p in enumerate(params) if p is None)
     with pytest.MonkeyPatch.context() as patch:
-        for place in (native, module, jit):
-            patch.setattr(place, "host", lambda: target)
+        aim(patch, target)
         layouts = [contiguous_strides(a.shape) for a in arrays]
         return Native(code, held, (False,) * len(arrays), layouts, absent)
 
@@ -99,6 +105,8 @@ class NotHere(Exception):
 
 
 class _Nothing:
+    key = b""
+
     def address(self, name):
         raise NotHere(name)
 

@@ -27,6 +27,8 @@ LISTED: set[tuple[str, str]] = {
     ("bital/runtime/compile.py", "bital.codegen.native"),
     ("bital/runtime/log.py", "bital.codegen"),
     ("bital/runtime/profile.py", "bital.codegen"),
+    # and what generates code when a plan is not on the disk
+    ("bital/codegen/native.py", "bital.codegen.generate"),
     ("bital/insight.py", "bital.codegen"),
     ("bital/insight.py", "bital.codegen.report"),
 }
