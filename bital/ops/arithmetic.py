@@ -298,6 +298,16 @@ def with_number_left(fn: Callable) -> Callable:
     return with_own_code(method)
 
 
+def scale_each(tensors: list[Tensor], factor: Tensor) -> None:
+    """`t.mul_(factor)` for each tensor, where the factor shares no memory with any. No gradient."""
+    trace = local.trace
+    for t in tensors:
+        if t.__class__ is Tensor and not trace.grad:
+            assign(t, _mul(t, factor), trace)
+        else:
+            t.mul_(factor)
+
+
 install("add", add, _add, _add_number, commutes=True)
 install("sub", sub, _sub, _sub_number)
 install("mul", mul, _mul, _mul_number, commutes=True)

@@ -22,6 +22,7 @@ from bital.ops.peaks import shared_or_nan
 from bital.ops.reduce import Dims, Ints, axes, hashable_dims, reduced, runs_of, total, widened
 from bital.ops.svd import singular_values
 from bital.tensor.dispatch import apply, composite
+from bital.tensor.recorders import unary_with
 from bital.tensor.tensor import Tensor
 
 _INF = math.inf
@@ -136,6 +137,9 @@ _NORM = Op(
 )
 
 
+_norm = unary_with(_NORM)
+
+
 def _order(p: Any, fn: str) -> float:
     if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"{fn}(): argument 'ord' must be Number, not {type(p).__name__}")
@@ -156,7 +160,12 @@ def vector_norm(
     check_tensor(input, "linalg_vector_norm")
     p = _order(ord, "linalg_vector_norm")
     dims = hashable_dims(dim, "linalg_vector_norm")
-    return apply(_NORM, (input,), (p, None if dims == () else dims, bool(keepdim), dtype))
+    return _norm(input, (p, None if dims == () else dims, bool(keepdim), dtype))
+
+
+def whole_norm(x: Tensor, p: float) -> Tensor:
+    """`vector_norm(x, p)` of all elements, without its questions."""
+    return _norm(x, (p, None, False, None))
 
 
 def _matrix_axes(x: Tensor, dim: Any) -> tuple[int, int]:

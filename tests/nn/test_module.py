@@ -217,3 +217,31 @@ def test_buffer_is_known(torch):
 def test_missing_names_say_so(torch):
     with pytest.raises(AttributeError, match="bital lacks it"):
         torch.nn.NoSuchModule  # noqa: B018
+
+
+def test_names_of_nested_shared_and_overridden(torch, oracle):
+    def program(t):
+        nn = t.nn
+
+        class Renamed(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.inner = nn.Linear(1, 1)
+
+            def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+                for name, module in super().named_modules(memo, prefix, remove_duplicate):
+                    yield f"<{name}>", module
+
+        shared = nn.Linear(2, 2)
+        net = nn.Sequential(nn.Sequential(shared, nn.ReLU()), Renamed(), shared, Renamed())
+        net.empty = None
+        net.register_module("nothing", None)
+        return [
+            [name for name, _ in net.named_modules()],
+            [name for name, _ in net.named_modules(prefix="p", remove_duplicate=False)],
+            [name for name, _ in net.named_parameters()],
+            [name for name, _ in net.named_parameters(remove_duplicate=False)],
+            len(list(net.parameters())), len(list(net.modules())),
+        ]  # fmt: skip
+
+    same(program, torch, oracle)

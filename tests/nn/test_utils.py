@@ -24,6 +24,19 @@ def test_clip_grad_norm(norm_type, max_norm, torch, oracle):
     same(program, torch, oracle)
 
 
+def test_clip_grad_norm_of_windows_and_halves(torch, oracle):
+    def program(t):
+        p = t.nn.Parameter(t.zeros(3, 2))
+        half = t.nn.Parameter(t.zeros(4, dtype=t.float16))
+        p.grad = t.arange(6.0).reshape(2, 3).t()
+        half.grad = t.ones(4, dtype=t.float16)
+        shared = p.grad[1]
+        total = t.nn.utils.clip_grad_norm_([p, half], 2.0)
+        return total, p.grad, half.grad, shared, p.grad.stride()
+
+    same(program, torch, oracle)
+
+
 def test_clip_grad_value(torch, oracle):
     def program(t):
         parameters = with_grads(t)

@@ -301,15 +301,20 @@ class Module(HookedModule, StatefulModule):
     ) -> Iterator[tuple[str, Module]]:
         """This module and all below it with their full names, each once."""
         memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                below = f"{prefix}.{name}" if prefix else name
-                yield from module.named_modules(memo, below, remove_duplicate)
+        plain, waiting = Module.named_modules, [(prefix, self)]
+        while waiting:
+            path, module = waiting.pop()
+            if module in memo:
+                continue
+            if module is not self and type(module).named_modules is not plain:
+                yield from module.named_modules(memo, path, remove_duplicate)
+                continue
+            if remove_duplicate:
+                memo.add(module)
+            yield path, module
+            for name, child in reversed(module._modules.items()):
+                if child is not None:
+                    waiting.append((f"{path}.{name}" if path else name, child))
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
@@ -337,16 +342,20 @@ class Module(HookedModule, StatefulModule):
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         """The items of `get_members_fn(module)` of this module and those below, full names."""
-        seen = set()
+        seen: set = set()
         modules: Any = [(prefix, self)]
         if recurse:
             modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
         for path, module in modules:
             for name, member in get_members_fn(module):
-                if member is None or member in seen:
+                if member is None:
+                    continue
+                # a tensor's hash says the same, at more cost
+                which = id(member) if isinstance(member, torch.Tensor) else member
+                if which in seen:
                     continue
                 if remove_duplicate:
-                    seen.add(member)
+                    seen.add(which)
                 yield f"{path}.{name}" if path else name, member
 
     def named_parameters(

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import bital.torch as torch
+from bital.ops.arithmetic import scale_each
+from bital.ops.norms import whole_norm
 
 
 def _tensors(tensors: Any) -> list:
@@ -27,7 +29,7 @@ def _grads(parameters: Any, name: str) -> tuple[list, list]:
             f"`parameters` is an empty generator, no gradient clipping will occur in {name}.",
             stacklevel=3,
         )
-    return parameters, [p.grad for p in parameters if p.grad is not None]
+    return parameters, [g for p in parameters if (g := p.grad) is not None]
 
 
 def get_total_norm(
@@ -44,7 +46,11 @@ def get_total_norm(
     norm_type = float(norm_type)
     if len(tensors) == 0:
         return torch.tensor(0.0)
-    norms = [torch.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
+    norms = [
+        whole_norm(t, norm_type) if t.__class__ is torch.Tensor
+        else torch.linalg.vector_norm(t, norm_type)
+        for t in tensors
+    ]  # fmt: skip
     total_norm: Any = torch.linalg.vector_norm(torch.stack(norms), norm_type)
     if error_if_nonfinite and torch.logical_or(total_norm.isnan(), total_norm.isinf()):
         raise RuntimeError(
@@ -59,14 +65,16 @@ def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
 ) -> None:
     """Scale the gradients by max_norm / (total_norm + 1e-6) where that is below one."""
-    _, grads = _grads(parameters, "clip_grads_with_norm_")
+    _scale(_grads(parameters, "clip_grads_with_norm_")[1], max_norm, total_norm)
+
+
+def _scale(grads: list, max_norm: float, total_norm: Any) -> None:
     if not grads:
         return
     with torch.no_grad():
         # multiplying by one where nothing is to be clipped avoids looking at the norm
         factor = torch.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
-        for grad in grads:
-            grad.mul_(factor)
+        scale_each(grads, factor)
 
 
 def clip_grad_norm_(
@@ -77,10 +85,10 @@ def clip_grad_norm_(
     foreach: bool | None = None,
 ) -> Any:
     """Scale the gradients in place so that their total norm is at most `max_norm`; returns it."""
-    parameters, grads = _grads(parameters, "clip_grad_norm_")
+    _, grads = _grads(parameters, "clip_grad_norm_")
     with torch.no_grad():
         total_norm = get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
-    clip_grads_with_norm_(parameters, max_norm, total_norm, foreach)
+    _scale(grads, max_norm, total_norm)
     return total_norm
 
 
