@@ -19,7 +19,15 @@ from bital.ir.trace import Trace, Value, user_line
 from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
 from bital.ops.window import ManyNode
-from bital.tensor.node import FRESH, AccumulateGrad, OpNode, Output, rule_form, told_apart
+from bital.tensor.node import (
+    FRESH,
+    AccumulateGrad,
+    OpNode,
+    Output,
+    SavedOutput,
+    rule_form,
+    told_apart,
+)
 from bital.tensor.storage import Storage
 from bital.tensor.tensor import Tensor, ViewNode, wrap
 
@@ -47,7 +55,8 @@ class Writer:
         self.lines = [f"def take({arguments}):", "inputs, epoch = trace.inputs, trace.epoch"]
         self.names: dict[str, Any] = {
             "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
-            "Output": Output, "SparseTensor": SparseTensor, "told_apart": told_apart,
+            "Output": Output, "SavedOutput": SavedOutput, "SparseTensor": SparseTensor,
+            "told_apart": told_apart,
             "user_line": user_line, "wrap": wrap,
         }  # fmt: skip
 
@@ -112,21 +121,37 @@ class Writer:
             self.lines.append(f"saved = {n}.saved")
             self.require("saved is not None")
         for at in range(0, len(node.saved), 2):
-            t, version = node.saved[at], node.saved[at + 1]
-            if isinstance(t, Storage):  # of a result
-                self.lines.append(f"cell = saved[{at}]")
-                self.require(f"cell.__class__ is {self.name(t.__class__)}")
-                self.require(f"cell.version == saved[{at + 1}]")
-                self.require_value("cell.value", t.value)
-            elif version is None:
+            if not self.saved(f"{n}.saved[{at}]", at, *node.saved[at : at + 2]):
                 return False
-            else:
-                self.lines += [f"t = saved[{at}]", "cell = t._storage"]
-                self.require(f"cell.version == saved[{at + 1}]")
-                if not self.elements(t):
-                    return False
-            self.keep(t, f"{n}.saved[{at}]")
         return self.edges(n, node)
+
+    def saved(self, found: str, at: int, t: Any, version: int | None) -> bool:
+        """Require that what a node keeps, now in `saved`, is what it kept, and was not written."""
+        if isinstance(t, Storage):  # of a result
+            self.lines.append(f"cell = saved[{at}]")
+            self.require(f"cell.__class__ is {self.name(t.__class__)}")
+            self.require(f"cell.version == saved[{at + 1}]")
+            self.require_value("cell.value", t.value)
+            self.keep(t, found)
+            return True
+        self.lines.append(f"t = saved[{at}]")
+        if isinstance(t, SavedOutput):
+            self.require("t.__class__ is SavedOutput", f"t._meta is {self.name(t._meta)}")
+            self.lines.append("cell = t._storage")
+            self.require("cell.version == t.version")
+        elif version is None:
+            return False
+        else:
+            self.require(f"saved[{at + 1}] is not None")  # hooks have packed nothing
+            self.lines.append("cell = t._storage")
+            self.require(f"cell.version == saved[{at + 1}]")
+        if not self.elements(t):
+            return False
+        if isinstance(t, SavedOutput):
+            self.keep(t._storage, f"{found}._storage")
+        else:
+            self.keep(t, found)
+        return True
 
     def recorded(self, node: Any) -> bool:
         """Whether it follows from the place in the trace which instruction made the node."""

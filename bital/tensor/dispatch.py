@@ -265,7 +265,7 @@ def attach(
     node = new_node(kind, spec, edges, tensors, params, None)
     if nodes.active:
         node.keep_by_hooks(tensors)
-    node.more().outputs = len(out)
+    node.prefix, node.epoch = prefix, trace.epoch
     for k, each in enumerate(out):
         if each._meta.dtype.category > INT:
             each._edge = output_of(node, k)

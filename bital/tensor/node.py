@@ -215,6 +215,10 @@ class OpNode(Node):
     params: tuple
     saved: Any
 
+    @property
+    def outputs(self) -> int:
+        return len(self.spec.out) if self.spec.out.__class__ is tuple else 1
+
     def keep_by_hooks(self, tensors: tuple) -> None:
         """Off the hot path: pack hooks are on, lines are wanted, or a mode must be noted."""
         if local.trace.grad is FORWARD_ONLY:
@@ -448,10 +452,8 @@ def new_node(
     """A node of a kind, made by no instruction; `out` is the result where there is only one."""
     cls, keep = kind
     node = cls()
-    node.edges = edges
-    node.metas = spec.metas
-    node.spec = spec
-    node.params = params
+    node.edges, node.metas = edges, spec.metas
+    node.spec, node.params = spec, params
     node.number, node.extra = next_number(), None
     node.prefix, node.epoch = UNKNOWN, -1
     if keep is None:
@@ -565,17 +567,16 @@ def _signing(vjp: Vjp) -> list[str]:
     for k, (kind, _) in enumerate(vjp.saves):
         lines.append(f"    t = saved[{2 * k}]")
         if kind == INPUT:
-            kept, cell, view = "t", "t._storage", "t._view"
             version = f"saved[{2 * k + 1}]"
-            lines.append(f"    if {version} is None or {version} != {cell}.version: return False")
+            changed = f"{version} is None or {version} != t._storage.version"
+            lines.append(f"    if {changed}: return False")
         else:
-            kept, cell, view = "t", "t._storage", "t._view"
             lines.append(f"    t = node.kept_result({k})")
             lines.append("    if t is None: return False")
         lines += [
-            f"    number = trace.known({cell}.value) if {view} is None else None",
+            "    number = trace.known(t._storage.value) if t._view is None else None",
             "    if number is not None: named.append(number)",
-            f"    elif not sign_tensor({kept}, key, named, trace, fresh): return False",
+            "    elif not sign_tensor(t, key, named, trace, fresh): return False",
         ]
         if kind == OUTPUT:  # which a write in place may have made another
             lines.append("    key.append(t._meta)")

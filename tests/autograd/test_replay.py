@@ -125,9 +125,28 @@ def gradients_added_up(torch):
     return (w,), step
 
 
+def several_results(torch):
+    nn = torch.nn
+    lstm, w = nn.LSTM(3, 4, batch_first=True), torch.randn(6, 4).requires_grad_()
+    x = torch.randn(2, 5, 3)
+    parameters = [*lstm.parameters(), w]
+
+    def step(k):
+        out, (h, _) = lstm(x)
+        largest, _ = (out @ w.t()).topk(2, dim=-1)
+        q = out.reshape(2, 1, 5, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, q * 2, q)
+        loss = largest.sum() + h.mean() + mixed.sum()
+        loss.backward()
+        descend(torch, parameters, 0.01)
+        return loss.item()
+
+    return parameters, step
+
+
 REPLAYED = [
     two_layers, modules, recurrent_by_hand, slices_of_a_data_set, looked_at_before_backward,
-    gradients_added_up,
+    gradients_added_up, several_results,
 ]  # fmt: skip
 
 
@@ -193,8 +212,34 @@ def hooks_and_functions(torch):
     return (w,), step
 
 
+def results_that_are_packed(torch):
+    """Now and then hooks pack what nodes keep, of operators with one result and with several."""
+    w = torch.randn(3, 5).requires_grad_()
+    hooks = torch.autograd.graph.saved_tensors_hooks
+
+    def unpack(t):
+        return t * 1.5 if t.is_floating_point() else t
+
+    def forward():
+        largest, _ = (w * 2).sort(dim=1)
+        return (largest.softmax(1) * torch.nn.functional.gelu(w)).log_softmax(0).sum()
+
+    def step(k):
+        if k % 4 == 3:
+            with hooks(lambda t: t.detach().clone(), unpack):
+                loss = forward()
+        else:
+            loss = forward()
+        loss.backward()
+        descend(torch, (w,), 0.01)
+        return loss.item()
+
+    return (w,), step
+
+
 @pytest.mark.parametrize(
-    "program", [scalars_that_change, operands_that_coincide, hooks_and_functions],
+    "program",
+    [scalars_that_change, operands_that_coincide, hooks_and_functions, results_that_are_packed],
     ids=lambda p: p.__name__,
 )  # fmt: skip
 def test_what_differs_is_not_mistaken(torch, monkeypatch, program):
