@@ -315,7 +315,7 @@ def backward(
     trace = local.trace
     form: Any = False
     asked = attempt = None
-    if hooks.check is not None or forward:
+    if hooks.check is not None:
         pass
     elif inputs is None and not create_graph and accumulate_grad and len(roots) == 1:
         form = replay.find(roots[0], grads[0], keep_graph, trace)

@@ -269,6 +269,8 @@ class Writer:
         self.require(f"trace.room >= {end.spent}")
         for k, which in enumerate(recipe.binds):
             found = f"f{which}" if which.__class__ is int else self.name(which)
+            if which.__class__ is not int and not isinstance(which, Value):
+                found = f"{found}.seen(f{which.place}, trace)"
             self.lines.append(f"inputs[{found}] = {~(self.inputs + k)}")
         self.lines.append(f"trace.prefix = {self.name(end)}")
         if recipe.params:

@@ -13,10 +13,14 @@ a passage checks the rest, so that no key is written down (see autograd.passage)
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from bital.autograd.passage import written
 from bital.base.dtype import default
+from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.prefix import UNKNOWN
 from bital.ir.trace import Trace, Value, forget_programs, local, user_line
@@ -25,6 +29,7 @@ from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
 from bital.tensor.node import AccumulateGrad, Node, OpNode, Output, sign_tensor
 from bital.tensor.node import hooks as nodes
+from bital.tensor.storage import read_window
 from bital.tensor.tensor import Tensor, wrap
 
 #: graphs of more nodes are walked as ever
@@ -49,7 +54,7 @@ class Recipe:
         self.cost = form.left - trace.left
         # constants that it uses, and their numbers as inputs before it, or None
         self.constants: list[tuple[Value, int | None]] = []
-        # per new input its place among the fresh values, or a constant
+        # per new input its place among the fresh values, a window on one, or a constant
         self.binds: list[Any] = []
         # per result that a leaf gets its number and meta, in order
         self.results: list[tuple] = []
@@ -61,6 +66,34 @@ class Recipe:
             if isinstance(node, OpNode) and node.vjp.once and node.saved is None
         ]  # fmt: skip
         self.lines = [form.base + k for k, (spec, *_) in enumerate(self.code) if _fallible(spec)]
+
+
+class Window(NamedTuple):
+    """What the pass sees of the fresh value of that place, as an input of its own."""
+
+    place: int
+    meta: Meta
+    offset: int
+    strides: tuple[int, ...]
+
+    @staticmethod
+    def found(value: Value, fresh: Sequence[Value]) -> Window | None:
+        """The window that an input is on one of the fresh values, if it is one on one alone."""
+        buf, meta = value.buf, value.meta
+        origins = [k for k, v in enumerate(fresh) if np.may_share_memory(v.buf, buf)]
+        if len(origins) != 1 or meta.device.lanes:
+            return None
+        origin = fresh[origins[0]].buf
+        if origin.dtype != buf.dtype or not origin.flags.c_contiguous:
+            return None
+        first, begin = (a.__array_interface__["data"][0] for a in (origin, buf))
+        size = buf.itemsize
+        steps = tuple([s // size for s in buf.strides])
+        return Window(origins[0], meta, (begin - first) // size, steps)
+
+    def seen(self, origin: Value, trace: Trace) -> Value:
+        """The same window on the value that is there now."""
+        return read_window(trace, origin, self.meta, self.offset, self.strides)
 
 
 def _fallible(spec: Any) -> bool:
@@ -256,7 +289,11 @@ def _replay(recipe: Recipe, order: list, fresh: list, trace: Trace) -> bool:
         if inputs.get(value) != number:
             return False
     for which in recipe.binds:
-        inputs[fresh[which] if which.__class__ is int else which] = ~len(inputs)
+        if which.__class__ is int:
+            which = fresh[which]
+        elif which.__class__ is Window:
+            which = which.seen(fresh[which.place], trace)
+        inputs[which] = ~len(inputs)
     for instruction in recipe.code:
         trace.follow(instruction)
     trace.params += recipe.params
@@ -303,11 +340,13 @@ def _bind(recipe: Recipe, form: Form, new: list[Value]) -> bool:
     """Find where the inputs that the pass began to use come from."""
     places = {value: k for k, value in enumerate(form.fresh)}
     for value in new:
-        which = places.get(value, value)
-        if which is value:
-            if not is_constant(value):
-                return False
+        which: Any = places.get(value, value)
+        if which is value and is_constant(value):
             recipe.constants.append((value, None))
+        elif which is value:
+            which = Window.found(value, list(places))
+            if which is None:
+                return False
         recipe.binds.append(which)
     return True
 

@@ -33,20 +33,19 @@ class Pass(NamedTuple):
     create: bool
     accumulate: bool
 
-    @property
-    def place(self) -> tuple:
+    def place(self, trace: Trace) -> tuple:
         """What tells it from other passes that begin where it does."""
         count = -1 if self.targets is None else len(self.targets)
-        first = self.roots[0].prefix
-        return first, len(self.roots), count, self.keep, self.create, self.accumulate
+        first, levels = self.roots[0].prefix, [level.id for level in trace.levels]
+        return first, len(self.roots), count, self.keep, self.create, self.accumulate, *levels
 
 
 def known(asked: Pass, trace: Trace) -> list | None:
     """The results of the pass if it is one of those known where the trace stands. Hot."""
     passages = trace.prefix.passages
-    if passages is None or nodes.active or traces.keep_lines or trace.levels or trace.inference:
+    if passages is None or nodes.active or traces.keep_lines or trace.inference:
         return None
-    for passage in passages.get(asked.place, ()):
+    for passage in passages.get(asked.place(trace), ()):
         found = passage(asked.roots, asked.seeds, asked.targets, trace)
         if found is not False:
             table.replayed += 1
@@ -59,13 +58,14 @@ def attempt(asked: Pass, needed: set[Node] | None, trace: Trace) -> Attempt | No
     prefix = trace.prefix
     if prefix is UNKNOWN or not trace.learning or nodes.active or traces.keep_lines:
         return None
-    if trace.levels or trace.inference:
+    if trace.inference:
         return None
     if prefix.passages is None:
         prefix.passages = {}
-    passages = prefix.passages.get(asked.place)
+    place = asked.place(trace)
+    passages = prefix.passages.get(place)
     if passages is None:  # the first time that a pass begins here
-        prefix.passages[asked.place] = []
+        prefix.passages[place] = []
         return None
     if len(passages) >= MAX_PASSAGES:
         return None

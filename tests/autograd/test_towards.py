@@ -190,10 +190,42 @@ def of_functions(torch):
     return step
 
 
+def forward_over_reverse(torch):
+    x, w = torch.randn(5, 3), torch.randn(3)
+
+    def loss(w):
+        return (x @ w).sigmoid().square().mean()
+
+    def step(k):
+        nonlocal w
+        _, product = torch.func.jvp(torch.func.grad(loss), (w,), (torch.ones(3),))
+        (_, same) = torch.autograd.functional.hvp(loss, w, torch.ones(3))
+        w = w - 0.1 * product - 0.01 * same
+        return w.sum().item()
+
+    return step
+
+
+def under_vmap(torch):
+    x, w = torch.randn(5, 3), torch.randn(3)
+
+    def loss(w, x):
+        return (x @ w).sigmoid().square()
+
+    def step(k):
+        nonlocal w
+        each = torch.func.vmap(torch.func.grad(loss), (None, 0))(w, x)
+        jacobian = torch.func.jacrev(lambda w: (x @ w).tanh())(w)
+        w = w - 0.1 * (each.mean(0) + jacobian.sum(0))
+        return w.sum().item()
+
+    return step
+
+
 REPLAYED = [
     hessian_vector_products, of_a_network, gradient_penalty, steps_differentiated_through,
     kept_in_grad, backward_with_a_graph, pushed_forward, seeds_that_are_views, third_derivatives,
-    of_functions,
+    of_functions, forward_over_reverse, under_vmap,
 ]  # fmt: skip
 
 
@@ -252,6 +284,18 @@ def seeds_that_change(torch):
         further = torch.autograd.grad(g.sum(), (w, u), allow_unused=True)
         assert (further[1] is None) == (k % 8 != 3)
         return g.sum().item() + sum(0 if f is None else f.sum().item() for f in further)
+
+    return step
+
+
+def seeds_seen_through_windows(torch):
+    w, x = torch.randn(3).requires_grad_(), torch.randn(5, 3)
+    seeds = torch.randn(8, 5)
+
+    def step(k):
+        seed = seeds[k % 8] if k % 3 else seeds[k % 8].clone()
+        (g,) = torch.autograd.grad(x @ w, w, seed)  # which the rule makes a column
+        return g.sum().item()
 
     return step
 
@@ -316,8 +360,8 @@ def data_that_is_written_to(torch):
 
 @pytest.mark.parametrize(
     "program",
-    [unused_inputs, targets_that_change, seeds_that_change, histories_that_change,
-     hooks_and_functions, data_that_is_written_to],
+    [unused_inputs, targets_that_change, seeds_that_change, seeds_seen_through_windows,
+     histories_that_change, hooks_and_functions, data_that_is_written_to],
     ids=lambda p: p.__name__,
 )  # fmt: skip
 def test_what_differs_is_not_mistaken(torch, monkeypatch, program):
