@@ -6,8 +6,10 @@ holds; here each block of them stays in the cache until it is done.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from bital.base.dtype import float32, float64
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
@@ -41,18 +43,28 @@ def _adam_impl(
 ) -> tuple:
     """`args`: param, its states, grad, then the scalars; the results: all before grad."""
     grad, *scalars = args[states:]
-    buffers = out or (None,) * states
-    own = [_own(xp, a, b) for a, b in zip(args[:states], buffers, strict=False)]
-    blocks = [[*own, grad]]
-    if grad.size > _BLOCK_ELEMS:
-        flat = [a.reshape(-1) for a in blocks[0]]
-        starts = range(0, grad.size, _BLOCK_ELEMS)
-        blocks = [[a[start : start + _BLOCK_ELEMS] for a in flat] for start in starts]
-    spare = xp.empty(blocks[0][0].shape, grad.dtype)
-    for block in blocks:
-        t = spare if block[0].shape == spare.shape else spare[: block[0].size]
+    own = _owned(xp, args[:states], out)
+    for block, t in _blocks(xp, [*own, grad]):
         _adam_block(xp, block, t, scalars, maximize, decoupled)
     return tuple(own)
+
+
+def _owned(xp: Any, arrays: tuple, out: tuple | None) -> list:
+    """The arrays to write results to, which hold what is updated."""
+    buffers = out or (None,) * len(arrays)
+    return [_own(xp, a, b) for a, b in zip(arrays, buffers, strict=False)]
+
+
+def _blocks(xp: Any, arrays: list) -> Iterator[tuple[list, Any]]:
+    """Blocks of arrays of one shape, side by side, and room for a temporary of a block."""
+    blocks, size = [arrays], arrays[0].size
+    if size > _BLOCK_ELEMS:
+        flat = [a.reshape(-1) for a in arrays]
+        starts = range(0, size, _BLOCK_ELEMS)
+        blocks = [[a[start : start + _BLOCK_ELEMS] for a in flat] for start in starts]
+    spare = xp.empty(blocks[0][0].shape, arrays[0].dtype)
+    for block in blocks:
+        yield block, spare if block[0].shape == spare.shape else spare[: block[0].size]
 
 
 def _adam_block(
@@ -144,6 +156,74 @@ def adam_step(
     gradient is recorded.
     """
     update(_ADAM, tensors, (grad,), (maximize, decoupled), scalars)
+
+
+def _momentum_rule(
+    param: Meta, buffer: Meta, grad: Meta, maximize: bool, nesterov: bool
+) -> tuple[tuple[Meta, Meta], dict]:
+    return (param, buffer), {"maximize": maximize, "nesterov": nesterov}
+
+
+def _momentum_impl(
+    xp: Any, param: Any, buffer: Any, grad: Any, momentum: float, kept: float, decay: float,
+    lr: float, *, maximize: bool, nesterov: bool, out: tuple | None = None,
+) -> tuple:  # fmt: skip
+    own = _owned(xp, (param, buffer), out)
+    for (p, b, g), t in _blocks(xp, [*own, grad]):
+        if maximize:
+            g = xp.negative(g)
+        if decay:
+            g = g + xp.multiply(p, decay, out=t)
+        b *= momentum
+        b += xp.multiply(g, kept, out=t)
+        ahead = b
+        if nesterov:
+            ahead = xp.add(g, xp.multiply(b, momentum, out=t), out=t)
+        p -= xp.multiply(ahead, lr, out=t)
+    return tuple(own)
+
+
+def _momentum_native(
+    xp: Any, param: Any, buffer: Any, grad: Any, momentum: Any, kept: Any, decay: Any, lr: Any,
+    *, maximize: bool, nesterov: bool,
+) -> tuple:  # fmt: skip
+    grad = -grad if maximize else grad
+    grad = xp.where(xp.not_equal(decay, 0), grad + param * decay, grad)
+    buffer = buffer * momentum + grad * kept
+    ahead = grad + buffer * momentum if nesterov else buffer
+    return param - ahead * lr, buffer
+
+
+_MOMENTUM = Op(
+    "momentum_step",
+    _momentum_rule,
+    _momentum_impl,
+    inputs=("param", "buffer", "grad"),
+    params=("momentum", "kept", "decay", "lr"),
+    out="each",
+    native=_momentum_native,
+)
+
+
+def momentum_step(
+    param: Tensor, buffer: Tensor, grad: Tensor, scalars: tuple, maximize: bool, nesterov: bool
+) -> bool:
+    """One step of gradient descent with momentum, in place; False where it is not so simple.
+
+    `scalars` are momentum, what the buffer keeps of the gradient, weight decay and rate.
+    """
+    meta, memory = param._meta, grad._storage.memory
+    if (
+        (meta.dtype is not float32 and meta.dtype is not float64)
+        or buffer._meta is not meta
+        or grad._meta is not meta
+        or local.trace.grad
+        or memory is param._storage.memory
+        or memory is buffer._storage.memory
+    ):
+        return False
+    update(_MOMENTUM, [param, buffer], (grad,), (maximize, nesterov), scalars)
+    return True
 
 
 def _direction_rule(grad: Meta, h_diag: Meta, *history: Meta) -> tuple[tuple[Meta, Meta], dict]:

@@ -109,3 +109,25 @@ def test_any_layout_and_length(torch, oracle):
 
     (ours, stride), (theirs, expected) = program(torch), program(oracle)
     assert np.allclose(ours, theirs, rtol=1e-4) and stride == expected
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_is_one_instruction_unless_memory_is_shared(torch, nesterov, monkeypatch):
+    from bital.ops import optimize
+
+    p = torch.nn.Parameter(torch.arange(4.0))
+    opt = torch.optim.SGD([p], lr=0.5, momentum=0.5, nesterov=nesterov)
+    steps = []
+    plain = optimize.update
+    monkeypatch.setattr(optimize, "update", lambda *args: [steps.append(1), plain(*args)])
+    for _ in range(3):
+        p.grad = torch.ones(4)
+        opt.step()
+    assert len(steps) == 2  # the first makes the buffer
+    ahead = [1.5, 1.75, 1.875] if nesterov else [1, 1.5, 1.75]
+    assert torch.equal(p, torch.arange(4.0) - 0.5 * sum(ahead))
+    buffer = opt.state[p]["momentum_buffer"]
+    assert torch.equal(buffer, torch.full((4,), 1.75))
+    p.grad = buffer  # which is scaled before it is added to itself
+    opt.step()
+    assert len(steps) == 2 and torch.equal(buffer, torch.full((4,), 1.75))

@@ -41,13 +41,15 @@ def _optimizers(torch: Any) -> Iterator[Any]:
     for name, options in (
         ("Adam", {}), ("Adam", {"weight_decay": 0.1, "maximize": True}),
         ("Adam", {"amsgrad": True}), ("AdamW", {"amsgrad": True}), ("Adam", {"betas": (0.4, 0.99)}),
-        ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}), ("Adagrad", {}),
+        ("SGD", {"momentum": 0.9}), ("SGD", {"momentum": 0.5, "nesterov": True}),
+        ("SGD", {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1, "maximize": True}),
+        ("RMSprop", {"centered": True}), ("Adagrad", {}),
         ("Adadelta", {}), ("NAdam", {}), ("RAdam", {}), ("Adamax", {}), ("Rprop", {}),
         ("ASGD", {}),
     ):  # fmt: skip
         weight = torch.nn.Parameter(torch.randn(3, 4))
         optimizer = getattr(torch.optim, name)([weight], **options)
-        for _ in range(2):
+        for _ in range(3):
             optimizer.zero_grad()
             (weight * weight).sum().backward()
             optimizer.step()

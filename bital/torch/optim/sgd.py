@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bital.torch as torch
-from bital.ops.optimize import sgd_step
+from bital.ops.optimize import momentum_step, sgd_step
 from bital.ops.sparse import SparseTensor, add_into
 from bital.torch.optim.optimizer import (
     Optimizer,
@@ -72,10 +72,16 @@ class SGD(Optimizer):
                 differentiable_lr = lr.requires_grad
                 lr = lr if differentiable_lr else lr.item()
             plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
+            numbers = None if differentiable_lr else _numbers(group, lr)
+            how = group["maximize"], group["nesterov"]
             for param in group["params"]:
-                grad = param.grad
-                if grad is None:
+                grad = param._grad
+                if grad is None and (grad := param.grad) is None:  # which may warn
                     continue
+                if numbers is not None and grad.__class__ is torch.Tensor:
+                    buffer = self.state[param].get("momentum_buffer")
+                    if buffer is not None and momentum_step(param, buffer, grad, numbers, *how):
+                        continue
                 if not plain:
                     grad = self._direction(param, grad, group)
                 if grad.__class__ is SparseTensor:
@@ -108,3 +114,11 @@ class SGD(Optimizer):
         else:
             buffer.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
         return grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+
+
+def _numbers(group: dict[str, Any], lr: Any) -> tuple[float, float, float, float] | None:
+    """The numbers of a step with momentum; None where there is none, or not only of numbers."""
+    momentum, decay = group["momentum"], group["weight_decay"]
+    if not momentum or not all(isinstance(x, (int, float)) for x in (lr, momentum, decay)):
+        return None
+    return float(momentum), 1.0 - group["dampening"], float(decay), float(lr)
