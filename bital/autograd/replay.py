@@ -20,6 +20,7 @@ import numpy as np
 
 from bital.autograd.passage import written
 from bital.base.dtype import default
+from bital.base.stride import extent
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.prefix import UNKNOWN
@@ -88,8 +89,11 @@ class Window(NamedTuple):
             return None
         first, begin = (a.__array_interface__["data"][0] for a in (origin, buf))
         size = buf.itemsize
-        steps = tuple([s // size for s in buf.strides])
-        return Window(origins[0], meta, (begin - first) // size, steps)
+        steps, offset = tuple([s // size for s in buf.strides]), (begin - first) // size
+        low, high = extent(buf.shape, steps)
+        if offset + low < 0 or offset + high >= origin.size:  # the origin is a window on more
+            return None
+        return Window(origins[0], meta, offset, steps)
 
     def seen(self, origin: Value, trace: Trace) -> Value:
         """The same window on the value that is there now."""
