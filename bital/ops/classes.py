@@ -27,6 +27,7 @@ from bital.ops.loss import (
     widened,
     with_names,
 )
+from bital.ops.softmax import log_softmax
 from bital.tensor.dispatch import apply, composite
 from bital.tensor.recorders import binary_with
 from bital.tensor.tensor import Tensor
@@ -301,7 +302,7 @@ _NLL = {
 
 def _nll(x: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int) -> Tensor:
     """The negative log likelihood of scores of any rank."""
-    shape, wanted = x._meta.shape, target._meta.shape
+    shape, wanted = tuple(x._meta.shape), tuple(target._meta.shape)  # parts of a Size cost much
     if not shape:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if len(shape) == 1 and len(wanted) == 1 and wanted[0] != 1:
@@ -313,8 +314,10 @@ def _nll(x: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignor
             f"Expected input batch_size ({shape[0]}) to match target batch_size "
             f"({wanted[0] if wanted else 1})."
         )
-    refuse_gradient(weight, "nll_loss_forward", "weight")
-    tensors = (x, target) if weight is None else (x, target, weight)
+    tensors: tuple[Tensor, ...] = (x, target)
+    if weight is not None:
+        refuse_gradient(weight, "nll_loss_forward", "weight")
+        tensors = (x, target, weight)
     op = _NLL[len(shape) > 2, weight is not None]
     if len(shape) < 3 or len(shape) == 4:
         return op(tensors, reduction, ignore)
@@ -438,9 +441,11 @@ def cross_entropy(
 
     input (N, C, *) or (C); target (N, *) or (), int64 or uint8, or of the input's shape, floating.
     """
-    for k, (name, given) in enumerate((("input", input), ("target", target), ("weight", weight))):
-        if not isinstance(given, Tensor) and not (k == 2 and given is None):
-            check_tensor(given, "cross_entropy_loss", name, k + 1)
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor):
+        check_tensor(input, "cross_entropy_loss")
+        check_tensor(target, "cross_entropy_loss", "target", 2)
+    if weight is not None:
+        check_tensor(weight, "cross_entropy_loss", "weight", 3)
     how = reduction_of(reduction, size_average, reduce)
     shape = input._meta.shape
     if target._meta.shape == shape:
@@ -448,7 +453,7 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _with_probabilities(input, target, weight, how, label_smoothing)
-    scores = input.log_softmax(0 if len(shape) == 1 else 1)
+    scores = log_softmax(input, 0 if len(shape) == 1 else 1)
     if label_smoothing:
         _check_smoothing(label_smoothing)
         return _smoothed(scores, target, weight, how, ignore_index, label_smoothing)

@@ -15,7 +15,7 @@ from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.ops.arithmetic import add_scaled
 from bital.tensor.dispatch import apply, assign
-from bital.tensor.recorders import update
+from bital.tensor.recorders import updating
 from bital.tensor.tensor import Tensor
 
 #: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
@@ -141,21 +141,11 @@ _ADAM = Op(
 )
 
 
-def adam_step(
-    tensors: list[Tensor],
-    grad: Tensor,
-    scalars: tuple[float, float, float, float, float],
-    maximize: bool,
-    decoupled: bool,
-) -> None:
-    """Update `tensors` (param, exp_avg, exp_avg_sq, perhaps max_exp_avg_sq) in place.
-
-    All have one shape and one dtype, float32 or float64. `scalars` are beta1, beta2;
-    what param is multiplied by where `decoupled`, else the weight decay added to the gradient;
-    eps * sqrt(1 - beta2^n); and lr * sqrt(1 - beta2^n) / (1 - beta1^n) for the n-th step. No
-    gradient is recorded.
-    """
-    update(_ADAM, tensors, (grad,), (maximize, decoupled), scalars)
+#: (tensors, (grad,), (maximize, decoupled), scalars): update param, exp_avg, exp_avg_sq and perhaps
+#: max_exp_avg_sq in place, all of one shape and one dtype, float32 or float64. `scalars` are beta1,
+#: beta2; what param is multiplied by where `decoupled`, else the weight decay added to the
+#: gradient; eps * sqrt(1 - beta2^n); and lr * sqrt(1 - beta2^n) / (1 - beta1^n) for the n-th step.
+adam_step = updating(_ADAM)
 
 
 def _momentum_rule(
@@ -205,6 +195,9 @@ _MOMENTUM = Op(
 )
 
 
+_momentum_step = updating(_MOMENTUM)
+
+
 def momentum_step(
     param: Tensor, buffer: Tensor, grad: Tensor, scalars: tuple, maximize: bool, nesterov: bool
 ) -> bool:
@@ -222,7 +215,7 @@ def momentum_step(
         or memory is buffer._storage.memory
     ):
         return False
-    update(_MOMENTUM, [param, buffer], (grad,), (maximize, nesterov), scalars)
+    _momentum_step([param, buffer], (grad,), (maximize, nesterov), scalars)
     return True
 
 

@@ -140,14 +140,16 @@ _softmax_of, _log_softmax_of = unary_with(_SOFTMAX), unary_with(_LOG_SOFTMAX)
 @public("torch", "special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """exp(x) divided by its sum along `dim`; with `dtype`, of the input cast to it first."""
-    check_tensor(input, "softmax")
+    if not isinstance(input, Tensor):
+        check_tensor(input, "softmax")
     return _softmax_of(input if dtype is None else cast(input, dtype), (dim,))
 
 
 @public("torch", "special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """The logarithm of softmax, without overflow."""
-    check_tensor(input, "log_softmax")
+    if not isinstance(input, Tensor):
+        check_tensor(input, "log_softmax")
     return _log_softmax_of(input if dtype is None else cast(input, dtype), (dim,))
 
 

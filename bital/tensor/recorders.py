@@ -194,45 +194,52 @@ with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a", "(kind,)", "(s
 binary_with_scalar: Callable[[Op], Callable[..., Tensor]] = _family("a, b", "()", "(scalar,)")
 
 
-def update(op: Op, tensors: list[Tensor], more: tuple, attrs: tuple, scalars: tuple) -> None:
-    """Put the results of `op`, two or more, in the place of `tensors`, its first operands. Hot.
+def updating(op: Op) -> Callable[[list[Tensor], tuple, tuple, tuple], None]:
+    """(tensors, more, attrs, scalars) -> None: put op's results in the place of `tensors`. Hot.
 
-    `more` are the other operands, `scalars` the run-time ones, at least one. Each result looks like
-    what it replaces; no gradient is recorded.
+    There are two or more of these, which are op's first operands; `more` are the other ones,
+    `scalars` the run-time ones, at least one. Each result looks like what it replaces; no gradient
+    is recorded.
     """
-    trace = local.trace
-    step = trace.prefix.likely
-    last = step
-    for _ in tensors:
-        last = last.likely
-    operands = [*tensors, *more]
-    if not (
-        step.op is op
-        and step.attrs == attrs
-        and _are(operands, step, trace)
-        and last.number == step.number + len(tensors)
-        and trace.room >= last.spent
-        and not traces.keep_lines
-    ):
-        _update(op, tensors, operands, attrs, scalars)
-        return
-    trace.prefix = last
-    trace.params += scalars
-    number, spare, values = step.number, trace.spare, trace.values
-    for t in tensors:
-        if spare:
-            value = spare.pop()
-        else:
-            value = Value()
-            value.trace, value.buf, value.shared = trace, None, False
-        number += 1
-        value.meta, value.number = t._meta, number
-        values.append(value)
-        storage = t._storage
-        storage.value = value
-        storage.version += 1
-        if storage.apart or (t._edge is not None and not trace.grad):
-            note_update(t, trace)
+
+    def update(tensors: list[Tensor], more: tuple, attrs: tuple, scalars: tuple) -> None:
+        trace = local.trace
+        step = trace.prefix.likely
+        last = step
+        for _ in tensors:
+            last = last.likely
+        operands = [*tensors, *more]
+        if not (
+            step.op is op
+            and step.attrs == attrs
+            and _are(operands, step, trace)
+            and last.number == step.number + len(tensors)
+            and trace.room >= last.spent
+            and not traces.keep_lines
+        ):
+            _update(op, tensors, operands, attrs, scalars)
+            return
+        trace.prefix = last
+        trace.params += scalars
+        number, spare, values = step.number, trace.spare, trace.values
+        for t in tensors:
+            if spare:
+                value = spare.pop()
+            else:
+                value = Value()
+                value.trace, value.buf, value.shared = trace, None, False
+            number += 1
+            value.meta, value.number = t._meta, number
+            values.append(value)
+            storage = t._storage
+            storage.value = value
+            storage.version += 1
+            if storage.apart:
+                note_update(t, trace)
+            elif t._edge is not None and not trace.grad:
+                trace.updated = True
+
+    return with_own_code(update)
 
 
 def _are(tensors: list[Tensor], step: Prefix, trace: Trace) -> bool:

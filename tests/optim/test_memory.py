@@ -118,8 +118,8 @@ def test_momentum_is_one_instruction_unless_memory_is_shared(torch, nesterov, mo
     p = torch.nn.Parameter(torch.arange(4.0))
     opt = torch.optim.SGD([p], lr=0.5, momentum=0.5, nesterov=nesterov)
     steps = []
-    plain = optimize.update
-    monkeypatch.setattr(optimize, "update", lambda *args: [steps.append(1), plain(*args)])
+    plain = optimize._momentum_step
+    monkeypatch.setattr(optimize, "_momentum_step", lambda *args: [steps.append(1), plain(*args)])
     for _ in range(3):
         p.grad = torch.ones(4)
         opt.step()

@@ -75,9 +75,10 @@ class Adam(PerParameter):
 
     def _updater(self, group: dict[str, Any]) -> Callable[[Any, Any, dict[str, Any]], None]:
         """One parameter is updated by one instruction where its numbers are of the usual kinds."""
-        advance, amsgrad, maximize = self._numbers.advance, group["amsgrad"], group["maximize"]
+        advance, amsgrad = self._numbers.advance, group["amsgrad"]
         plain = not group["differentiable"]
         decoupled = group["decoupled_weight_decay"] and group["weight_decay"] != 0
+        how = group["maximize"], decoupled
         known: dict[float, tuple] = {}  # count -> the numbers of the update, which most share
 
         def update(param: Any, grad: Any, state: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ class Adam(PerParameter):
             tensors = [param, state["exp_avg"], state["exp_avg_sq"]]
             if amsgrad:
                 tensors.append(state["max_exp_avg_sq"])
-            adam_step(tensors, grad, scalars, maximize, decoupled)
+            adam_step(tensors, (grad,), how, scalars)
 
         return update
 

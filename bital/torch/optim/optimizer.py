@@ -132,7 +132,12 @@ class KnownNumbers:
             # no constant: the next step has another one
             value = given(meta, np.asarray(count, meta.np).reshape(meta.shape))
             self._advanced = before, meta, count, value
-        write(step, value, local.trace)
+        old = storage.value
+        if step._view is None and old.meta is meta and not old.shared and not storage.apart:
+            storage.value = value  # `write`, without a call
+            storage.version += 1
+        else:
+            write(step, value, local.trace)
         self._known[id(step)] = step, storage.version, count
         return count
 
@@ -467,7 +472,7 @@ class PerParameter(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the closure's loss."""
-        loss = self._closure_loss(closure)
+        loss = None if closure is None else self._closure_loss(closure)
         for group in self.param_groups:
             update = self._updater(group)
             for param in group["params"]:

@@ -157,9 +157,13 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Any:
+        try:  # not by way of __getattr__, as in Linear
+            weight = self._buffers["weight"]
+        except KeyError:
+            weight = self.weight
         return F.cross_entropy(
-            input, target, weight=self.weight, ignore_index=self.ignore_index,
-            reduction=self.reduction, label_smoothing=self.label_smoothing,
+            input, target, weight=weight, ignore_index=self.ignore_index, reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
         )  # fmt: skip
 
 
