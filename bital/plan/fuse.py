@@ -24,6 +24,7 @@ from bital.plan.access import (
     root_of,
     source_of,
 )
+from bital.plan.again import compute_again
 from bital.plan.graph import Ints, Node, is_uniform
 from bital.plan.sweep import ends, factors, sweeps
 
@@ -416,8 +417,10 @@ class Fusion:
                         stored.add(root)
                     elif self._again_later(group, n, source):
                         stored.add(source)
+        compute_again(self, stored, EXPENSIVE)
         for group in self.groups:
-            group.stored = [n for n in group.nodes if n in stored and n.kind != "many"]
+            own = [n for n in group.nodes if self.group_of[n] is group]
+            group.stored = [n for n in own if n in stored and n.kind != "many"]
 
     def _again_later(self, group: Group, n: Node, source: Node) -> bool:
         """Whether a later phase needs what an earlier one computed, which is dear to compute."""
