@@ -380,6 +380,12 @@ def _vector_many(a: Any, v: Any, shape: Ints) -> Any:
     return many_products(rows, v[..., None]).reshape(*lanes, *shape)
 
 
+def _recorded(op: Op) -> Callable:
+    """What records an operator of two tensors and nothing else."""
+    record = binary_with(op)
+    return lambda a, b: record(a, b, ())
+
+
 def _vector_op(name: str, grad_fn: str) -> Callable:
     """(..., K) by a vector (K): one sum of products per row."""
     op = Op(
@@ -394,7 +400,7 @@ def _vector_op(name: str, grad_fn: str) -> Callable:
         grad_fn=grad_fn,
         batch=of_matrices(_vector_many),
     )
-    return lambda a, v: apply(op, (a, v))
+    return _recorded(op)
 
 
 _matrix_vector = _vector_op("mv", "MvBackward0")
@@ -438,6 +444,9 @@ _ROW_BY_MATRIX = Op(
 )
 
 
+_row_by_matrix = _recorded(_ROW_BY_MATRIX)
+
+
 def _dot_rule(name: str) -> Callable:
     def rule(a: Meta, b: Meta) -> tuple[Meta, dict]:
         if a.ndim != 1 or b.ndim != 1:
@@ -468,6 +477,7 @@ _DOT = Op(
     vjp=(lambda g, b: g * conj(b), lambda g, a: g * conj(a)),
     batch=of_matrices(_vectors),
 )
+_dot = _recorded(_DOT)
 _VDOT = Op(
     "vdot",
     _dot_rule("vdot"),
@@ -481,7 +491,7 @@ _VDOT = Op(
 @public(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements, as `torch.dot`."""
-    return apply(_DOT, (check_tensor(input, "dot"), check_tensor(tensor, "dot", "tensor", 2)))
+    return _dot(check_tensor(input, "dot"), check_tensor(tensor, "dot", "tensor", 2))
 
 
 @public(out=True)
@@ -504,14 +514,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     if n == 1:
         if m == 1:
-            return apply(_DOT, (input, other))
+            return _dot(input, other)
         return _matrix_vector(input, other) if m == 2 else _rows_by_vector(input, other)
     if n == 2:
-        return (
-            apply(_ROW_BY_MATRIX, (input, other))
-            if m == 1
-            else fold_product(input, other, (False,))
-        )
+        return _row_by_matrix(input, other) if m == 1 else fold_product(input, other, (False,))
     if m == 1:
         return _vector_by_batch(input, other)
     if m == 2 and requires(input) and input._meta.dtype.category >= FLOAT:
