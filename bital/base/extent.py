@@ -21,6 +21,7 @@ class Bounds:
 
     def __init__(self, hint: int, least: int, most: int, place: tuple[int, int] = (0, 0)) -> None:
         self.place = place
+        self.first = least, most  # which stay as they are
         self.hint, self.least, self.most = hint, least, most
         self.left_out: set[int] = set()
         #: makes a number to compute with of a size, while there is something that can
@@ -184,14 +185,14 @@ def hints(shape: Iterable) -> tuple[int, ...]:
 
 
 def most(size: Any) -> int:
-    """The most that a size can be."""
+    """The most that a size can be, whatever it has been compared with."""
     if not isinstance(size, Extent):
         return size
-    return size.at(size.bounds.most if size.a > 0 else size.bounds.least)
+    return size.at(size.bounds.first[size.a > 0])
 
 
 def fewest(size: Any) -> int:
-    """The least that a size can be."""
+    """The least that a size can be, whatever it has been compared with."""
     if not isinstance(size, Extent):
         return size
-    return size.at(size.bounds.least if size.a > 0 else size.bounds.most)
+    return size.at(size.bounds.first[size.a < 0])

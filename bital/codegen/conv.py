@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, tile, up
 from bital.codegen.pack import shuffle
 from bital.codegen.panel import Axis, Panel, Source, backward_axes, fill, forward_axis
@@ -148,7 +149,7 @@ def _blocks(p: _Product, lanes: int) -> _Blocks:
     while True:
         blocks = -(-high // height) * -(-wide // width) * -(-p.rows // rows)
         work = p.work // blocks
-        if p.images * p.groups * blocks >= _CHUNKS or 2 * work < 3 * _CHUNK_WORK:
+        if hint(p.images) * p.groups * blocks >= _CHUNKS or 2 * work < 3 * _CHUNK_WORK:
             break
         if height >= 8 and not (heavy and rows >= 32):
             height = parts(high, -(-height // 2))
@@ -157,7 +158,9 @@ def _blocks(p: _Product, lanes: int) -> _Blocks:
         else:
             break
     groups = parts(p.groups, _CHUNK_WORK // max(work, 1))
-    images = parts(p.images, _CHUNK_WORK // max(work * groups, 1)) if groups == p.groups else 1
+    images = (
+        parts(hint(p.images), _CHUNK_WORK // max(work * groups, 1)) if groups == p.groups else 1
+    )
     return _Blocks(height, width, rows, depth, images, groups)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+from bital.base.extent import Extent, hint
 from bital.codegen.conv import forward_axes
 from bital.codegen.cuts import Cuts, Epilogue, each_across, hand_line, parts, step_slots, up
 from bital.codegen.panel import Panel, Source, fill
@@ -59,14 +60,14 @@ def _places(c: Conv, ins: int) -> tuple[int, int, int]:
         channel(height) > room or (channel(height) > near and height * width > 256)
     ):
         height = parts(high, height - 1)
-    images = parts(c.n, near // channel(height)) if height * width == high * wide else 1
+    images = parts(hint(c.n), near // channel(height)) if height * width == high * wide else 1
     return height, width, images
 
 
 def _blocks(c: Conv, target: Target) -> _Blocks:
     """The blocks that take least time, with sums that fit in scratch."""
     outs, ins, taps = c.o // c.groups, c.c // c.groups, c.taps
-    work = c.n * prod(c.out) * taps  # for one pair of channels
+    work = hint(c.n) * prod(c.out) * taps  # for one pair of channels
     most = max(3 * _CHUNK_WORK, work * outs * ins * c.groups // 4)
 
     def of(o: int, i: int) -> _Blocks:
@@ -82,7 +83,7 @@ def _blocks(c: Conv, target: Target) -> _Blocks:
         vectors = work / taps / target.lanes(BYTES[c.kind])
         cycles = vectors * outs * ins * max(taps / _tile(c, k, target)[1], 3 / k.ins)
         cycles += vectors * 3 * room * ins * outs / k.outs
-        turns = -(-c.n // k.images) * -(-c.out[0] // k.height) * -(-c.out[1] // k.width)
+        turns = -(-hint(c.n) // k.images) * -(-c.out[0] // k.height) * -(-c.out[1] // k.width)
         cycles += 2.5 * outs * ins * taps * turns
         # rather four chunks than fewer
         share = k.outs / outs * k.ins / ins / c.groups
@@ -166,8 +167,8 @@ class _Writer:
         turn = b.loop(cuts.begins[2], cuts.ends[2], k.ins)
         first_in = turn.index
         out = b.affine(0, (group.index, outs), (first_out, 1))
-        blocks = [-(-n // size) for n, size in zip((c.n, *c.out), (k.images, k.height, k.width))]
-        more = prod(blocks) > 1
+        blocks = [-(-n // size) for n, size in zip(c.out, (k.height, k.width))]
+        more = prod(blocks) > 1 or isinstance(c.n, Extent) or c.n > k.images
         if more:
             vector = b.loop(0, up(k.outs, self.tile.outs) * self.row, self.lanes)
             b.store(b.const(c.kind, 0, self.lanes), self.sums, vector.index)
@@ -218,7 +219,7 @@ class _Writer:
 
     def within(self, begin: Reg, size: int, count: int) -> Reg:
         """How many of `count` a part of `size` from `begin` on has."""
-        if count % size == 0:
+        if size == 1 or (isinstance(count, int) and count % size == 0):
             return self.b.index(size)
         return self.b.minimum(self.b.index(size), self.b.sub(self.b.index(count), begin))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
+from bital.base.extent import Extent, hint
 from bital.codegen.pack import shuffle
 from bital.codegen.scalar import Builder, Reg
 
@@ -58,10 +59,13 @@ def tile(rows: int, vectors: int, registers: int, unit: int = 1, most: int = 14)
 
 
 class Cuts:
-    """A chunk's number taken apart: along each axis of `counts` elements, parts of `sizes`."""
+    """A chunk's number taken apart: along each axis of `counts` elements, parts of `sizes`.
+
+    Along one whose size changes there are as many parts for all sizes, of which some may be empty.
+    """
 
     def __init__(self, b: Builder, counts: tuple[int, ...], sizes: tuple[int, ...]) -> None:
-        numbers = [-(-count // size) for count, size in zip(counts, sizes)]
+        numbers = [-(-hint(count) // size) for count, size in zip(counts, sizes)]
         self.chunks = prod(numbers)
         self.begins: list[Reg] = []
         self.ends: list[Reg] = []
@@ -70,10 +74,16 @@ class Cuts:
             if number == 1:
                 begin, end = b.index(0), b.index(count)
             else:
-                begin = b.mul(b.rem(left, b.index(number)), b.index(size))
-                left = b.div(left, b.index(number))
-                end = b.affine(size, (begin, 1))
-                if count % size:
+                part, left = b.rem(left, b.index(number)), b.div(left, b.index(number))
+                each = b.index(size)
+                changes = isinstance(count, Extent)
+                if changes:
+                    each = b.div(b.affine(number - 1, (b.index(count), 1)), b.index(number))
+                begin = b.mul(part, each)
+                end = b.add(begin, each)
+                if changes:
+                    begin = b.minimum(begin, b.index(count))
+                if changes or count % size:
                     end = b.minimum(end, b.index(count))
             self.begins.insert(0, begin)
             self.ends.insert(0, end)

@@ -188,7 +188,10 @@ class Writer(Values):
         if not self.axes:
             self._phases([], None)
         elif self._column_wise():
-            sides = min(_SIDE_BY_SIDE, -(-hint(self.axes[self.vector].size) // self.lanes))
+            size = self.axes[self.vector].size
+            sides = min(_SIDE_BY_SIDE, -(-hint(size) // self.lanes))
+            if isinstance(size, Extent) or self.vector == self.split_axis:
+                sides = 1 << (sides.bit_length() - 1)  # a mask of bits finds what is left over
             self._in_vectors(sides, lambda: self._phases(inner, None))
         elif self.axes[self.vector].reduced and not inner and self._fits_registers():
             self._in_registers()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bital.base.extent import Extent
 from bital.codegen.kernel import At, Kernel
 from bital.codegen.target import host
 from bital.codegen.walk import SEGMENT, WALK
@@ -113,7 +114,7 @@ class Module:
             + _array(f"steps{number}", "step", steps)
             + SEGMENT.substitute(
                 number=number, items=self.offsets[0], inputs=len(inputs), steps=len(steps),
-                most=most, first=first,
+                most=most, first=first, size=self._param(self.plan.size) if self.plan.bounds else 0,
             )
         )  # fmt: skip
 
@@ -165,6 +166,10 @@ class Module:
             offset = operand.offset * size
             if operand.moved is not None:
                 mover = self._mover(param_of(operand.moved), size)
+            if isinstance(offset, Extent):
+                if mover >= 0:
+                    raise TypeError("a window that moves from a place of changing size")
+                mover, offset = self._mover(plan.size, offset.a), offset.b
             operand = operand.root
         if isinstance(operand, Node) and operand.word == "param":
             item, offset = -1, offset + self._param(operand)
@@ -190,14 +195,20 @@ class Module:
         return self.movers.setdefault(text, len(self.movers))
 
     def _layouts(self) -> list[str]:
-        """Per axis that matters of an input its number and the axis's, and the stride in bytes."""
-        return [
-            f"i64 {node.attrs[0]}, i64 {axis}, i64 {stride * BYTES[node.kind]}"
-            for node in self.plan.program.inputs.values()
-            if node.kind in BYTES and 0 not in node.shape
-            for axis, (stride, n) in enumerate(zip(node.attrs[1], node.shape))
-            if n > 1
-        ]
+        """Per axis that matters of an input its number and the axis's, and the stride in bytes.
+
+        And how many more for each of a size that changes.
+        """
+        found = []
+        for node in self.plan.program.inputs.values():
+            if node.kind not in BYTES or 0 in node.shape:
+                continue
+            for axis, (stride, n) in enumerate(zip(node.attrs[1], node.shape)):
+                if n > 1:
+                    step: Any = stride * BYTES[node.kind]
+                    fixed, more = (step.b, step.a) if isinstance(step, Extent) else (step, 0)
+                    found.append(f"i64 {node.attrs[0]}, i64 {axis}, i64 {fixed}, i64 {more}")
+        return found
 
     def whole(self) -> str:
         """The text of the module."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from math import prod
 
+from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line
 from bital.codegen.pack import shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
@@ -31,7 +32,7 @@ class _Writer:
         planes = max(1, _CHUNK_ELEMENTS // max(band * p.stride[0] * p.size[1], 1))
         total = prod(p.lead)
         self.band = band
-        sizes = (min(planes, total) if band == p.out[0] else 1, band)
+        sizes = (min(planes, hint(total)) if band == p.out[0] else 1, band)
         self.cuts = Cuts(self.b, (total, p.out[0]), sizes)
 
     def lead(self, plane: Reg) -> tuple[Reg, ...]:

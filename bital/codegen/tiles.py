@@ -81,7 +81,7 @@ class Tiles(Nest):
             raise TypeError("fewer rows than a tile has")
         self.strips = self._strips()
         self.widest = self.split.panels.size * self.lanes
-        depth = self.depth = most(p.K)
+        depth = self.depth = most(p.K) if self.kept else min(most(p.K), DEPTH)
         self.blocks = 1
         if p.K > DEPTH:
             # whole vectors of k in each block, so that transposing meets no rest but the last;

@@ -6,7 +6,7 @@ Room: codegen. `module` writes the arrays of steps and operands that it reads.
 from string import Template
 
 WALK = Template("""
-%input = type { i64, i64, i64 }       ; number, axis, stride in bytes
+%input = type { i64, i64, i64, i64 }  ; number, axis, stride in bytes, more for each of a size
 %operand = type { i64, i32, i32 }     ; bytes; item, -1: table, -2: @chunks; mover, -1: none
 %mover = type { i64, i64, i64 }       ; scalar's place in the table, bytes, whether it is a double
 %chunk = type { ptr, i64, i64 }       ; kernel, its first argument, its own number of the chunk
@@ -15,8 +15,9 @@ WALK = Template("""
 declare i64 @llvm.readcyclecounter()
 
 ; Whether inputs lie in memory as they did when this was compiled.
-define internal i1 @laid(ptr %items, ptr %inputs, i64 %count) #0 {
+define internal i1 @laid(ptr %items, ptr %inputs, i64 %count, ptr %size.at) #0 {
 entry:
+  %size = load i64, ptr %size.at, align 8
   %some = icmp sgt i64 %count, 0
   br i1 %some, label %look, label %right
 look:
@@ -26,7 +27,11 @@ look:
   %axis.at = getelementptr %input, ptr %inputs, i64 %n, i32 1
   %axis = load i64, ptr %axis.at, align 8
   %wanted.at = getelementptr %input, ptr %inputs, i64 %n, i32 2
-  %wanted = load i64, ptr %wanted.at, align 8
+  %fixed = load i64, ptr %wanted.at, align 8
+  %more.at = getelementptr %input, ptr %inputs, i64 %n, i32 3
+  %each = load i64, ptr %more.at, align 8
+  %growing = mul i64 %each, %size
+  %wanted = add i64 %fixed, %growing
   %item.at = getelementptr ptr, ptr %items, i64 %number
   %item = load ptr, ptr %item.at, align 8
   %strides.at = getelementptr i8, ptr %item, i64 $strides
@@ -179,7 +184,8 @@ entry:
   %args = alloca [$most x ptr], align 64
   %items.at = getelementptr i8, ptr %list, i64 $items
   %items = load ptr, ptr %items.at, align 8
-  %laid = call i1 @laid(ptr %items, ptr @inputs$number, i64 $inputs)
+  %size.at = getelementptr i8, ptr %table, i64 $size
+  %laid = call i1 @laid(ptr %items, ptr @inputs$number, i64 $inputs, ptr %size.at)
   br i1 %laid, label %begin, label %other
 begin:
   %cycles = getelementptr i64, ptr %table, i64 $first

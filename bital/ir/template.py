@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from bital.base.extent import Bounds, Extent
-from bital.base.stride import contiguous_strides
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 
 #: a template is meant for sizes up to so many times the largest that it was made of
-_REACH = 8
+_REACH = 4
 
 
 #: types of attributes that no size has
@@ -40,8 +39,7 @@ def _outline(spec: Any) -> tuple:
 class Template:
     """The instructions of a program of changing size: `code`, in which such sizes are Extents.
 
-    The size itself is that of axis `axis` of input `input`; `strides` are those of contiguous
-    inputs.
+    The size itself is that of axis `axis` of input `input`; `shapes` are the inputs' shapes.
     """
 
     def __init__(self, codes: list[list[tuple]]) -> None:
@@ -66,13 +64,9 @@ class Template:
         self.bounds = Bounds(largest, 2, _REACH * largest, (self.input, self.axis))
         merge = _Merge(self.bounds, self.sizes)
         self.code = [(merge(*[i[0] for i in each]), *each[0][1:]) for each in zip(*codes)]
-        try:
-            self.strides = {
-                k: contiguous_strides((*meta.device.sizes, *meta.shape))
-                for k, (meta, *_) in _inputs(self.code).items()
-            }
-        except TypeError:  # squares of the size
-            raise Differ from None
+        self.shapes = {
+            k: (*meta.device.sizes, *meta.shape) for k, (meta, *_) in _inputs(self.code).items()
+        }
 
     def size_of(self, code: list[tuple]) -> int | None:
         """The size that makes the template that program; None where none does."""

@@ -12,7 +12,7 @@ from typing import Any
 from bital.base.dtype import LOW_PRECISION, finfo, float32
 from bital.ir.batch import Batch, looped
 from bital.ir.meta import Meta
-from bital.ir.op import Op
+from bital.ir.op import Op, same_as
 from bital.ops.api import NAMESPACES, check_tensor, public, type_error
 from bital.ops.buffer import update
 from bital.ops.family import check_dtype
@@ -244,17 +244,13 @@ def _check_batch(x: Meta, weight: Meta | None, bias: Meta | None) -> None:
 _BATCH = Normalisation("native_batch_norm", "NativeBatchNorm", _channels, _check_batch)
 
 
-def _running_rule(old: Meta, batch: Meta, factor: float) -> tuple[Meta, dict]:
-    return old, {"factor": factor}
-
-
-def _running(xp: Any, old: Any, batch: Any, momentum: float, *, factor: float) -> Any:
+def _running(xp: Any, old: Any, batch: Any, momentum: float, factor: float) -> Any:
     new = wide(old) * (1 - momentum) + batch.reshape(old.shape) * (momentum * factor)
     return new.astype(old.dtype, copy=False)
 
 
 _RUNNING = Op(
-    "running_statistic", _running_rule, _running, inputs=("old", "batch"), params=("momentum",)
+    "running_statistic", same_as, _running, inputs=("old", "batch"), params=("momentum", "factor")
 )
 
 
@@ -272,7 +268,7 @@ def _move(running: Tensor | None, batch: Tensor, momentum: float, factor: float)
     if running is not None:
         if not set(batch._meta.device.lanes) <= set(running._meta.device.lanes):
             raise RuntimeError(_NOT_BATCHED)
-        update(running, lambda: apply(_RUNNING, (running, batch), (factor,), (momentum,)))
+        update(running, lambda: apply(_RUNNING, (running, batch), (), (momentum, factor)))
 
 
 def _eval_op(weighted: bool, biased: bool) -> Op:

@@ -58,9 +58,9 @@ class Compiler:
             settled = self.family.settled(self.size)
             if settled is None:
                 return None
-            if settled:
-                self.native, self.layouts = self.family.native, self.family.layouts
-                self.state = "native"
+            layouts = self.family.layouts_of(self.size)
+            if settled and layouts == layouts_of(arrays, self.donated):
+                self.native, self.layouts, self.state = self.family.native, layouts, "native"
                 return found
             self.family = None
         always = config.compile == "always"

@@ -14,7 +14,8 @@ from weakref import ref
 import numpy as np
 
 from bital.base import config
-from bital.base.stride import contiguous_strides
+from bital.base.extent import Extent
+from bital.base.stride import permuted_strides
 from bital.ir.template import Differ, Template, outline
 from bital.runtime.budget import budget
 from bital.runtime.compile import BEGIN, Compiler, Layouts, layouts_of
@@ -66,12 +67,29 @@ class Family(Compiler):
         self.job, self.state = None, "failed"
         budget.ends(self)
 
-    def _layouts(self, arrays: list[np.ndarray]) -> Layouts:
-        found, plain = layouts_of(arrays, self.donated), self.template.strides
+    def layouts_of(self, n: int) -> Layouts:
+        """How its code expects the inputs of the plan of size n."""
         return [
-            plain.get(k, strides) if strides == contiguous_strides(a.shape) else strides
-            for k, (a, strides) in enumerate(zip(arrays, found))
+            tuple([s.at(n) if isinstance(s, Extent) else s for s in layout])
+            for layout in self.layouts
         ]
+
+    def _layouts(self, arrays: list[np.ndarray]) -> Layouts:
+        return [
+            _growing(strides, a.shape, self.template.shapes.get(k, a.shape))
+            for k, (a, strides) in enumerate(zip(arrays, layouts_of(arrays, self.donated)))
+        ]
+
+
+def _growing(strides: tuple, shape: tuple, wanted: tuple) -> tuple:
+    """The strides of an array without gaps for another shape; those of others stay as they are."""
+    for order in (range(len(shape)), sorted(range(len(shape)), key=lambda k: -strides[k])):
+        try:
+            if permuted_strides(shape, order) == strides:
+                return permuted_strides(wanted, order)
+        except TypeError:  # the square of a size
+            break
+    return strides
 
 
 class _Kin:

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
+from bital.codegen import runner
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.ir.template import Differ, Template, outline
@@ -36,15 +37,40 @@ def recorded(monkeypatch, program, n):
 
 
 def copies(arrays):
-    """Copies that lie in memory as the arrays do, of positive strides."""
+    """Copies that lie in memory as the arrays do."""
     found = []
     for a in arrays:
-        reach = sum((n - 1) * s for n, s in zip(a.shape, a.strides)) // a.itemsize + 1
-        memory = np.empty(reach, a.dtype)
-        copy = np.lib.stride_tricks.as_strided(memory, a.shape, a.strides)
+        low, high = np.lib.array_utils.byte_bounds(a)
+        start = a.__array_interface__["data"][0] - low
+        memory = np.empty(high - low, np.uint8)
+        copy = np.ndarray(a.shape, a.dtype, memory, start, a.strides)
         copy[...] = a
         found.append(copy)
     return found
+
+
+@pytest.fixture(autouse=True)
+def margins(monkeypatch):
+    """Results and the arena have margins, in which nothing may be written."""
+    made = []
+
+    class Numbers:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def empty(self, shape, dtype):
+            count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            memory = np.full(count + 1024, 165, np.uint8)
+            made.append((memory, 512 + count))
+            return memory[512 : 512 + count].view(dtype).reshape(shape)
+
+    numbers = Numbers()
+    monkeypatch.setattr(runner, "np", numbers)
+    monkeypatch.setattr(runner, "new_arena", lambda size: numbers.empty(size, np.uint8))
+    monkeypatch.setattr(runner, "_ARENAS", 0)
+    yield
+    for memory, end in made:
+        assert (memory[:512] == 165).all() and (memory[end:] == 165).all()
 
 
 def family_of(monkeypatch, program, sizes):
@@ -212,6 +238,83 @@ def images(torch):
 
 
 @program
+def convolutions(torch):
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 5, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(5, 4, 3, stride=2), torch.nn.Tanh(), torch.nn.AvgPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(4, 3),
+    )  # fmt: skip
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def run(n):
+        x = torch.randn(n, 1, 10, 10)
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(x).square().mean().backward()
+            optimizer.step()
+
+    return run
+
+
+@program
+def normalised(torch):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.SiLU())
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+    def run(n):
+        x = torch.randn(n, 3, 4, 4)
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(x).mean().backward()
+            optimizer.step()
+
+    return run
+
+
+@program
+def texts_of_any_length(torch):
+    table, net = torch.nn.Embedding(30, 12), torch.nn.Linear(12, 3)
+    optimizer = torch.optim.SGD([*table.parameters(), *net.parameters()], lr=0.1)
+
+    def run(n):
+        text = torch.randint(0, 30, (5, n))
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(table(text).mean(1)).square().sum().backward()
+            optimizer.step()
+
+    return run
+
+
+@program
+def columns(torch):
+    scale = torch.randn(5, 1)
+
+    def run(n):
+        x = torch.randn(5, n)
+        return ((x * scale).exp() / x.abs().sum(0)).tolist()
+
+    return run
+
+
+@program
+def few_sums_in_a_row(torch):
+    def run(n):
+        return (torch.randn(3, n).abs() + 1).sum(0).tolist()
+
+    return run
+
+
+@program
+def differences(torch):
+    def run(n):
+        x = torch.randn(n, 3)
+        return torch.cat([x, x[1:] - x[:-1]]).tolist()
+
+    return run
+
+
+@program
 def batches_of_rows(torch):
     net = torch.nn.Linear(16, 16)
 
@@ -225,7 +328,7 @@ def batches_of_rows(torch):
 #: sizes of PROGRAMS that their code is not for: it has tiles of rows, or other sizes are the same
 FEW = {
     "sgd": {2, 3, 10, 33}, "adam": {2, 3, 10, 33}, "large": {2, 3, 10, 256}, "images": {2, 3},
-    "inference": {2, 3, 40}, "batches_of_rows": {16},
+    "inference": {2, 3, 40}, "batches_of_rows": {16}, "convolutions": {2, 3}, "differences": {2},
 }  # fmt: skip
 
 
@@ -266,6 +369,13 @@ def test_long_ones(torch, monkeypatch, target):
     for program in gradient, sums, deep:
         assert {*LONG} - {70} <= {*served(monkeypatch, program, (900, 600, 777), LONG)}
     assert [*VERY_LONG] == served(monkeypatch, sums, (70000, 90001, 80000), VERY_LONG)
+
+
+def test_three_vectors_side_by_side(torch, monkeypatch):
+    def sums(n):
+        return (torch.ones(3, n).abs() + 1).sum(0).tolist()
+
+    assert [n for n in SIZES if n < 188] == served(monkeypatch, sums, (40, 47, 45))
 
 
 @pytest.mark.parametrize(

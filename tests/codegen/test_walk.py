@@ -29,8 +29,10 @@ define internal void @add(ptr %args, i64 %chunk) #0 {
 FIRST_SCALAR = 4  # in the table, after `parallel` and three clocks
 
 
-def segment(steps, operands, inputs=(), movers=(), chunks=()):
+def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False):
     """The function of these steps; None is a condition. Every kernel is ADD.
+
+    Strides of inputs may grow with the first of the `scalars`.
 
     Where there are chunks, each step runs them all: (first argument, number of the chunk).
     """
@@ -42,11 +44,13 @@ def segment(steps, operands, inputs=(), movers=(), chunks=()):
         WALK.substitute(data=data, strides=strides, now=now), ADD,
         _array("movers", "mover", [f"i64 {8 * p}, i64 {b}, i64 {d}" for p, b, d in movers]),
         _array("chunks", "chunk", [f"ptr @add, i64 {first}, i64 {own}" for first, own in chunks]),
-        _array("inputs0", "input", [f"i64 {n}, i64 {a}, i64 {s}" for n, a, s in inputs]),
+        _array("inputs0", "input", [
+            f"i64 {n}, i64 {a}, i64 {s}, i64 {sum(more)}" for n, a, s, *more in inputs
+        ]),
         _array("operands0", "operand", [f"i64 {b}, i32 {i}, i32 {m}" for b, i, m in operands]),
         _array("steps0", "step", words),
         SEGMENT.substitute(number=0, items=items, inputs=len(inputs), steps=len(steps), most=8,
-                           first=1),
+                           first=1, size=8 * FIRST_SCALAR if scalars else 0),
         ATTRIBUTES,
     ])  # fmt: skip
     library = jit.build(text)
@@ -95,6 +99,16 @@ def test_inputs_laid_out_otherwise_are_refused():
     assert run([ones, out])[0] == 0 and out[0] == 1
     assert run([np.ones((3, 2)).T, out])[0] == 1 and out[0] == 1
     assert run([ones, np.zeros(2)[::2]])[0] == 1
+
+
+def test_strides_may_grow_with_a_size():
+    run = segment(
+        [(1, 2)], [(0, 0, -1), (0, 1, -1)], inputs=[(0, 0, 8, 16), (0, 1, 8, 0)], scalars=True
+    )
+    out = np.zeros(1)
+    for n in (1, 2, 4):
+        assert run([np.ones((3, 2 * n + 1)), out], (n,))[0] == 0
+        assert run([np.ones((3, 2 * n)), out], (n,))[0] == 1
 
 
 def test_kernels_run_side_by_side():
