@@ -16,6 +16,9 @@ from bital.plan.access import access, identity, is_whole, root_of
 from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
 from bital.plan.symbolic_array import Array
 
+#: tables of which rows are taken in the step itself: so large, and so many with what rows share
+_TABLE_BYTES, _MOST_SHARED = 1 << 19, 4
+
 
 class Step(NamedTuple):
     """One step of a cell as a graph; `inputs` are those of the sequences, states, and the rest.
@@ -83,8 +86,9 @@ def through(
     Gives the last states, and of every result all steps: (steps, rows, …), with parts (steps,
     parts, rows, …).
     """
-    operands = [*sequences, *states, *fixed]
     count, rows = sequences[0].shape[:2]
+    cell, sequences, fixed = _with_takes(xp, cell, sequences, fixed)
+    operands = [*sequences, *states, *fixed]
     shapes = [x.shape[1:] for x in sequences] + [x.shape for x in (*states, *fixed)]
     counts = len(sequences), len(states), len(fixed)
     made = Cell(
@@ -133,3 +137,61 @@ def _shown(graph: Graph, n: Node) -> Node:
     found = access(source, identity(n), len(n.shape))
     plain = found.root.word != "iota" and not is_uniform(found.root)
     return source if plain and found.strides[-1] == 1 else n
+
+
+def _with_takes(
+    xp: Any, cell: Callable, sequences: list, fixed: list
+) -> tuple[Callable, list, list]:
+    """The cell, the sequences, and what is fixed, where rows of a table are taken in the step.
+
+    Of a sequence that is made of such rows the numbers are one instead, and the table is fixed.
+    """
+    sources = [x.node.inputs[0] if x.node.word == "reshape" else x.node for x in sequences]
+    numbers: dict[Node, Node] = {}  # as the sequence that they are
+    shared: dict[Node, None] = {}
+    taken = []
+    for x, n in zip(sequences, sources):
+        own: tuple[dict, dict] = {}, {}
+        taken.append(_made_of_takes(n, x.shape[0] * x.shape[1], *own))
+        if taken[-1]:
+            numbers.update({m: xp.graph.reshape(m, x.shape[:2]) for m in own[0]})
+            shared.update(own[1])
+    if not numbers:
+        return cell, sequences, fixed
+    plain = [x for x, t in zip(sequences, taken) if not t]
+
+    def taking(xp: Any, *given: Any) -> tuple:
+        rest = list(given)
+        own = dict(zip(shared, rest[len(rest) - len(shared) :]))
+        own.update(zip(numbers, rest[len(plain) :]))
+        rows = iter(rest[: len(plain)])
+        moving = [_again(xp, n, own) if t else next(rows) for n, t in zip(sources, taken)]
+        return cell(xp, *moving, *rest[len(plain) + len(numbers) : len(rest) - len(shared)])
+
+    shown = [*plain, *[Array(xp, n) for n in numbers.values()]]
+    return taking, shown, [*fixed, *[Array(xp, n) for n in shared]]
+
+
+def _made_of_takes(n: Node, rows: int, numbers: dict, shared: dict) -> bool:
+    """Whether each of the rows of a node is made of a table's rows and of what all rows share."""
+    if n.shape[:1] != (rows,) or len(n.shape) != 2:
+        return False
+    if n.word == "take":
+        numbers[n.inputs[1]] = shared[n.inputs[0]] = None
+        return n.inputs[0].nbytes <= _TABLE_BYTES
+    shared.update({x: None for x in n.inputs if len(x.shape) < 2})
+    return (
+        n.word == "map"
+        and len(shared) <= _MOST_SHARED
+        and all(len(x.shape) < 2 or _made_of_takes(x, rows, numbers, shared) for x in n.inputs)
+    )
+
+
+def _again(xp: Any, n: Node, known: dict[Node, Array]) -> Array:
+    """A node made anew of what is known."""
+    if n in known:
+        return known[n]
+    if n.word == "take":
+        return xp.take_rows(known[n.inputs[0]], known[n.inputs[1]])
+    nodes = [_again(xp, x, known).node for x in n.inputs]
+    return Array(xp, xp.graph.map(n.attrs[0], *nodes, kind=n.kind, more=n.attrs[1:]))

@@ -74,6 +74,21 @@ def test_sequences_longer_than_code_for_each_step_would_do(torch):
     assert compiled()
 
 
+@pytest.mark.parametrize("name", ["RNN", "GRU"])
+def test_rows_of_a_table_are_taken_in_the_step(torch, name):
+    torch.manual_seed(0)
+    table = torch.nn.Embedding(7, 32)
+    layer = getattr(torch.nn, name)(32, 9, batch_first=True)
+    numbers = torch.randint(0, 6, (17, 4))
+    with both():
+        out, _ = layer(table(numbers))
+        (out * out).sum().backward()
+        assert table.weight.grad.numpy().any() and layer.weight_ih_l0.grad.numpy().any()
+    first = compiled()[0].group.nodes[0]
+    assert (4, 17) in [x.shape for x in first.inputs]
+    assert not any(x.shape[:2] == (4, 17) and len(x.shape) > 2 for x in first.inputs)
+
+
 def test_little_is_stored_where_no_gradient_is_wanted(torch):
     layer = torch.nn.LSTM(3, 4)
     with torch.no_grad(), both():

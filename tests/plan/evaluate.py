@@ -45,7 +45,7 @@ def _steps(node: Node, *args: Any) -> list[np.ndarray]:
     """The results of all steps, and the states that the last one leaves."""
     *operands, cell, shapes = args
     step = cell.step(cell.rows)
-    found = [np.empty(shape, operands[0].dtype) for shape in shapes]
+    found = [np.empty(shape, operands[cell.sequences].dtype) for shape in shapes]
     moving, states = operands[: cell.sequences], operands[cell.sequences :]
     for k in range(cell.steps)[:: -1 if cell.reverse else 1]:
         evaluate = Evaluator([*[x[k] for x in moving], *states], [])
