@@ -9,19 +9,21 @@ import numpy as np
 
 from bital.codegen import jit
 from bital.codegen.scalar import Builder, Reg
-from bital.codegen.target import Target
+from bital.codegen.target import Target, host
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i1": np.bool_, "i8": np.int8, "u8": np.uint8,
           "i16": np.int16, "u16": np.uint16, "i32": np.int32, "u32": np.uint32, "i64": np.int64,
           "u64": np.uint64, "f16": np.float16}  # fmt: skip
 
 
-def text(write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int) -> tuple[str, str]:
+def text(
+    write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int, target: Target | None = None
+) -> tuple[str, str]:
     """A module with `kernel`, which applies `write` element by element; its result's kind.
 
     Its arguments are the operands, the result, and the number of elements, a multiple of lanes.
     """
-    b = Builder()
+    b = Builder(masks=(target or host()).vector_bytes == 64)
     pointers = [b.argument(k) for k in range(len(kinds) + 2)]
     loop = b.loop(0, b.load(pointers[-1], "i64"), lanes)
     operands = [b.load(p, kind, loop.index, lanes) for p, kind in zip(pointers, kinds)]
@@ -43,7 +45,7 @@ class Written:
         self, write: Callable[..., Reg], kinds: tuple[str, ...], lanes: int,
         target: Target | None = None,
     ) -> None:  # fmt: skip
-        module, self.kind = text(write, kinds, lanes)
+        module, self.kind = text(write, kinds, lanes, target)
         self.kinds, self.lanes = kinds, lanes
         code = jit.compile_object(module, target) if target else None
         self.library = jit.load(code) if code else jit.build(module)

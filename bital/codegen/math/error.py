@@ -8,6 +8,11 @@ mpmath's erf): 2**-27.7, 2**-26.8 and 2**-27.1 (f32), 2**-56.3, 2**-56.7 and 2**
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
+from bital.codegen.math import wide
 from bital.codegen.math.exponential import reduce, scale, scale_far
 from bital.codegen.math.power import add_ordered, multiply
 from bital.codegen.math.value import Value, at_most, fma, polynomial, select, word
@@ -52,12 +57,39 @@ _VANISHED = {"f32": 11.0, "f64": 28.0}
 _SETTLED = {"f32": 3.93, "f64": 5.95}
 
 
+def _around(centre: float, reach: float, degree: int) -> tuple[float, ...]:
+    """Coefficients of erf(centre + r), |r| <= reach, in r: interpolated at Chebyshev's points."""
+    points = reach * np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+    values = [math.erf(centre + p) for p in points]
+    found = np.linalg.solve(np.vander(points / reach, increasing=True), values)
+    if centre == 0:  # erf is odd; x itself is added to what is left
+        found[::2] = 0
+        found[1] -= reach
+    return tuple(float(c) for c in found / reach ** np.arange(degree + 1))
+
+
+#: erf near k/8 as a polynomial in x - k/8; the last one ends in 1
+_AROUND = (*(_around(k / 8, 1 / 16, 5) for k in range(31)), (1.0, *_around(31 / 8, 1 / 16, 5)[1:]))
+
+
+def _erf_by_table(x: Value) -> Value:
+    a = at_most(abs(x), _SETTLED["f32"])
+    place = (a + 1.5 * 2.0**20).bits()
+    r = wide.beyond(a, 3)
+    centre, *slope = (wide.lookup(c, place) for c in zip(*_AROUND))
+    total = slope.pop()
+    for coefficient in reversed(slope):
+        total = fma(total, r, coefficient)
+    return fma(total, r, select(a <= 1 / 16, a, centre)).copysign(x)
+
+
 def _near(a: Value) -> Value:
     """erf of |a| < 1."""
     return fma(a, polynomial(a * a, _NEAR[a.kind]), a)
 
 
 @word("erf")
+@wide.by_table(_erf_by_table)
 def erf(x: Value) -> Value:
     """2 / sqrt(pi) times the integral of e**-t**2 from 0 to x."""
     a = at_most(abs(x), _SETTLED[x.kind])

@@ -9,8 +9,10 @@ relative error of e**r, 2**r and tanh (Remez exchange): below 2**-27.7 (f32), 2*
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
+from bital.codegen.math import wide
 from bital.codegen.math.value import Value, at_least, at_most, fma, polynomial, select, word
 
 
@@ -95,7 +97,29 @@ def scale_far(p: Value, n: Value) -> Value:
     return scale(scale(p, half), n - half)
 
 
+#: 2**(k/16), and (e**r - 1 - r) / r**2 on |r| <= ln(2)/32: 2**-29.2 in the relative error of e**r
+_ROOTS = tuple(2.0 ** (k / 16) for k in range(16))
+_NEAR = (0.5000162124633789, 0.16667057573795319)
+
+
+def power_by_table(x: Value) -> tuple[Value, Value]:
+    """p and n with e**x = p * 2**floor(n), for x within exp's range: n is rounded to sixteenths."""
+    magic = _F32.magic / 16
+    shifted = fma(x, math.log2(math.e), magic)
+    n = shifted - magic
+    r = fma(n, -_F32.ln2[1], fma(n, -_F32.ln2[0], x))
+    root = wide.lookup(_ROOTS, shifted.bits())
+    return fma(root * r, fma(polynomial(r, _NEAR), r, 1.0), root), n
+
+
+def _exp_by_table(x: Value) -> Value:
+    p, n = power_by_table(at_most(x, _F32.high))
+    # what is 0 is left out, as below
+    return select(~(x < _F32.low), wide.times_power(p, n), 0.0)
+
+
 @word("exp")
+@wide.by_table(_exp_by_table)
 def exp(x: Value) -> Value:
     """e**x.
 
@@ -134,13 +158,26 @@ def sigmoid(x: Value) -> Value:
     return 1.0 / (exp(-x) + 1.0)
 
 
-@word("tanh")
-def tanh(x: Value) -> Value:
-    """1 - 2 / (e**2x + 1) of |x|; below 0.55 a polynomial."""
+def _tanh(x: Value, power: Callable[[Value], Value]) -> Value:
     form = _format(x)
     a = at_most(abs(x), form.settled)
-    n, s = reduce(a + a)
-    far = 1.0 - 2.0 / (scale(s + 1.0, n) + 1.0)
+    far = 1.0 - 2.0 / (power(a + a) + 1.0)
     z = x * x
     near = fma(a * z, polynomial(z, form.tanh), a)
     return select(a < 0.55, near, far).copysign(x)
+
+
+def _tanh_by_table(x: Value) -> Value:
+    return _tanh(x, lambda a: wide.times_power(*power_by_table(a)))
+
+
+@word("tanh")
+@wide.by_table(_tanh_by_table)
+def tanh(x: Value) -> Value:
+    """1 - 2 / (e**2x + 1) of |x|; below 0.55 a polynomial."""
+
+    def power(a: Value) -> Value:
+        n, s = reduce(a)
+        return scale(s + 1.0, n)
+
+    return _tanh(x, power)

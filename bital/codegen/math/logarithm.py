@@ -8,8 +8,12 @@ s * (f**2/2 + R(s**2)), R(z) = z * Q(z) of degree 7: 2**-57.9 (fdlibm's e_log.c 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+import numpy as np
+
+from bital.codegen.math import wide
 from bital.codegen.math.value import Value, fma, parts, polynomial, select, word
 
 
@@ -74,7 +78,34 @@ def special(x: Value, result: Value) -> Value:
     return select(x > 0.0, result, select(x.equals(0.0), x.const(float("-inf")), float("nan")))
 
 
+#: by the bits of m's fraction that stand in front: 1 / m, of m between 3/4 and 3/2, 1 beside 1;
+#: and minus its logarithm, as multiples of 2**-16 and what is left
+_INVERSE = tuple(
+    1.0 if k in (0, 15) else float(np.float32(1 / ((1 if k < 8 else 0.5) * (1 + (k + 0.5) / 16))))
+    for k in range(16)
+)
+_HIGH = tuple(round(-math.log(c) * 2**16) / 2**16 for c in _INVERSE)
+_LOW = tuple(-math.log(c) - high for c, high in zip(_INVERSE, _HIGH))
+#: (log(1 + r) - r) / r**2 on -1/31..1/16: 2**-28.3 in the relative error of log(1 + r)
+_NEAR = (-0.5, 0.33334463834762573, -0.2500948905944824, 0.18893542885780334)
+
+
+def _log_by_table(x: Value) -> Value:
+    m = wide.mantissa(x)
+    e = wide.exponent(x) - wide.exponent(m)
+    place = m.bits() >> 19
+    r = fma(m, wide.lookup(_INVERSE, place), -1.0)
+    high = fma(e, _F32.ln2[0], wide.lookup(_HIGH, place))
+    low = fma(e, _F32.ln2[1], wide.lookup(_LOW, place))
+    result = high + (r + fma(r * r, polynomial(r, _NEAR), low))
+    return wide.special(
+        result, x, wide.ARGUMENT, wide.QUIET, wide.MINUS_INF, wide.KEEP, wide.NAN, wide.INF,
+        wide.NAN, wide.KEEP,
+    )  # fmt: skip
+
+
 @word("log")
+@wide.by_table(_log_by_table)
 def log(x: Value) -> Value:
     """The natural logarithm."""
     return special(x, join(*split(x)))
