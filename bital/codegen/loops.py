@@ -28,8 +28,8 @@ _MOST_CHUNKS = 64
 _SIDE_BY_SIDE = 4
 #: so many nodes of a group may be computed one within the other
 _DEEP = 64
-#: vectors of a row that stay in registers, and how often all nodes are written for that at most
-_MOST_IN_REGISTERS, _MOST_WRITTEN = 8, 160
+#: where the vectors of a row stay in registers, so often all nodes are written for that at most
+_MOST_WRITTEN = 256
 #: how two partial results of a reduction are one
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any": "either",
            "all": "both"}  # fmt: skip
@@ -55,6 +55,7 @@ class Writer(Values):
     def __init__(self, group: Group, target: Target, in_memory: set[Node]) -> None:
         super().__init__(group, target, in_memory)
         self.reduced = group.reduced or ()
+        self.registers = target.registers
         self.rows = [n for n in group.nodes if n.word != "reduce" and group.is_row(n)]
         self.reduces = [n for n in group.nodes if n.word == "reduce"]
         self.axes = self._axes()
@@ -316,7 +317,7 @@ class Writer(Values):
         return (
             self.lanes > 1
             and not self.group.split
-            and sides <= _MOST_IN_REGISTERS
+            and sides <= self.registers // 2
             and sides * len(self.group.nodes) <= _MOST_WRITTEN
         )
 

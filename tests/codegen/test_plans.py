@@ -229,3 +229,14 @@ def test_the_end_of_a_program_is_quiet(times):
             torch.ones(3).tanh().sum().item()
     """)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("size", [100, 250, 256, 270])
+def test_rows_that_registers_hold_and_longer_ones(torch, size):
+    torch.manual_seed(0)
+    x = torch.randn(9, size, requires_grad=True)
+    norm = torch.nn.LayerNorm(size)
+    with both():
+        y = torch.softmax(norm(x), 1)
+        (y * y).sum().backward()
+        assert x.grad.numpy().any() and norm.weight.grad.numpy().any()
