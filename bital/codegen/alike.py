@@ -47,11 +47,11 @@ class Alike:
         operands = list(description.numbers)
         scratch: dict[Scratch, Scratch] = {}
         return [
-            Kernel(k.builder, k.chunks, [
+            k._replace(operands=[
                 scratch.setdefault(p, Scratch(p.elems, p.kind)) if isinstance(p, Scratch)
                 else operands[p]
                 for p in places
-            ], k.ns)
+            ])
             for k, places in zip(*found)
         ]  # fmt: skip
 

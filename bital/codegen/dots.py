@@ -120,10 +120,14 @@ class Dots(Nest):
         wanted = chunks_for(self.cost + waiting)
         batch_parts = min(self.batches, wanted)
         wanted = -(-wanted // batch_parts)
-        # the longer axis is cut, then the other until the results of a chunk find room
+        # the axis is cut that has most parts and, if both have enough, lets cores read their own;
+        # then the other until the results of a chunk find room
         tiles, groups = math.ceil(p.M / self.rows), math.ceil(p.N / self.columns)
-        row_parts = min(wanted, tiles) if p.M > p.N else 1
-        column_parts = 1 if p.M > p.N else min(wanted, groups)
+        row_parts, column_parts = min(wanted, tiles), min(wanted, groups)
+        by_rows = (row_parts, -self._strange(True)) > (column_parts, -self._strange(False))
+        row_parts, column_parts = (row_parts, 1) if by_rows else (1, column_parts)
+        if max(row_parts, column_parts) > 1 and batch_parts == 1:
+            self.far = self._strange(by_rows)
         most = _RESULT_BYTES // BYTES[p.kind]
         while True:
             self.most_rows = math.ceil(tiles / row_parts) * self.rows
@@ -134,6 +138,12 @@ class Dots(Nest):
                 row_parts = min(2 * row_parts, tiles)
             else:
                 column_parts = min(2 * column_parts, groups)
+
+    def _strange(self, by_rows: bool) -> float:
+        """Cycles for what comes from other cores, where rows, or columns, are divided."""
+        p = self.p
+        sizes = p.M * p.K / self.lanes, p.N * p.K / self.lanes, p.M * p.N / self.lanes
+        return self.homes.far(sizes, by_rows)
 
     def write(self) -> None:
         """The whole body."""

@@ -6,6 +6,8 @@ a vector of one row at a time.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from bital.base.extent import hint
 from bital.codegen.gemm import Product
 from bital.codegen.kernel import Kernel, Operand, Operands, place
@@ -29,8 +31,11 @@ class Epilogue(Values):
         self.ns = 0.0
         self.factors: list[Operand] = []
 
-    def product(self) -> Product:
-        """The shapes and strides of the product that begins the group."""
+    def product(self, across: Set[Node] = frozenset()) -> Product:
+        """The shapes and strides of the product that begins the group.
+
+        Of nodes `across` cores have written ranges of columns, of others of rows.
+        """
         n = self.first
         x, y = n.inputs
         turn_a, turn_b = n.attrs
@@ -56,7 +61,19 @@ class Epilogue(Values):
         return Product(
             tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,
             (*a[: len(batch)], a[m], a[k]), (*b[: len(batch)], b[k], b[col]),
+            (root_of(x) in across, root_of(y) in across), self._results(across),
         )  # fmt: skip
+
+    def _results(self, across: Set[Node]) -> tuple[int, int]:
+        """How many arrays of the product's shape are read after it, written by rows and columns."""
+        size = hint(self.first.numel)
+        read = {root_of(x) for n in self.group.nodes[1:] for x in n.inputs}
+        arrays = [
+            n for n in read
+            if hint(n.numel) == size and (n.word == "input" or n in self.in_memory)
+        ]  # fmt: skip
+        columns = sum(n in across for n in arrays)
+        return len(arrays) - columns, columns
 
     def operands_of_first(self) -> None:
         """Name the operands of the first node, whose elements lie in order."""

@@ -10,7 +10,7 @@ from math import prod
 
 from bital.base.extent import Extent, hints
 from bital.codegen.dots import Dots
-from bital.codegen.nest import Epilogue, Product, offset
+from bital.codegen.nest import Epilogue, Nest, Product, offset
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.tiles import Tiles
@@ -24,18 +24,18 @@ _LIBRARY_BYTES = 3_500_000_000
 
 def product(p: Product, target: Target, epilogue: Epilogue) -> tuple[Builder, int]:
     """The kernel's body and its number of chunks; args 0 and 1 are A and B, more the epilogue's."""
-    b = Builder(masks=target.vector_bytes == 64)
     if 0 in (p.M, p.N, *p.batch):
-        return b, 0
-    nest = _nest(b, p, target, epilogue)
+        return Builder(), 0
+    nest = chosen(p, target, epilogue)
     nest.write()
-    return b, nest.chunks
+    return nest.b, nest.chunks
 
 
-def _nest(b: Builder, p: Product, target: Target, epilogue: Epilogue) -> Tiles | Dots:
+def chosen(p: Product, target: Target, epilogue: Epilogue) -> Nest:
     """The way that takes least."""
+    b = Builder(masks=target.vector_bytes == 64)
     lanes = target.lanes(BYTES[p.kind])
-    found: list[Tiles | Dots] = [Tiles(b, p, target, epilogue)]
+    found: list[Nest] = [Tiles(b, p, target, epilogue)]
     if any(isinstance(n, Extent) for n in (*p.batch, p.M, p.N, p.K)):
         return found[0]
     if Dots.suits(p, lanes):
@@ -45,7 +45,7 @@ def _nest(b: Builder, p: Product, target: Target, epilogue: Epilogue) -> Tiles |
         found += [turned] if turned.whole else []
     if Crossed.suits(p, lanes, target):
         found.append(Crossed(b, p, target, epilogue))
-    return min(found, key=lambda nest: nest.cost)
+    return min(found, key=lambda nest: nest.cost + nest.far)
 
 
 def prefers_library(p: Product) -> bool:

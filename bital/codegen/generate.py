@@ -12,12 +12,12 @@ import functools
 from bital.base.extent import Bounds, Extent
 from bital.codegen import gemm
 from bital.codegen.alike import Alike
-from bital.codegen.epilogue import Epilogue
 from bital.codegen.form import Form, Opaque
 from bital.codegen.kernel import Kernel, Scratch, is_word
 from bital.codegen.loops import loops
 from bital.codegen.module import Module, param_of
 from bital.codegen.moves import concat, write
+from bital.codegen.products import products
 from bital.codegen.special import WORDS, special
 from bital.codegen.sweep import sweep
 from bital.codegen.target import Target, host
@@ -52,11 +52,14 @@ class Generated:
         self.layout = Layout(fusion, donated)
         in_memory = {n for g in fusion.groups for n in g.stored}
         alike, over = Alike(in_memory), set(self.layout.over)
+        across: set[Node] = set()  # of which cores write ranges of columns
         self.kernels: dict[int, list[Kernel]] = {}
         for g in self.layout.order:
             if g.kind != "opaque":
-                write_now = functools.partial(kernels_of, g, target, in_memory, over)
+                write_now = functools.partial(kernels_of, g, target, in_memory, over, across)
                 kernels = alike.kernels(g, g.nodes[0] in over, write_now)
+                if any(k.across for k in kernels):
+                    across.update(g.stored)
                 self.kernels[g.number] = [k.of_size(self.size) for k in kernels]
         self.layout.place(lambda g: [
             o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
@@ -164,14 +167,21 @@ def prefers_library(n: Node) -> bool:
     return gemm.prefers_library(gemm.Product(tuple(batch), m, cols, depth, n.kind, (), ()))
 
 
-def kernels_of(group: Group, target: Target, in_memory: set[Node], over: set[Node]) -> list[Kernel]:
-    """The kernels of a group that is not opaque."""
+def kernels_of(
+    group: Group,
+    target: Target,
+    in_memory: set[Node],
+    over: set[Node],
+    across: set[Node] | None = None,
+) -> list[Kernel]:
+    """The kernels of a group that is not opaque.
+
+    Of nodes `across` cores have written ranges of columns, of others of rows; None: one core alone.
+    """
     if group.kind == "loop":
         return loops(group, target, in_memory)
     if group.kind == "product":
-        epilogue = Epilogue(group, target, in_memory)
-        builder, chunks = gemm.product(epilogue.product(), target, epilogue)
-        return [epilogue.kernel(builder, chunks)] if chunks else []
+        return products(group, target, in_memory, across)
     if group.kind == "sweep":
         return sweep(group, target, in_memory)
     if group.kind == "concat":

@@ -46,13 +46,15 @@ def place(a: Access) -> Operand:
 class Kernel(NamedTuple):
     """A function of (args, chunk): `operands` are what args point to, in order.
 
-    `ns` is about how long it takes on one core, as far as that is known.
+    `ns` is about how long it takes on one core, as far as that is known; `across` says that its
+    chunks write ranges of columns, not rows.
     """
 
     builder: Builder
     chunks: int
     operands: list[Operand]
     ns: float = 0.0
+    across: bool = False
 
     def of_size(self, param: Node) -> Kernel:
         """The kernel with a run-time scalar that is the size its code depends on, if it does."""

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bital.base.extent import hints
 from bital.codegen.scalar import BYTES, Builder, Loop, Reg
+from bital.codegen.split import Homes
 from bital.codegen.target import Target
 
 #: (builder, value, batch indices, row, column, mask): what becomes of consecutive columns of a row
@@ -27,6 +29,10 @@ class Product(NamedTuple):
     kind: str  # "f32" or "f64"
     a: tuple[int, ...]  # strides of A: batch axes (0 where broadcast), m, k
     b: tuple[int, ...]  # strides of B: batch axes, k, n
+    #: whether A and B were written by ranges of their inner axis, not the outermost one
+    across: tuple[bool, bool] = (False, False)
+    #: how many arrays of the result's shape are read that were written by rows, and by columns
+    results: tuple[int, int] = (0, 0)
 
 
 def offset(b: Builder, indices: tuple[Reg, ...], strides: tuple[int, ...]) -> Reg:
@@ -52,6 +58,9 @@ class Nest:
     factors = (0, 1)
     #: into how many parts batches, rows and columns are cut
     parts: tuple[int, int, int]
+    #: cycles of all batches, and those for what comes from other cores
+    cost = 0.0
+    far = 0.0
 
     def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
         self.b, self.p, self.target, self.epilogue = b, p, target, epilogue
@@ -59,9 +68,26 @@ class Nest:
         self.batches = math.prod(p.batch)
 
     @property
+    def homes(self) -> Homes:
+        """Which ranges of the arrays each core has written."""
+        p = self.p
+        (am, ak), (bk, bn) = hints(p.a[-2:]), hints(p.b[-2:])
+        a, b = (abs(am) > abs(ak)) != p.across[0], (abs(bn) > abs(bk)) != p.across[1]
+        return Homes(a, b, *p.results)
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether threads have ranges of the result's columns."""
+        return self.parts[0] == self.parts[1] == 1 < self.parts[2]
+
+    @property
     def chunks(self) -> int:
         """How many chunks."""
         return math.prod(self.parts)
+
+    def write(self) -> None:
+        """The whole body."""
+        raise NotImplementedError
 
     def open(self, rows: int | Reg, columns: int) -> Loop:
         """Begin the loop over the chunk's batches.

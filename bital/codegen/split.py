@@ -15,8 +15,11 @@ from typing import NamedTuple
 
 #: the longest chain of multiply-adds: partial sums over so many k are added up, for accuracy
 DEPTH = 512
-#: cycles of about a microsecond
-_MICROSECOND = 2500
+#: about
+CYCLES_PER_NS = 2.5
+#: cycles that a vector takes which another core's cache holds: 2 ns more to read it, and 6 more
+#: to write to it then (Emerald Rapids)
+FAR = 11
 #: so many bytes of B stay in the nearest cache
 _NEAREST_BYTES = 50 * 1024
 #: a factor of so many bytes stays in a core's own cache: a vector of it takes a cycle, else 11
@@ -63,6 +66,7 @@ class Split(NamedTuple):
     row_parts: int
     panel_parts: int
     cost: float  # cycles of a batch
+    far: float  # cycles for what comes from other cores
 
     @property
     def chunks(self) -> int:
@@ -80,6 +84,27 @@ class Split(NamedTuple):
         return -(-self.panels.many // self.panel_parts)
 
 
+class Homes(NamedTuple):
+    """What a core has written: whether a range of rows of A, of columns of B; and how many arrays
+    of the result's shape are read of which it has a range of rows, or of columns.
+    """
+
+    a: bool
+    b: bool
+    in_rows: int
+    in_columns: int
+
+    def far(self, sizes: tuple[float, float, float], by_rows: bool) -> float:
+        """Cycles for so many vectors of A, B and the result, where rows, or columns, are divided.
+
+        A thread takes chunks that are neighbours, and so a range of the axis that is cut first.
+        """
+        a, b, result = sizes
+        if by_rows:
+            return FAR * ((0 if self.a else a) + b + result * self.in_columns)
+        return FAR * (a + (0 if self.b else b) + result * self.in_rows)
+
+
 class Shape(NamedTuple):
     """What of a product the split depends on; columns are counted in vectors."""
 
@@ -93,6 +118,7 @@ class Shape(NamedTuple):
     packing: float  # cycles to pack a vector of B; 0: it is read where it is
     row_bytes: int  # from one row of A to the next; 0: A is contiguous along m
     kept: bool  # whether all sums of a chunk are kept in scratch
+    homes: Homes
     tallest: int = 64  # the most rows of a tile
 
 
@@ -155,6 +181,14 @@ def _grids(tiles: int, panels: int, wanted: int) -> Iterator[tuple[int, int]]:
                 yield row_parts, panel_parts
 
 
+def _far(shape: Shape, row_parts: int, panel_parts: int) -> float:
+    """Cycles for what comes from other cores, of a batch that is cut."""
+    if row_parts * panel_parts == 1:
+        return 0
+    a, b = shape.rows * shape.depth / shape.lanes, shape.vectors * shape.depth
+    return shape.homes.far((a, b, shape.rows * shape.vectors), row_parts > 1)
+
+
 def _part(
     shape: Shape, rows: Pieces, panels: Pieces, wanted: int, bound: float
 ) -> tuple[float, int, int]:
@@ -171,6 +205,7 @@ def _part(
         if shape.kept and room > _SUMS_BYTES:
             continue
         cost = panel_parts * reading[0] + row_parts * (reading[1] + vectors[1] * shape.packing)
+        cost += _far(shape, row_parts, panel_parts)
         if wanted > 1 and cost < best[0]:
             down, across = _weights(rows, row_parts), _weights(panels, panel_parts)
             chunks = [r * c * shape.depth / 2 for r in down for c in across]
@@ -182,7 +217,7 @@ def _part(
 
 def chunks_for(cycles: float) -> int:
     """How many chunks work is cut into; longer ones where there is more to do."""
-    time_us = cycles / _MICROSECOND
+    time_us = cycles / CYCLES_PER_NS / 1000
     steps = (6, 2), (20, 4), (150, 8), (1500, 16), (6000, 32), (24000, 64)
     return max((many for least, many in steps if time_us >= least), default=1)
 
@@ -221,6 +256,8 @@ def split(shape: Shape) -> Split:
         extra, row_parts, panel_parts = _part(shape, rows, panels, wanted, bound)
         if best is None or extra < bound:
             cost = serial + shape.packing * panels.total * row_parts * shape.depth
-            best = serial + extra, Split(rows, panels, batch_parts, row_parts, panel_parts, cost)
+            far = _far(shape, row_parts, panel_parts) if batch_parts == 1 else 0
+            parts = batch_parts, row_parts, panel_parts
+            best = serial + extra, Split(rows, panels, *parts, cost, far)
     assert best is not None
     return best[1]

@@ -71,11 +71,12 @@ class Tiles(Nest):
                 hint(p.K), self.lanes, BYTES[p.kind],
                 target.registers, _PACKING_CYCLES[self.packing],
                 0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind], self.kept,
-                *((_TALLEST,) if self.tall else ()),
+                self.homes, *((_TALLEST,) if self.tall else ()),
             )
         )  # fmt: skip
         self.parts = self.split.batch_parts, self.split.row_parts, self.split.panel_parts
         self.cost = hint(self.batches) * self.split.cost
+        self.far = self.split.far
         self.rows = self.split.rows
         if self.rows.size > p.M:
             raise TypeError("fewer rows than a tile has")

@@ -41,9 +41,14 @@ class _Exchanged(Tiles):
     def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
         (*batch_a, am, ak), (*batch_b, bk, bn) = p.a, p.b
         turned = Product(
-            p.batch, p.N, p.M, p.K, p.kind, (*batch_b, bn, bk), (*batch_a, ak, am)
+            p.batch, p.N, p.M, p.K, p.kind, (*batch_b, bn, bk), (*batch_a, ak, am),
+            p.across[::-1], p.results[::-1],
         )  # fmt: skip
         super().__init__(b, turned, target, epilogue)
+
+    @property
+    def by_columns(self) -> bool:
+        return self.parts[0] == 1 < self.parts[1]
 
 
 class Turned(_Exchanged):
