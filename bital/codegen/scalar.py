@@ -455,6 +455,11 @@ class Builder:
         place = self.at(pointer, x.kind, offset)
         if x.kind == "i1":
             x = self.cast(x, "u8")
+        there = [] if mask is None or mask.name[0] == "%" else mask.name.strip("<>").split(", ")
+        if there.count("i1 true") == 1:
+            # LLVM would store such a lane of a narrowed vector as wide as it was before
+            k, mask = there.index("i1 true"), None
+            x, place = self.lane(x, k), self.at(place, x.kind, k)
         if mask is None:
             self.line(f"store {x.type} {x.name}, ptr {place.name}, align {BYTES[x.kind]}")
             return

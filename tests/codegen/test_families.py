@@ -12,6 +12,7 @@ from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.ir.template import Differ, Template, outline
 from bital.plan.graph import Untraceable
+from bital.runtime.compile import layouts_of
 from bital.runtime.families import Family
 from bital.runtime.plan import Plan
 from tests.codegen.test_targets import aim, runs
@@ -369,6 +370,17 @@ def test_long_ones(torch, monkeypatch, target):
     for program in gradient, sums, deep:
         assert {*LONG} - {70} <= {*served(monkeypatch, program, (900, 600, 777), LONG)}
     assert [*VERY_LONG] == served(monkeypatch, sums, (70000, 90001, 80000), VERY_LONG)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int16", "int8"])
+def test_the_last_of_narrowed_numbers_alone(torch, monkeypatch, kind):
+    """Of a constant size, 8 k + 1: LLVM writes the last one as wide as it was, if it is let."""
+    x = torch.arange(129) % 100
+    plan, given, params, _ = recorded(monkeypatch, lambda _: x.to(getattr(torch, kind)).tolist(), 0)
+    compiler = plan.compiler
+    layouts = layouts_of(given, compiler.donated)
+    native = Native(compiler.code, compiler.held, compiler.donated, layouts, frozenset())
+    assert native.run(given, params)[0].tolist() == [*range(100), *range(29)]
 
 
 def test_three_vectors_side_by_side(torch, monkeypatch):
