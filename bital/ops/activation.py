@@ -38,7 +38,7 @@ def functional(fn: Callable, call: Callable, *arguments: Any, inplace_: bool = F
 
 
 def _relu_impl(xp: Any, x: Any, out: Any = None) -> Any:
-    return xp.maximum(x, 0, out=out)
+    return xp.maximum(0, x, out=out)  # of two zeros the second: -0 stays
 
 
 #: the gradient of relu: g but where the result is 0
@@ -86,7 +86,7 @@ _HARDTANH_BACKWARD = masked_op(
 )
 _HARDTANH = unary_op(
     "hardtanh",
-    lambda xp, x, low, high: xp.minimum(xp.maximum(x, x.dtype.type(low)), x.dtype.type(high)),
+    lambda xp, x, low, high: xp.minimum(x.dtype.type(high), xp.maximum(x.dtype.type(low), x)),
     lambda g, x, min_val, max_val: apply(_HARDTANH_BACKWARD, (g, x), (), (min_val, max_val)),
     kind="promote",
     refuse=(

@@ -128,17 +128,17 @@ def _clamp_impl(
     xp: Any, x: Any, min: Any, max: Any, *, number: Callable | None, low: bool, high: bool,
     out: Any = None,
 ) -> Any:  # fmt: skip
-    if low:
-        x = xp.maximum(x, min if number is None else number(min), out=out)
-    return xp.minimum(x, max if number is None else number(max), out=out) if high else x
+    if low:  # of two zeros the second is taken, as in PyTorch: -0 stays
+        x = xp.maximum(min if number is None else number(min), x, out=out)
+    return xp.minimum(max if number is None else number(max), x, out=out) if high else x
 
 
 def _clamp_native(
     xp: Any, x: Any, min: Any, max: Any, *, number: Any, low: bool, high: bool
 ) -> Any:
     if low:
-        x = xp.maximum(x, x.dtype.type(min))
-    return xp.minimum(x, x.dtype.type(max)) if high else x
+        x = xp.maximum(x.dtype.type(min), x)
+    return xp.minimum(x.dtype.type(max), x) if high else x
 
 
 _WITHIN = masked_op(

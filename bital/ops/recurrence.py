@@ -209,10 +209,10 @@ RNN_TANH = _elman(
 )
 RNN_RELU = _elman(
     "relu",
-    lambda z, out: np.maximum(z, 0, out=out),
+    lambda z, out: np.maximum(0, z, out=out),
     lambda out: (out > 0).astype(out.dtype),
     lambda z: z.relu(),
-    lambda xp, z: xp.maximum(z, 0),
+    lambda xp, z: xp.maximum(0, z),
 )
 
 
