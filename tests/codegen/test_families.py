@@ -385,7 +385,7 @@ def test_the_last_of_narrowed_numbers_alone(torch, monkeypatch, kind):
 
 def test_three_vectors_side_by_side(torch, monkeypatch):
     def sums(n):
-        return (torch.ones(3, n).abs() + 1).sum(0).tolist()
+        return (torch.from_numpy(np.ones((3, n), np.float32)).abs() + 1).sum(0).tolist()
 
     assert [n for n in SIZES if n < 188] == served(monkeypatch, sums, (40, 47, 45))
 
