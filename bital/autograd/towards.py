@@ -56,9 +56,9 @@ def known(asked: Pass, trace: Trace) -> list | None:
 def attempt(asked: Pass, needed: set[Node] | None, trace: Trace) -> Attempt | None:
     """What is to be learnt from the walk that is about to begin through the nodes `needed`."""
     prefix = trace.prefix
-    if prefix is UNKNOWN or not trace.learning or nodes.active or traces.keep_lines:
+    if prefix is UNKNOWN or not trace.learning:
         return None
-    if trace.inference:
+    if nodes.active or traces.keep_lines or trace.inference:
         return None
     if prefix.passages is None:
         prefix.passages = {}
@@ -179,7 +179,7 @@ class Attempt(Writer):
     def histories(self) -> bool:
         """Require of tensors that rules meet that they have the history that they had."""
         for t in [each for each in self.alive if isinstance(each, Tensor)]:
-            found, view = f"{self.known[id(t)]}", t._view
+            found, view = self.known[id(t)], t._view
             if view is None or view.base is None:
                 edge, found = t._edge, f"{found}._edge"
             elif view.version != t._storage.version:

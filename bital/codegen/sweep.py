@@ -14,7 +14,7 @@ from bital.codegen.kernel import Kernel, Operands, Scratch, place
 from bital.codegen.loops import finish
 from bital.codegen.nest import first_lanes
 from bital.codegen.scalar import BYTES, Reg
-from bital.codegen.split import chunks_for
+from bital.codegen.split import CYCLES_PER_NS, chunks_for
 from bital.codegen.target import Target
 from bital.codegen.values import Values
 from bital.plan.access import access
@@ -48,7 +48,7 @@ class Sweep(Values):
         # rows of each chunk but the last
         self.share = -(-self.count // (chunks_for(cycles) * self.block)) * self.block
         self.chunks = -(-self.count // self.share)
-        self.ns = cycles / 2.5
+        self.ns = cycles / CYCLES_PER_NS
 
     def kernels(self) -> list[Kernel]:
         """The kernel, and the one that adds up the parts."""

@@ -29,13 +29,12 @@ _TRIALS = 8
 class Family(Compiler):
     """The way of a family to native code."""
 
-    __slots__ = ("template", "reach", "runs")
+    __slots__ = ("template", "runs")
 
     def __init__(self, template: Template, of: Compiler) -> None:
         super().__init__(template.code, of.held, of.donated)
         self.template = template
         self.bounds = template.bounds
-        self.reach = range(self.bounds.least, self.bounds.most + 1)  # before it is compiled
         self.runs = BEGIN - 1
 
     def size_of(self, plan: Compiler) -> int | None:
@@ -55,7 +54,8 @@ class Family(Compiler):
         """Whether it runs the plan of size n natively; None if that is not known yet."""
         if self.state == "native":
             return n in self.bounds
-        return False if self.state == "failed" or n not in self.reach else None
+        least, most = self.bounds.first
+        return False if self.state == "failed" or not least <= n <= most else None
 
     @property
     def left_out(self) -> set[int]:

@@ -185,7 +185,9 @@ def operands_that_coincide(torch):
     return (a, b), step
 
 
-def hooks_and_functions(torch):
+def changing_function(torch):
+    """A function of the user's, whose gradient is another one each time."""
+
     class Double(torch.autograd.Function):
         calls = 0
 
@@ -198,13 +200,18 @@ def hooks_and_functions(torch):
             Double.calls += 1
             return g * (2 + Double.calls)
 
+    return Double
+
+
+def hooks_and_functions(torch):
+    double = changing_function(torch)
     w = torch.randn(4).requires_grad_()
 
     def step(k):
         h = w.exp()
         if k % 2:
             h.register_hook(lambda g: g * k)
-        loss = (Double.apply(h) if k % 3 == 0 else h).sum()
+        loss = (double.apply(h) if k % 3 == 0 else h).sum()
         loss.backward()
         descend(torch, (w,), 0.01)
         return loss.item()

@@ -5,6 +5,7 @@ import pytest
 
 from bital.autograd import replay, towards
 from bital.runtime.plan import interpreted
+from tests.autograd.test_replay import changing_function
 from tests.parity.cases import FAMILIES
 
 STEPS = 8
@@ -315,18 +316,7 @@ def histories_that_change(torch):
 
 
 def hooks_and_functions(torch):
-    class Double(torch.autograd.Function):
-        calls = 0
-
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
-        @staticmethod
-        def backward(ctx, g):
-            Double.calls += 1
-            return g * (2 + Double.calls)
-
+    double = changing_function(torch)
     w = torch.randn(4).requires_grad_()
 
     def step(k):
@@ -334,7 +324,7 @@ def hooks_and_functions(torch):
         if k % 2:
             h.register_hook(lambda g: g * k)
         handle = w.register_hook(lambda g: g * 3) if k % 5 == 0 else None
-        out = (Double.apply(h) if k % 3 == 0 else h).sum()
+        out = (double.apply(h) if k % 3 == 0 else h).sum()
         (g,) = torch.autograd.grad(out, w, create_graph=True)
         seen = torch.autograd.grad(g.sum(), w)[0].sum().item()
         if handle is not None:
