@@ -192,3 +192,32 @@ def test_spawn(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0 and done.stdout == "raised 1 True\n", done.stderr
+
+
+class Failing:
+    """A process whose failure is seen only when it is asked for the third time."""
+
+    pid = 1
+
+    def __init__(self):
+        self._codes = [None, None]
+        self.sentinel, end = os.pipe()
+        os.close(end)
+
+    @property
+    def exitcode(self):
+        return self._codes.pop() if self._codes else 1
+
+    def is_alive(self):
+        return False
+
+    def join(self):
+        os.close(self.sentinel)
+
+
+def test_a_process_that_fails_while_it_is_asked_has_not_ended_well(torch):
+    mp = torch.multiprocessing
+    started = mp.ProcessContext([Failing()], mp.SimpleQueue())
+    assert not started.join()
+    with pytest.raises(mp.ProcessExitedException, match="exit code 1"):
+        started.join()

@@ -90,10 +90,12 @@ class ProcessContext:
         waiting = [p.sentinel for p in self.processes if p.exitcode is None]
         if waiting:
             multiprocessing.connection.wait(waiting, timeout)
-        for index, process in enumerate(self.processes):
-            if process.exitcode not in (None, 0):
-                self._end(index, process)
-        return all(p.exitcode is not None for p in self.processes)
+        # Asked once each: a process that fails between two questions would count as ended well.
+        codes = [p.exitcode for p in self.processes]
+        for index, code in enumerate(codes):
+            if code not in (None, 0):
+                self._end(index, self.processes[index])
+        return None not in codes
 
     def _end(self, index: int, process: Any) -> None:
         for other in self.processes:
