@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from bital.base.extent import Extent, hint
+from bital.base.stride import contiguous_strides
 from bital.codegen.pack import shuffle
 from bital.codegen.scalar import Builder, Reg
 
@@ -93,8 +94,8 @@ def plain_store(shape: tuple[int, ...], argument: int = 2) -> Epilogue:
     """The epilogue that writes the result, of that shape, to an argument."""
 
     def store(b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
-        steps = [prod(shape[k + 1 :]) for k in range(len(shape))]
-        b.store(value, b.argument(argument), b.affine(0, *zip(indices, steps)), mask)
+        place = b.affine(0, *zip(indices, contiguous_strides(shape)))
+        b.store(value, b.argument(argument), place, mask)
 
     return store
 

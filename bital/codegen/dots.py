@@ -10,7 +10,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from bital.codegen.nest import Epilogue, Nest, Product, first_lanes, offset
+from bital.codegen.cuts import Epilogue
+from bital.codegen.nest import Nest, Product
 from bital.codegen.pack import shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.split import chunks_for
@@ -176,7 +177,7 @@ class Dots(Nest):
         b, p = self.b, self.p
         room = b.alloca(p.kind, p.N * self.column)
         walk = b.loop(0, p.K)
-        source = b.at(self.right, p.kind, offset(b, (walk.index,), p.b[-2:-1]))
+        source = b.at(self.right, p.kind, b.affine(0, (walk.index, p.b[-2])))
         place = b.at(room, p.kind, walk.index)
         for n in range(p.N):
             b.store(b.load(source, p.kind, n * p.b[-1]), place, n * self.column)
@@ -186,8 +187,8 @@ class Dots(Nest):
     def _tile(self, row: Reg, col: Reg, first_row: Reg, first_col: Reg) -> None:
         """A tile of sums, into scratch."""
         b, p, count = self.b, self.p, self.rows * self.columns
-        left = b.at(self.left, p.kind, offset(b, (row,), p.a[-2:-1]))
-        right = b.at(self.right, p.kind, offset(b, (col,), (self.column,)))
+        left = b.at(self.left, p.kind, b.affine(0, (row, p.a[-2])))
+        right = b.at(self.right, p.kind, b.affine(0, (col, self.column)))
         # several chains for each sum where there are few
         turns = max(min(8 // count, p.K // self.lanes), 1)
         zeros = [b.const(p.kind, 0, self.lanes)] * (count * turns)
@@ -200,14 +201,14 @@ class Dots(Nest):
             sums[part] = self._add(sums[part], left, right, k)
         sums = walk.end(*sums)
         for first in range(whole, p.K, self.lanes):
-            rest = first_lanes(p.K - first, self.lanes) if p.K - first < self.lanes else None
+            rest = b.mask_below(p.K - first, self.lanes) if p.K - first < self.lanes else None
             sums[:count] = self._add(sums[:count], left, right, b.index(first), rest)
         for turn in range(1, turns):
             sums[:count] = [
                 b.add(x, y) for x, y in zip(sums, sums[turn * count : (turn + 1) * count])
             ]
-        local = b.sub(row, first_row), b.sub(col, first_col)
-        self._keep(sums[:count], b.at(self.results, p.kind, offset(b, local, (self.step, 1))))
+        local = b.affine(0, (b.sub(row, first_row), self.step), (b.sub(col, first_col), 1))
+        self._keep(sums[:count], b.at(self.results, p.kind, local))
 
     def _add(
         self, sums: list[Reg], left: Reg, right: Reg, k: Reg, mask: Reg | None = None

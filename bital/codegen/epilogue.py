@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Set
 
 from bital.base.extent import hint
-from bital.codegen.gemm import Product
 from bital.codegen.kernel import Kernel, Operand, Operands, place
+from bital.codegen.nest import Product
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Values
@@ -79,12 +79,7 @@ class Epilogue(Values):
         """Name the operands of the first node, whose elements lie in order."""
         self.operands = Operands(self.b, tuple([root_of(x) for x in self.first.inputs]))
 
-    def __call__(
-        self, b: Builder, value: Reg, batch: tuple[Reg, ...], row: Reg, col: Reg, mask: Reg | None
-    ) -> None:
-        self.at(b, value, (*batch, row, col), mask)
-
-    def at(self, b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
+    def __call__(self, b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
         """Take one value, a scalar or a vector along the last axis, and do what follows."""
         self.b = b
         self.operands.b = b

@@ -17,6 +17,7 @@ from bital.codegen.kernel import Kernel, Scratch, is_word
 from bital.codegen.loops import loops
 from bital.codegen.module import Module, param_of
 from bital.codegen.moves import concat, write
+from bital.codegen.nest import Product
 from bital.codegen.products import products
 from bital.codegen.special import WORDS, special
 from bital.codegen.sweep import sweep
@@ -164,7 +165,7 @@ def prefers_library(n: Node) -> bool:
     *batch, m, cols = n.shape
     x, (turned, _) = n.inputs[0], n.attrs
     depth = x.shape[-2] if turned else x.shape[-1]
-    return gemm.prefers_library(gemm.Product(tuple(batch), m, cols, depth, n.kind, (), ()))
+    return gemm.prefers_library(Product(tuple(batch), m, cols, depth, n.kind, (), ()))
 
 
 def kernels_of(

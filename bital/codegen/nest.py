@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from bital.base.extent import hints
+from bital.codegen.cuts import Epilogue
 from bital.codegen.scalar import BYTES, Builder, Loop, Reg
 from bital.codegen.split import Homes
 from bital.codegen.target import Target
-
-#: (builder, value, batch indices, row, column, mask): what becomes of consecutive columns of a row
-Epilogue = Callable[[Builder, Reg, tuple[Reg, ...], Reg, Reg, Reg | None], None]
 
 
 class Product(NamedTuple):
@@ -33,22 +30,6 @@ class Product(NamedTuple):
     across: tuple[bool, bool] = (False, False)
     #: how many arrays of the result's shape are read that were written by rows, and by columns
     results: tuple[int, int] = (0, 0)
-
-
-def offset(b: Builder, indices: tuple[Reg, ...], strides: tuple[int, ...]) -> Reg:
-    """The sum of indices times strides."""
-    total = b.index(0)
-    for index, stride in zip(indices, strides, strict=True):
-        if stride:
-            step = index if stride == 1 else b.mul(index, b.index(stride))
-            total = step if total.name == "0" else b.add(total, step)
-    return total
-
-
-def first_lanes(count: int, lanes: int) -> Reg:
-    """The constant mask of the first `count` lanes."""
-    there = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
-    return Reg(f"<{there}>", "i1", lanes)
 
 
 class Nest:
@@ -103,8 +84,9 @@ class Nest:
         begin, end = self._bounds(rest, batch_parts, self.batches)
         loop = b.loop(begin, end)
         self.batch = self._batch_indices(loop.index)
-        self.left = b.at(b.argument(self.factors[0]), p.kind, offset(b, self.batch, p.a[:-2]))
-        self.right = b.at(b.argument(self.factors[1]), p.kind, offset(b, self.batch, p.b[:-2]))
+        left, right = (b.affine(0, *zip(self.batch, steps)) for steps in (p.a[:-2], p.b[:-2]))
+        self.left = b.at(b.argument(self.factors[0]), p.kind, left)
+        self.right = b.at(b.argument(self.factors[1]), p.kind, right)
         return loop
 
     def _divided(self, number: Reg, by: int) -> tuple[Reg, Reg]:
@@ -148,7 +130,7 @@ class Nest:
             if mask and v == len(line) - 1:
                 there = b.both(kept, mask) if kept else mask
             at = b.add(col, b.index(v * self.lanes))
-            self.epilogue(b, value, self.batch, row, at, there)
+            self.epilogue(b, value, (*self.batch, row, at), there)
 
     @functools.cached_property
     def epilogue_lines(self) -> int:
@@ -156,5 +138,5 @@ class Nest:
         trial = Builder(self.b.masks)
         index = Reg("%index", "i64")
         value = Reg("%value", self.p.kind, self.lanes)
-        self.epilogue(trial, value, (index,) * len(self.p.batch), index, index, None)
+        self.epilogue(trial, value, (index,) * (len(self.p.batch) + 2), None)
         return len(trial.lines)

@@ -12,10 +12,11 @@ from collections.abc import Set
 
 from bital.base.extent import Extent
 from bital.codegen import gemm
+from bital.codegen.cuts import Epilogue as HandedTo
+from bital.codegen.cuts import plain_store
 from bital.codegen.epilogue import Epilogue
 from bital.codegen.kernel import Kernel, Operands, Scratch
-from bital.codegen.nest import Epilogue as Finish
-from bital.codegen.nest import Nest, Product, first_lanes
+from bital.codegen.nest import Nest, Product
 from bital.codegen.scalar import Builder
 from bital.codegen.split import CYCLES_PER_NS, FAR, chunks_for
 from bital.codegen.target import Target
@@ -46,7 +47,7 @@ def products(
     if parts > 1:
         scratch = Scratch(parts * p.M * p.N, p.kind)
         deep = _cut(p, parts)
-        store = gemm.plain_store(deep, (p.M * p.N, p.N, 1))
+        store = plain_store((parts, p.M, p.N))
         part = gemm.chosen(deep, target, store)
         if part.cost + _extra(p, nest, parts) < nest.cost + nest.far:
             part.write()
@@ -96,7 +97,7 @@ class Joined(Nest):
 
     factors = (0, 0)
 
-    def __init__(self, p: Product, parts: int, target: Target, epilogue: Finish) -> None:
+    def __init__(self, p: Product, parts: int, target: Target, epilogue: HandedTo) -> None:
         sums = p._replace(K=parts, a=(p.N, p.M * p.N), b=(0, 0))
         super().__init__(Builder(masks=target.vector_bytes == 64), sums, target, epilogue)
         self.parts = 1, min(chunks_for(_joining(p, parts, self.lanes)), p.M), 1
@@ -114,7 +115,7 @@ class Joined(Nest):
                 continue
             cols = b.loop(begin, end, width)
             at = b.at(line, p.kind, cols.index)
-            mask = first_lanes(end - begin, width) if end - begin < width else None
+            mask = b.mask_below(end - begin, width) if end - begin < width else None
             total = b.load(at, p.kind, 0, width, mask)
             for k in range(1, p.K):
                 total = b.add(total, b.load(at, p.kind, k * p.a[1], width, mask))

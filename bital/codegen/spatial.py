@@ -43,6 +43,6 @@ def _along(epilogue: Epilogue) -> HandedTo:
 
     def call(b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
         lead = indices[: rank - 1]
-        epilogue.at(b, value, (*lead, indices[-1]), mask)
+        epilogue(b, value, (*lead, indices[-1]), mask)
 
     return call

@@ -12,7 +12,6 @@ import functools
 from bital.codegen.dots import totals
 from bital.codegen.kernel import Kernel, Operands, Scratch, place
 from bital.codegen.loops import finish
-from bital.codegen.nest import first_lanes
 from bital.codegen.scalar import BYTES, Reg
 from bital.codegen.split import CYCLES_PER_NS, chunks_for
 from bital.codegen.target import Target
@@ -82,7 +81,7 @@ class Sweep(Values):
     def _tail(self, v: int) -> Reg | None:
         """The mask of vector v of the columns."""
         rest = self.columns - v * self.lanes
-        return first_lanes(rest, self.lanes) if rest < self.lanes else None
+        return self.b.mask_below(rest, self.lanes) if rest < self.lanes else None
 
     def _pack(self) -> None:
         """Have the elements of the vector side by side."""

@@ -13,7 +13,8 @@ import math
 from typing import NamedTuple
 
 from bital.base.extent import Extent, fewest, hint, most
-from bital.codegen.nest import Epilogue, Nest, Product, first_lanes, offset
+from bital.codegen.cuts import Epilogue
+from bital.codegen.nest import Nest, Product
 from bital.codegen.pack import pack_any, pack_columns, pack_rows
 from bital.codegen.scalar import BYTES, Builder, Loop, Reg
 from bital.codegen.split import DEPTH, Shape, split
@@ -144,7 +145,7 @@ class Tiles(Nest):
         if not strip.last:
             return walk, col, None
         if strip.begin == strip.end - 1:
-            return walk, col, first_lanes(self.p.N % self.lanes, self.lanes)
+            return walk, col, b.mask_below(self.p.N % self.lanes, self.lanes)
         rest = b.sub(b.index(self.p.N - (strip.width - 1) * self.lanes), col)
         return walk, col, b.mask_below(rest, self.lanes)
 
@@ -173,14 +174,14 @@ class Tiles(Nest):
         b, p = self.b, self.p
         for strip in self.strips:
             panels, col, mask = self._panels(strip)
-            source = b.at(self.right, p.kind, offset(b, (first, col), (self.bk, self.bn)))
+            source = b.at(self.right, p.kind, b.affine(0, (first, self.bk), (col, self.bn)))
             step = self.bk
             if self.packing != "none":
                 self._pack(source, strip, col, depth, mask)
                 source, step = self.panel, strip.width * self.lanes
             tiles = b.loop(*self.row_range)
             row, skip = self._tile_rows(tiles.index)
-            start = b.at(self.left, p.kind, offset(b, (row, first), p.a[-2:]))
+            start = b.at(self.left, p.kind, b.affine(0, *zip((row, first), p.a[-2:])))
             sums = self._tile(start, source, step, depth, strip.width, mask)
             if self.kept:
                 place = self._sums_of(panels.index, row, strip.width)
@@ -250,9 +251,9 @@ class Tiles(Nest):
     def _sums_of(self, panel: Reg, row: Reg, width: int) -> Reg:
         """Where the sums of a row are, of a panel so many vectors wide."""
         b = self.b
-        local = b.sub(panel, self.column_range[0]), b.sub(row, self._first_row())
-        steps = self.split.most_tiles * self.tile, width * self.lanes
-        return b.at(self.sums, self.p.kind, offset(b, local, steps))
+        across = b.sub(panel, self.column_range[0]), self.split.most_tiles * self.tile
+        down = b.sub(row, self._first_row()), width * self.lanes
+        return b.at(self.sums, self.p.kind, b.affine(0, across, down))
 
     def _add_sums(self, values: list[list[Reg]], place: Reg, first: Reg, skip: Reg) -> None:
         """Add a block's sums; the first block's are those of nothing before."""

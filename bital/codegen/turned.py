@@ -10,7 +10,8 @@ import functools
 import math
 from collections.abc import Sequence
 
-from bital.codegen.nest import Epilogue, Product, first_lanes
+from bital.codegen.cuts import Epilogue
+from bital.codegen.nest import Product
 from bital.codegen.pack import pack_columns, shuffle
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.split import part_starts
@@ -97,7 +98,7 @@ class Turned(_Exchanged):
         count = b.minimum(b.index(lanes), b.sub(b.index(self.p.N), first))
         lines = b.loop(0, count)
         value = b.load(self._turned, kind, b.mul(lines.index, b.index(few)), few)
-        there = first_lanes(self.p.M, few) if few > self.p.M else None
+        there = b.mask_below(self.p.M, few) if few > self.p.M else None
         self.finish_row([value], b.add(first, lines.index), b.index(0), there)
         lines.end()
         vectors.end()

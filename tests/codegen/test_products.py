@@ -8,6 +8,7 @@ pytest.importorskip("llvmlite")
 import bital
 from bital.base import config
 from bital.codegen import gemm, target, threads
+from bital.codegen.cuts import plain_store
 from bital.codegen.nest import Product
 from bital.codegen.products import Joined
 from bital.codegen.split import FAR, Homes
@@ -56,11 +57,7 @@ def test_parts_are_added_up(on, columns):
     parts = np.random.default_rng(0).standard_normal((3, 9, columns)).astype(np.float32)
     out = np.zeros((9, columns), np.float32)
 
-    def store(b, value, batch, row, col, mask):
-        place = b.at(b.argument(1), "f32", b.affine(0, (row, columns), (col, 1)))
-        b.store(value, place, mask=mask)
-
-    joined = Joined(p, 3, on, store)
+    joined = Joined(p, 3, on, plain_store(out.shape, 1))
     joined.write()
     run(joined.b, joined.chunks, (parts, out), on)
     assert out.tobytes() == (parts[0] + parts[1] + parts[2]).tobytes()
@@ -68,7 +65,7 @@ def test_parts_are_added_up(on, columns):
 
 def test_a_core_reads_what_it_has_written():
     def by_columns(p):
-        return gemm.chosen(p, target.host(), gemm.plain_store(p, (p.N, 1))).by_columns
+        return gemm.chosen(p, target.host(), plain_store((p.M, p.N))).by_columns
 
     # a layer's weight, of which each core has rows, and its gradient's product
     assert by_columns(Product((), 64, 256, 784, "f32", (784, 1), (1, 784)))
