@@ -93,13 +93,15 @@ def _dots(xp: Any, a: Any, b: Any, axes: Shape) -> Any:
     return xp.add.reduce(a * b, axis=axes, keepdims=True)
 
 
-def _hat(xp: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
-    """The normalised numbers again, from what was kept; in an array of its own."""
-    v = wide(x).reshape(layout.view)
-    if not layout.centred:
-        return xp.multiply(v, r)
-    out = xp.subtract(v, mean)
-    return xp.multiply(out, r, out=out)
+def _times_hat(xp: Any, g: Any, x: Any, mean: Any, r: Any, layout: Layout) -> Any:
+    """g times the normalised numbers, these made again from what was kept."""
+    g, v = wide(g).reshape(layout.view), wide(x).reshape(layout.view)
+    # r comes last: what is compiled has x - mean already, which the input's gradient needs
+    out = xp.subtract(v, mean) if layout.centred else xp.multiply(v, g)
+    if layout.centred:
+        out *= g
+    out *= r
+    return out.reshape(x.shape)
 
 
 def _channel_rows(xp: Any, x: Any, layout: Layout) -> Any:
@@ -326,13 +328,12 @@ class Normalisation:
                 g = _channel_rows(xp, laid_like(xp, g, x), layout)
                 slope = xp.vecdot(g, rows - mean.reshape(-1, 1)) * r.reshape(-1)
                 return slope.reshape(layout.affine)
-            hat = _hat(xp, x, mean, r, layout).reshape(x.shape)
-            hat *= wide(g)
+            along = _times_hat(xp, g, x, mean, r, layout)
             lead = x.ndim - len(layout.affine)
             axes = tuple(
                 [k for k in range(x.ndim) if k < lead or layout.affine[k - lead] != x.shape[k]]
             )
-            return xp.add.reduce(hat, axis=axes).reshape(layout.affine)
+            return xp.add.reduce(along, axis=axes).reshape(layout.affine)
 
         kept = ("g", "input", "mean", "r", "eps", "layout")
         return Op(

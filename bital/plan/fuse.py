@@ -3,9 +3,9 @@
 Room: plan. A group of kind "loop" runs over a domain; once it holds a reduction it runs over the
 kept axes outside and the reduced ones inside, in phases: what needs a finished reduction over the
 same elements comes in a later phase. The elementwise nodes after a matrix product (or another word
-whose kernel hands over its results one by one) join the product's group. A node made of leaves
-alone floats: it joins the group of the first node that needs it. Groups are numbered so that each
-needs only earlier ones.
+whose kernel hands over its results one by one) join the product's group. A node made of what is in
+memory anyway floats: it joins the group of the first node that needs it. Groups are numbered so
+that each needs only earlier ones.
 """
 
 from __future__ import annotations
@@ -106,6 +106,21 @@ def _users(needed: set[Node], results: tuple[Node, ...]) -> Counter[Node]:
     return users
 
 
+def _lasting(needed: set[Node], results: list[Node]) -> set[Node]:
+    """What is in memory whatever the groups: results, and what is read otherwise than in loops."""
+    found = {root_of(n) for n in results}
+    for n in needed:
+        for k, x in enumerate(n.inputs):
+            source = source_of(x)
+            if n.word == "reduce":
+                stored = source.word not in ("map", "take", "reduce")
+            else:
+                stored = n.word not in ("map", "take", *VIEWS) or (n.word == "take" and not k)
+            if stored or (source.word in VIEWS and n.word not in VIEWS):
+                found.add(root_of(x))
+    return found
+
+
 def _read(n: Node) -> set[Node]:
     """What a node reads, past rearranged axes."""
     return {source_of(x) for x in n.inputs}
@@ -121,13 +136,14 @@ class Fusion:
         self.results, self.required = results, required
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
-        #: nodes made of leaves alone: they wait for the group of the first that needs them
+        #: nodes made of what is in memory: they wait for the group of the first that needs them
         self.floating: dict[Node, int] = {}  # and how many such nodes they are made of in a row
         needed = reachable([*results, *required])
         self.users = _users(needed, (*results, *required))
         #: products that may end a sweep over their matrix, and those that begin it
         self.sweeps = sweeps([n for n in order if n in needed])
         self.begin_sweeps = set(self.sweeps.values())
+        self.lasting = _lasting(needed, [*results, *required])
         for n in order:
             if n in needed and n.word not in LEAVES and n.word not in VIEWS:
                 if not is_uniform(n):
@@ -172,19 +188,32 @@ class Fusion:
     def _floats(self, n: Node) -> bool:
         """Whether a map is computed where it is needed.
 
-        That is where it needs nothing that a group computes, and where it compares, as backward
-        passes do with what is in memory anyway: a mask would be written only to be read again.
+        That is where it needs nothing that a group computes, or reads it from memory anyway and is
+        not to be there itself, and where it compares, as backward passes do with what is in memory:
+        a mask would be written only to be read again.
         """
         if n.kind == "i1" and n.shape and n.attrs[0] in _COMPARISONS:
             return all(source_of(x).word not in VIEWS for x in n.inputs)
+        joins = n in self.lasting or n.attrs[0] in EXPENSIVE
+        last = -1 if joins else self._earliest(n)
         for x in n.inputs:
             root = root_of(x)
             if root.word in LEAVES or is_uniform(root):
                 continue
-            source = source_of(x)
-            if self.floating.get(root, _LONGEST) >= _LONGEST or source.word in VIEWS:
+            if root in self.group_of:
+                if joins or not self._in_memory(root, last):
+                    return False
+            elif self.floating.get(root, _LONGEST) >= _LONGEST or source_of(x).word in VIEWS:
                 return False
         return True
+
+    def _in_memory(self, n: Node, last: int) -> bool:
+        """Whether a node of a group is surely read from memory by one that needs group `last`.
+
+        What becomes of a sum can join the sum's own group.
+        """
+        group = self.group_of[n]
+        return group.number < last or (n in self.lasting and not group.is_row(n))
 
     def _settle(self, n: Node) -> None:
         """Give a floating node a group now."""
@@ -236,7 +265,7 @@ class Fusion:
             more = _read(todo.pop()) - read
             read |= more
             todo += [x for x in more if x in self.floating]
-        elems = hint(n.numel)
+        elems = hint(n.inputs[0].numel if n.word == "reduce" else n.numel)
         read = {x for x in read if hint(x.numel) >= elems > 1}
         found = [self.groups[first]] if first >= 0 else []
         found = [group for group in found if len(group.nodes) < _MOST_IN_CHAIN]
@@ -372,36 +401,49 @@ class Fusion:
 
     def _place_reduce(self, n: Node) -> None:
         x = n.inputs[0]
-        axes: Ints = n.attrs[1]
         source, shown = follow(x, identity(x))
         if source.word in VIEWS:
             self._settle(root_of(source))
-        floating = source in self.floating
-        group = self.group_of.get(source)
-        split = splits(x.shape, axes)
-        if (
-            group is not None
-            and group.kind == "loop"
-            and group.domain == x.shape
-            and group.reduced in (None, axes)
-            and (group.reduced is None or group.split == split)
-            and shown == group.places[source]
-            and group.number == self._earliest(n)
-        ):
-            group.reduced, group.split = axes, split
-            phase = group.phase[source] + group.is_row(source)
-        else:
-            group = Group(len(self.groups), "loop", x.shape)
-            group.reduced, group.split = axes, split
-            joining = self._joining(group, source, shown) if floating else []
-            if joining is None:
-                self._settle(source)
-                group = Group(len(self.groups), "loop", x.shape)
-                group.reduced, group.split = axes, split
-            self.groups.append(group)
-            for each in joining or []:
-                self._add(group, *each)
-            phase = 0
+        for group in self._candidates(n):
+            if self._takes(group, n) and group.places.get(source, shown) == shown:
+                joining = self._joining(group, source, shown) if source in self.floating else []
+                if joining is not None:
+                    self._reduce_in(group, n, joining)
+                    return
+        group = self._reducing(n)
+        joining = self._joining(group, source, shown) if source in self.floating else []
+        if joining is None:
+            self._settle(source)
+            group = self._reducing(n)
+        self.groups.append(group)
+        self._reduce_in(group, n, joining or [])
+
+    def _reducing(self, n: Node) -> Group:
+        """A group for a reduction."""
+        x, axes = n.inputs[0], n.attrs[1]
+        group = Group(len(self.groups), "loop", x.shape)
+        group.reduced, group.split = axes, splits(x.shape, axes)
+        return group
+
+    def _takes(self, group: Group, n: Node) -> bool:
+        """Whether a reduction could join a group: one over the same, or that makes its operand."""
+        x, axes = n.inputs[0], n.attrs[1]
+        if group.kind != "loop" or group.domain != x.shape:
+            return False
+        if group.reduced is None:
+            return group.number == self._earliest(n)
+        return group.reduced == axes and group.split == splits(x.shape, axes)
+
+    def _reduce_in(self, group: Group, n: Node, joining: list[tuple[Node, Places, int]]) -> None:
+        """Add a reduction to a group, and before it what it needs."""
+        x, axes = n.inputs[0], n.attrs[1]
+        if group.reduced is None:
+            group.reduced, group.split = axes, splits(x.shape, axes)
+        for each in joining:
+            self._add(group, *each)
+        source = source_of(x)
+        known = source in group.places
+        phase = group.phase[source] + group.is_row(source) if known else 0
         self._add(group, n, identity(n), phase)
 
     # what must be in memory

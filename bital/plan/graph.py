@@ -8,7 +8,7 @@ the same number for every input is not computed twice, and never in a way that c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -151,7 +151,7 @@ class Graph:
         """The inputs as they are spelled before a reshape, so that the map comes before it.
 
         What computes the reshaped node can then compute the map too. All inputs must be
-        expressible: contiguous under another shape, or repeated along whole leading axes.
+        expressible: contiguous under another shape, or repeated along axes that stay whole.
         """
         sources = [i.inputs[0].shape for i in inputs if i.word == "reshape" and i.shape == shape]
         before = min(sources, key=_spelling, default=shape)
@@ -163,10 +163,12 @@ class Graph:
                 found.append(i.inputs[0])
             elif i.shape == shape:
                 found.append(self.reshape(i, before))
-            elif not i.shape or _repeats_leading(i.shape, shape, before):
-                found.append(i)
             else:
-                return None
+                spelled = _spelled_before(i.shape, shape, before)
+                if spelled is None:
+                    return None
+                same = len(i.shape) <= len(before) and _trimmed(spelled) == _trimmed(i.shape)
+                found.append(i if same else self.reshape(i, spelled))
         return tuple(found)
 
     def cast(self, x: Node, kind: str) -> Node:
@@ -189,6 +191,10 @@ class Graph:
             return x
         if not x.numel:  # there is no loop over nothing
             return self.broadcast(self.constant(how in ("prod", "all"), x.kind), shape)
+        if x.word == "reshape" and _spelling(x.inputs[0].shape) < _spelling(x.shape):
+            before = _axes_before(x.inputs[0].shape, x.shape, axes)
+            if before is not None:
+                return self.reshape(self.reduce(how, x.inputs[0], before), shape)
         return self.node("reduce", (x,), (how, axes), shape, x.kind)
 
     # other ways to look at the same elements
@@ -331,15 +337,59 @@ def absorb_transpose(x: Node, turned: bool) -> tuple[Node, bool]:
     return x, turned
 
 
-def _repeats_leading(small: Ints, shape: Ints, before: Ints) -> bool:
-    """Whether an array of shape `small` repeats over leading axes alone, under both spellings."""
-    trimmed = small
-    while trimmed and trimmed[0] == 1:
-        trimmed = trimmed[1:]
-    n = len(trimmed)
-    return len(small) <= len(before) and (
-        n == 0 or (shape[-n:] == trimmed and before[-n:] == trimmed)
-    )
+def _blocks(one: Ints, other: Ints) -> Iterator[tuple[range, range]]:
+    """The axes of two shapes of as many elements, in runs that hold the same elements.
+
+    >>> list(_blocks((6, 4), (2, 3, 4)))
+    [(range(0, 1), range(0, 2)), (range(1, 2), range(2, 3))]
+    """
+    i = j = 0
+    if 0 in one:
+        yield range(len(one)), range(len(other))
+        return
+    while i < len(one) or j < len(other):
+        begin, start, a, b = i, j, prod(one[i : i + 1]), prod(other[j : j + 1])
+        i, j = min(i + 1, len(one)), min(j + 1, len(other))
+        while a != b:
+            if a < b:
+                a, i = a * one[i], i + 1
+            else:
+                b, j = b * other[j], j + 1
+        yield range(begin, i), range(start, j)
+
+
+def _axes_before(before: Ints, shape: Ints, axes: Ints) -> Ints | None:
+    """The axes that `axes` (none of size 1) were before a reshape, if they were whole ones."""
+    found: list[int] = []
+    for old, new in _blocks(before, shape):
+        which = {k in axes for k in new if shape[k] != 1}
+        if len(which) == 2:
+            return None
+        found += old if True in which else ()
+    return tuple(found)
+
+
+def _spelled_before(small: Ints, shape: Ints, before: Ints) -> Ints | None:
+    """The shape that what is repeated to `shape` had before a reshape to it, if it had one."""
+    padded = (1,) * (len(shape) - len(small)) + small
+    found: list[int] = []
+    for old, new in _blocks(before, shape):
+        sizes, whole = padded[new.start : new.stop], shape[new.start : new.stop]
+        was = before[old.start : old.stop]
+        if sizes == whole:
+            found += was
+        elif was == whole:
+            found += sizes
+        elif set(sizes) <= {1}:
+            found += [1] * len(was)
+        else:
+            return None
+    return tuple(found)
+
+
+def _trimmed(shape: Ints) -> Ints:
+    """A shape without leading axes of size 1."""
+    return shape[next((k for k, n in enumerate(shape) if n != 1), len(shape)) :]
 
 
 def _unit_axes_only(old: Ints, new: Ints) -> tuple | None:

@@ -139,3 +139,50 @@ def test_equal_nodes_are_one(build):
     xp = build.xp
     assert xp.exp(x * 2.0).node is xp.exp(x * np.float32(2)).node
     assert (x * 0.0).node is not (x * -0.0).node
+
+
+def test_reductions_go_past_a_reshape(build):
+    x, w = build.input(6, 5), build.input(5, 4)
+    p = build.xp.matmul(x, w).reshape(2, 3, 4)
+    total = p.sum(axis=(0, 1))
+    assert total.node.inputs[0].attrs == ("sum", (0,))  # over the product's six rows
+    half = p.sum(axis=0)  # every third of them: no axis of the product's
+    assert half.node.inputs[0].inputs[0].word == "reshape"
+
+
+def test_softmax_of_a_reshaped_product_is_one_loop(build):
+    xp, x = build.xp, build.input(6, 5)
+    p = xp.matmul(x, build.input(5, 40)).reshape(2, 3, 40)
+    e = xp.exp(p - xp.max(p, axis=2, keepdims=True))
+    groups = build.fusion(e / xp.sum(e, axis=2, keepdims=True)).groups
+    assert [(g.kind, g.domain) for g in groups] == [("product", (6, 40)), ("loop", (6, 40))]
+
+
+def test_what_is_in_memory_anyway_is_read_by_who_needs_it(build):
+    xp, c, r = build.xp, build.input(96, 64), build.input(96, 1)
+    g = xp.matmul(build.input(96, 8), build.input(8, 64))
+    scaled = g * build.input(64)
+    along = (scaled * c).sum(axis=1, keepdims=True)
+    out = (scaled - c * along - scaled.sum(axis=1, keepdims=True)) * r
+    bias, weight = g.sum(axis=0), (g * c * r).sum(axis=0)
+    groups = build.fusion(out, bias, weight).groups
+    # the product alone, since sums read it; both sums of rows and the result; both of columns
+    assert [(g.kind, g.reduced, len(g.stored)) for g in groups] == [
+        ("product", None, 1), ("loop", (1,), 1), ("loop", (0,), 2)
+    ]  # fmt: skip
+
+
+def test_an_epilogue_that_a_product_needs_stays_one(build):
+    xp, x = build.xp, build.input(6, 5)
+    h = xp.maximum(xp.matmul(x, build.input(5, 40)), 0.0)
+    groups = build.fusion(h.sum(axis=1), xp.matmul(h, build.input(40, 3))).groups
+    assert [(g.kind, len(g.nodes)) for g in groups] == [
+        ("product", 2), ("loop", 1), ("product", 1)
+    ]  # fmt: skip
+
+
+def test_what_becomes_of_a_sum_that_is_kept_joins_it(build):
+    xp, g, moment = build.xp, build.input(64, 40), build.input(40)
+    slope = g.sum(axis=0)
+    moment = moment * 0.9 + slope * 0.1
+    assert build.kinds(slope, moment, build.input(40) - xp.sqrt(moment)) == [("loop", 6)]
