@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, tile, up
-from bital.codegen.pack import shuffle
+from bital.codegen.lanes import shuffle
 from bital.codegen.panel import Axis, Panel, Source, backward_axes, fill, forward_axis
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target

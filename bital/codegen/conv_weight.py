@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from bital.base.extent import Extent, hint
 from bital.codegen.conv import forward_axes
-from bital.codegen.cuts import Cuts, Epilogue, each_across, hand_line, parts, step_slots, up
+from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, step_slots, up
+from bital.codegen.lanes import totals
 from bital.codegen.panel import Panel, Source, fill
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
@@ -280,7 +281,7 @@ class _Writer:
             b.load(self.sums, c.kind, b.affine(n * lanes, (at, 1), (column.index, lanes)), lanes)
             for n in range(lanes)
         ]
-        b.store(each_across(b, sums), self.line, column.index)
+        b.store(totals(b, sums), self.line, column.index)
         column.end()
         left = b.affine(0, (first_in, self.taps))
         hand_line(

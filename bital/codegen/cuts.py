@@ -5,12 +5,11 @@ Room: codegen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 
 from bital.base.extent import Extent, hint
 from bital.base.stride import contiguous_strides
-from bital.codegen.pack import shuffle
 from bital.codegen.scalar import Builder, Reg
 
 #: what becomes of consecutive elements of a result: (builder, value, indices, mask)
@@ -98,22 +97,6 @@ def plain_store(shape: tuple[int, ...], argument: int = 2) -> Epilogue:
         b.store(value, b.argument(argument), place, mask)
 
     return store
-
-
-def each_across(b: Builder, vectors: Sequence[Reg]) -> Reg:
-    """As many vectors as they have lanes: lane k is the sum of the lanes of vector k."""
-    lanes, size = vectors[0].lanes, 1
-    while len(vectors) > 1:
-        # blocks of `size` lanes are added to their neighbours, those of two vectors side by side
-        low = [k + n * lanes + i for k in range(0, lanes, 2 * size) for n in (0, 1)
-               for i in range(size)]  # fmt: skip
-        high = [k + size for k in low]
-        vectors = [
-            b.add(shuffle(b, x, y, low), shuffle(b, x, y, high))
-            for x, y in zip(vectors[::2], vectors[1::2])
-        ]
-        size *= 2
-    return vectors[0]
 
 
 def hand_line(

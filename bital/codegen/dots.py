@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 
 from bital.codegen.cuts import Epilogue
+from bital.codegen.lanes import picked, totals
 from bital.codegen.nest import Nest, Product
-from bital.codegen.pack import shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.split import chunks_for
 from bital.codegen.target import Target
@@ -24,34 +23,6 @@ _FROM_OWN, _FROM_FAR = 1.5, 5
 _PACKED_BYTES = 32 * 1024
 #: results of a chunk are kept in scratch of so many bytes
 _RESULT_BYTES = 96 * 1024
-
-
-def totals(b: Builder, vectors: Sequence[Reg]) -> Reg:
-    """The sums over the lanes of vectors, a power of two of them, at most as many as lanes."""
-    found, lanes = list(vectors), vectors[0].lanes
-    width = lanes  # lanes that belong to one of the vectors
-    while width > 1:
-        # the first and second halves of each part, of two vectors side by side or of one
-        halves = [
-            [part + k for part in range(0, lanes, width) for k in range(first, first + width // 2)]
-            for first in (0, width // 2)
-        ]
-        if len(found) > 1:
-            pairs = list(zip(found[::2], found[1::2], strict=True))
-            found = [
-                b.add(*(shuffle(b, x, y, [*half, *(k + lanes for k in half)]) for half in halves))
-                for x, y in pairs
-            ]
-        else:
-            x = found[0]
-            found = [b.add(*(_picked(b, x, half) for half in halves))]
-            lanes //= 2
-        width //= 2
-    return found[0]
-
-
-def _picked(b: Builder, x: Reg, lanes: Sequence[int]) -> Reg:
-    return shuffle(b, x, x, lanes) if len(lanes) > 1 else b.lane(x, lanes[0])
 
 
 def tile_of(p: Product, registers: int) -> tuple[int, int]:
@@ -239,7 +210,7 @@ class Dots(Nest):
                 r, c = divmod(first + at, columns)
                 length = min(columns - c, len(some) - at)
                 whole = length == total.lanes
-                part = total if whole else _picked(b, total, range(at, at + length))
+                part = total if whole else picked(b, total, range(at, at + length))
                 b.store(part, place, r * self.step + c)
                 at += length
 

@@ -7,16 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bital.codegen.lanes import shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
-
-
-def shuffle(b: Builder, x: Reg, y: Reg, lanes: Sequence[int]) -> Reg:
-    """The lanes of x (0...) and y (x.lanes...) that are asked for, in order."""
-    which = ", ".join(f"i32 {k}" for k in lanes)
-    return b.line_value(
-        f"shufflevector {x.type} {{}}, {y.type} {{}}, <{len(lanes)} x i32> <{which}>",
-        x.kind, len(lanes), x, y,
-    )  # fmt: skip
 
 
 def _interleave(b: Builder, x: Reg, y: Reg, side: int, size: int, half: int) -> Reg:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bital.codegen.pack import shuffle
+from bital.codegen.lanes import shuffle
 from bital.codegen.scalar import Builder, Reg
 
 

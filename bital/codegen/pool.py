@@ -12,7 +12,7 @@ from math import prod
 
 from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line
-from bital.codegen.pack import shuffle
+from bital.codegen.lanes import deal, shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.spatial import Mean, Pool
@@ -285,10 +285,7 @@ class _Backward(_Writer):
         for row in range(p.kernel[0]):
             dealt = shares[row * wide : (row + 1) * wide]
             if wide == 2:
-                first = [k // 2 + lanes * (k % 2) for k in range(lanes)]
-                second = [k + lanes // 2 for k in first]
-                even, odd = dealt
-                dealt = [shuffle(b, even, odd, order) for order in (first, second)]
+                dealt = deal(b, dealt)
             for k, value in enumerate(dealt):
                 at = b.affine(row * p.size[1] + k * lanes, (place, 1))
                 left = b.affine(-k * lanes, (count, wide))

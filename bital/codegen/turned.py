@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 
 from bital.codegen.cuts import Epilogue
+from bital.codegen.lanes import deal
 from bital.codegen.nest import Product
-from bital.codegen.pack import pack_columns, shuffle
+from bital.codegen.pack import pack_columns
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.split import part_starts
 from bital.codegen.target import Target
 from bital.codegen.tiles import Tiles
-
-
-def deal(b: Builder, rows: Sequence[Reg]) -> list[Reg]:
-    """n rows of L lanes, n a power of two, as the n L elements of the transposed, in order.
-
-    Each stage deals the rows of the one half out among those of the other, like cards.
-    """
-    found, lanes = list(rows), rows[0].lanes
-    half = len(rows) // 2
-    low = [k // 2 + k % 2 * lanes for k in range(lanes)]
-    high = [k + lanes // 2 for k in low]
-    for _ in range(half.bit_length()):
-        pairs = zip(found[:half], found[half:], strict=True)
-        found = [shuffle(b, x, y, which) for x, y in pairs for which in (low, high)]
-    return found
 
 
 class _Exchanged(Tiles):

@@ -10,8 +10,7 @@ pytest.importorskip("llvmlite")
 from bital.codegen import jit, target
 from bital.codegen.conv import backward_input, forward
 from bital.codegen.conv_weight import backward_weight
-from bital.codegen.cuts import each_across, plain_store
-from bital.codegen.scalar import Builder
+from bital.codegen.cuts import plain_store
 from bital.ops.convolve import Taps, correlate, spread, weigh
 from bital.plan.spatial import Conv
 from tests.codegen.test_gemm import run, targets, text_of
@@ -188,12 +187,3 @@ def test_other_processors(name):
     for writer in (forward, backward_input, backward_weight):
         b, _ = writer(c, on, plain_store((2, 6, 5, 5)))
         assert jit.compile_object(text_of(b), on)
-
-
-def test_sums_of_lanes():
-    b = Builder()
-    x, out = b.argument(0), b.argument(1)
-    b.store(each_across(b, [b.load(x, "f32", 8 * k, 8) for k in range(8)]), out)
-    a, sums = np.arange(64, dtype=np.float32) ** 2, np.zeros(8, np.float32)
-    run(b, 1, (a, sums))
-    assert np.array_equal(sums, a.reshape(8, 8).sum(1))

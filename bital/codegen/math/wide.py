@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 
+from bital.codegen.lanes import shuffle
 from bital.codegen.math.value import Value
-from bital.codegen.pack import shuffle
 from bital.codegen.reg import LLVM_TYPES, Reg, literal
 
 _LANES = 16
