@@ -17,6 +17,7 @@ from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, tile, up
 from bital.codegen.lanes import shuffle
 from bital.codegen.panel import Axis, Panel, Source, backward_axes, fill, forward_axis
 from bital.codegen.scalar import BYTES, Builder, Reg
+from bital.codegen.split import DEPTH
 from bital.codegen.target import Target
 from bital.plan.spatial import Conv
 
@@ -226,7 +227,8 @@ class _Writer:
         height, width = p.source
         plane = height * width
         blocked = k.depth < p.depth
-        if blocked:
+        more = blocked or k.depth * panel.rows.taps * panel.cols.taps > DEPTH
+        if more:
             self.clear(number)
         begin = b.loop(0, p.depth, k.depth)
         end = b.affine(k.depth, (begin.index, 1))
@@ -253,7 +255,7 @@ class _Writer:
             self.tile_sums(
                 panel, v, b.at(weights, p.kind, b.affine(0, (row, by_row))),
                 b.at(self.scratch, p.kind, b.affine(panel.start, (across.index, 1))),
-                b.at(self.sums, p.kind, to), count, blocked,
+                b.at(self.sums, p.kind, to), count, more,
             )  # fmt: skip
             across.end()
         upper.end()
@@ -262,16 +264,23 @@ class _Writer:
     def tile_sums(
         self, panel: Panel, v: int, weights: Reg, places: Reg, to: Reg, count: Reg, more: bool
     ) -> None:
-        """One register tile: the sums over `count` channels and all taps, added where `more`."""
+        """One register tile: the sums over `count` channels and all taps, added where `more`.
+
+        Then they are those of some channels at a time: long chains of additions lose digits.
+        """
         b, p, lanes = self.b, self.p, self.lanes
         _, by_row, by_depth, by_line, by_tap = p.steps
         factors = [r * by_row + s * by_tap for r in range(self.high) for s in range(p.each)]
         offsets = [r * self.row + c * lanes for r in range(len(factors)) for c in range(v)]
-        zero = b.const(p.kind, 0, lanes)
-        sums = [b.load(to, p.kind, at, lanes) if more else zero for at in offsets]
+        sums = [b.const(p.kind, 0, lanes)] * len(offsets)
         rows, cols = panel.rows, panel.cols
         unrolled = cols.taps * len(sums) <= max(64, 256 // len(p.phases))
-        channel = b.loop(0, count, 1, *sums)
+        some = self.blocks.depth
+        if more:
+            some = parts(some, DEPTH // (rows.taps * cols.taps))
+        block = b.loop(0, count, some)
+        end = b.minimum(b.affine(some, (block.index, 1)), count)
+        channel = b.loop(block.index, end, 1, *sums)
         line = b.loop(0, rows.taps, 1, *channel.values)
         tap = b.loop(0, 1 if unrolled else cols.taps, 1, *line.values)
         scalar = b.affine(
@@ -291,7 +300,8 @@ class _Writer:
                     sums[r * v + c] = b.fma(b.splat(factor, lanes), met[c], sums[r * v + c])
         sums = channel.end(*line.end(*tap.end(*sums)))
         for value, at in zip(sums, offsets):
-            b.store(value, to, at)
+            b.store(b.add(b.load(to, p.kind, at, lanes), value) if more else value, to, at)
+        block.end()
 
     def hand_over(self, epilogue: Epilogue, image: Reg, group: Reg) -> None:
         """Give the sums of a block to the epilogue, row by row of the result."""

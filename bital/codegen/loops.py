@@ -8,7 +8,9 @@ alone, so that the same sums are made whoever runs it.
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Callable
+from functools import partial
+from math import isqrt, prod
 from typing import Any
 
 from bital.base.extent import Extent, hint
@@ -26,6 +28,8 @@ _BYTE_NS, _WORD_NS, _DEAR_NS = 0.03, 0.02, 0.4
 _MOST_CHUNKS = 64
 #: vectors that are worked on side by side, so that sums do not wait for each other
 _SIDE_BY_SIDE = 4
+#: the longest chain of additions, for accuracy, and about how long one is where there are several
+_LONGEST_CHAIN, _CHAIN = 512, 256
 #: so many nodes of a group may be computed one within the other
 _DEEP = 64
 #: where the vectors of a row stay in registers, so often all nodes are written for that at most
@@ -47,6 +51,9 @@ def neutral(how: str, kind: str) -> float | int:
     if kind in FLOATS:
         return float("-inf") if how == "max" else float("inf")
     return _LOWEST[kind] if how == "max" else _HIGHEST[kind]
+
+
+Range = tuple[Reg | int, Reg | int]
 
 
 class Writer(Values):
@@ -173,7 +180,7 @@ class Writer(Values):
         return [Kernel(self.b, 1, self.operands.order, self.ns)]
 
     def _nest_rows(self, outer: list[int]) -> None:
-        loops = [self._open(k, 1) for k in outer]
+        loops = [self._open(k) for k in outer]
         self._store_all([*self.reduces, *self.rows])
         for loop in reversed(loops):
             self._close(loop)
@@ -183,7 +190,7 @@ class Writer(Values):
         self._hoist()
         loops = []
         for k in outer:
-            loops.append(self._open(k, 1))
+            loops.append(self._open(k))
             self._hoist()
         inner = [k for k, a in enumerate(self.axes) if a.reduced and k != self.vector]
         if not self.axes:
@@ -203,7 +210,7 @@ class Writer(Values):
         for loop in reversed(loops):
             self._close(loop)
 
-    def _bounds(self, k: int) -> tuple[Reg | int, Reg | int]:
+    def _bounds(self, k: int) -> Range:
         """Where the loop over an axis begins and ends in this chunk."""
         size = self.axes[k].size
         if k != self.split_axis:
@@ -224,9 +231,9 @@ class Writer(Values):
             found = self.scopes[0]["bounds"] = (begin, end)
         return found
 
-    def _open(self, k: int, step: int, *carried: Reg) -> Loop:
-        begin, end = self._bounds(k)
-        loop = self.b.loop(begin, end, step, *carried)
+    def _open(self, k: int, *carried: Reg, within: Range | None = None) -> Loop:
+        begin, end = within or self._bounds(k)
+        loop = self.b.loop(begin, end, 1, *carried)
         self.open.append((k, loop.index))
         self.scopes.append({})
         return loop
@@ -402,10 +409,7 @@ class Writer(Values):
         """The loops of one phase, which store `full` and leave the reductions' values."""
         sides = self.sides if vector is None else self._sides_within()
         lanes = self.width if vector is None else self.lanes
-        start = [
-            self.b.const(n.kind, neutral(n.attrs[0], n.kind), lanes)
-            for n in reduces for _ in range(sides)
-        ]  # fmt: skip
+        start = self._nothing(reduces, sides, lanes)
         values = self._inner(inner, vector, sides, full, reduces, start)
         for k, n in enumerate(reduces):
             mine = values[k * sides : (k + 1) * sides]
@@ -431,21 +435,81 @@ class Writer(Values):
     ) -> list[Reg]:  # fmt: skip
         """The reduced loops, from the outermost in; what they carry at their end."""
         self._hoist()
-        if inner:
-            loop = self._open(inner[0], 1, *carried)
-            values = self._inner(inner[1:], vector, sides, full, reduces, loop.values)
-            return self._close(loop, *values)
-        if vector is None:
+        if not inner and vector is None:
             return self._body(full, reduces, carried, sides)
+        loops = inner if vector is None else [*inner, vector]
+        block, _ = self._block_of(loops, vector, sides, reduces)
+        words = [COMBINE[n.attrs[0]] for n in reduces for _ in range(sides)]
+        start = self._nothing(reduces, sides, carried[0].lanes if carried else 1)
+        if inner:
+
+            def rows(within: Range, carried: list[Reg]) -> list[Reg]:
+                loop = self._open(inner[0], *carried, within=within)
+                values = self._inner(inner[1:], vector, sides, full, reduces, loop.values)
+                return self._close(loop, *values)
+
+            return self._in_blocks(block, self._bounds(inner[0]), words, start, carried, rows)
         for begin, end, count, masked in self._segments(sides):
-            # with fewer vectors at a time the first accumulators take them
-            loop = self.b.loop(begin, end, self.lanes * count, *carried)
-            self._enter_vectors(loop.index, end, masked)
-            self.sides = count
-            values = self._body(full, reduces, loop.values, sides)
-            self._leave_vectors()
-            carried = loop.end(*values)
+            size = 0 if masked else block * self.lanes * count
+            write = partial(self._vectors, count, masked, sides, full, reduces)
+            carried = self._in_blocks(size, (begin, end), words, start, carried, write)
         return carried
+
+    def _vectors(
+        self, count: int, masked: bool, sides: int, full: list[Node], reduces: list[Node],
+        within: Range, carried: list[Reg],
+    ) -> list[Reg]:  # fmt: skip
+        """A range of the vector axis, `count` vectors at a time.
+
+        Where these are fewer than `sides`, the first accumulators take them.
+        """
+        loop = self.b.loop(*within, self.lanes * count, *carried)
+        self._enter_vectors(loop.index, within[1], masked)
+        self.sides = count
+        values = self._body(full, reduces, loop.values, sides)
+        self._leave_vectors()
+        return loop.end(*values)
+
+    def _block_of(
+        self, loops: list[int], vector: int | None, sides: int, reduces: list[Node]
+    ) -> tuple[int, int]:
+        """Of the outermost of the reduced loops the turns of a block, 0 where all are one chain.
+
+        And how many additions follow one another then.
+        """
+        if not loops:
+            return 0, 1
+        k, *rest = loops
+        turns = self.step if k == self.split_axis else hint(self.axes[k].size)
+        if k == vector:
+            turns = -(-turns // (self.lanes * sides))
+        _, within = self._block_of(rest, vector, sides, reduces)
+        sums = any(n.attrs[0] == "sum" and n.kind in FLOATS for n in reduces)
+        if not sums or turns * within <= _LONGEST_CHAIN:
+            return 0, turns * within
+        block = max(max(isqrt(turns), _CHAIN) // within, 1)
+        return block, -(-turns // block)
+
+    def _in_blocks(
+        self, block: int, within: Range, words: list[str], start: list[Reg], carried: list[Reg],
+        write: Callable[[Range, list[Reg]], list[Reg]],
+    ) -> list[Reg]:  # fmt: skip
+        """Write a reduced loop, be it in blocks that begin with nothing and are added up then."""
+        if not block:
+            return write(within, carried)
+        b = self.b
+        walk = b.loop(*within, block, *carried)
+        last = b.minimum(b.add(walk.index, b.index(block)), b.index(within[1]))
+        values = write((walk.index, last), start)
+        found = [getattr(b, w)(x, y) for w, x, y in zip(words, walk.values, values, strict=True)]
+        return walk.end(*found)
+
+    def _nothing(self, reduces: list[Node], sides: int, lanes: int) -> list[Reg]:
+        """What accumulators begin with."""
+        return [
+            self.b.const(n.kind, neutral(n.attrs[0], n.kind), lanes)
+            for n in reduces for _ in range(sides)
+        ]  # fmt: skip
 
     def _body(
         self, full: list[Node], nodes: list[Node], carried: list[Reg] | None = None, sides: int = 1

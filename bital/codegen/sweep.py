@@ -159,20 +159,21 @@ class Sweep(Values):
             turns = 1 << (_VECTORS // len(some)).bit_length() - 1
             rest = b.both(b.sub(end, start), b.index(turns - 1))
             whole = b.sub(end, rest)
-            sums = [b.load(self.part, self.kind, v * lanes, lanes, self._tail(v)) for v in some]
-            zeros = [b.const(self.kind, 0, lanes)] * (len(sums) * (turns - 1))
-            walk = b.loop(start, whole, turns, *sums, *zeros)
+            count = len(some)
+            walk = b.loop(start, whole, turns, *[b.const(self.kind, 0, lanes)] * (count * turns))
             found = list(walk.values)
             for turn in range(turns):
-                part = slice(turn * len(sums), (turn + 1) * len(sums))
+                part = slice(turn * count, (turn + 1) * count)
                 found[part] = self._add(found[part], some, b.add(walk.index, b.index(turn)), start)
             found = walk.end(*found)
             if turns > 1:
-                walk = b.loop(whole, end, 1, *found[: len(sums)])
-                found[: len(sums)] = walk.end(*self._add(walk.values, some, walk.index, start))
+                walk = b.loop(whole, end, 1, *found[:count])
+                found[:count] = walk.end(*self._add(walk.values, some, walk.index, start))
             for k, v in enumerate(some):
-                total = functools.reduce(b.add, found[k :: len(sums)])
-                b.store(total, self.part, v * lanes, self._tail(v))
+                tail = self._tail(v)
+                before = b.load(self.part, self.kind, v * lanes, lanes, tail)
+                total = functools.reduce(b.add, found[k::count], before)
+                b.store(total, self.part, v * lanes, tail)
 
     def _add(self, sums: list[Reg], some: range, row: Reg, start: Reg) -> list[Reg]:
         """The sums of some vectors of columns with a row, times its factor, added."""
