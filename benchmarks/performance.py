@@ -27,6 +27,7 @@ from harness import (
     Figures,
     Result,
     Settings,
+    add_settings,
     bital_command,
     call,
     in_turns,
@@ -34,6 +35,7 @@ from harness import (
     plain_table,
     progress,
     recording,
+    settings_of,
     torch_command,
     write,
 )
@@ -271,10 +273,7 @@ def parse_arguments() -> argparse.Namespace:
         description="Measure bital's programs against torch, torch.compile and jax.jit.",
         epilog="example: python benchmarks/performance.py --quick --only gru --only lenet",
     )
-    parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--rounds", type=int, default=5, help="fresh processes per side")
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured time per process")
-    parser.add_argument("--threads", type=int, default=2)
+    add_settings(parser, "torch and jax")
     parser.add_argument(
         "--only",
         metavar="NAME",
@@ -285,22 +284,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--no-peers", dest="peers", action="store_false", help="leave out torch.compile and jax.jit"
     )
-    parser.add_argument(
-        "--torch-python", default=sys.executable, help="a Python that has torch and jax"
-    )
-    parser.add_argument("--json", metavar="FILE", help="also write all figures; - for stdout")
-    return parser.parse_args()  # fmt: skip
+    return parser.parse_args()
 
 
 def main() -> int:
     """Measure, print, write; 1 if a limit was exceeded or values differ."""
     arguments = parse_arguments()
-    settings = Settings(
-        1 if arguments.quick else arguments.rounds,
-        0.5 if arguments.quick else arguments.seconds,
-        arguments.threads,
-        arguments.torch_python,
-    )
+    settings = settings_of(arguments)
     with progress(always=True) as tick:
         measured = everything(arguments, settings, tick)
     text = json.dumps(measured.figures(), indent=1)

@@ -20,6 +20,7 @@ from harness import (
     ROOT,
     Result,
     Settings,
+    add_settings,
     bital_command,
     call,
     in_turns,
@@ -28,6 +29,7 @@ from harness import (
     plain_table,
     progress,
     recording,
+    settings_of,
     show,
     show_seconds,
     torch_command,
@@ -151,12 +153,7 @@ def write_readme(path: Path, text: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Print a table of bital's times and torch's.")
-    parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--rounds", type=int, default=5, help="fresh processes per side")
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured time per process")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--torch-python", default=sys.executable, help="a Python that has torch")
-    parser.add_argument("--json", metavar="FILE", help="also write all figures; - for stdout")
+    add_settings(parser, "torch")
     parser.add_argument("--readme", action="store_true", help="rewrite the tables in the READMEs")
     return parser.parse_args()
 
@@ -164,12 +161,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, print, write; 1 if a limit was exceeded."""
     arguments = parse_arguments()
-    settings = Settings(
-        1 if arguments.quick else arguments.rounds,
-        0.5 if arguments.quick else arguments.seconds,
-        arguments.threads,
-        arguments.torch_python,
-    )
+    settings = settings_of(arguments)
     with progress() as tick:
         results = all_results(settings, tick)
     figures = {

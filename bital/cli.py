@@ -7,18 +7,25 @@ import bital
 from bital import runner
 
 _RUN_USAGE = "bital run SCRIPT [ARGS...]\n       bital run -m MODULE [ARGS...]"
+_RUN_DESCRIPTION = """\
+Run a program as python does, with `import torch` meaning bital.
+SCRIPT may be a file, a directory or zip file with a __main__.py, or - for standard
+input; what follows it goes to the program.
+"""
 _RUN_EXAMPLES = """\
 examples:
   bital run examples/autograd_mlp.py 200
   bital run -m my_package.train --epochs 3
-  BITAL_LOG=trace,plan bital run train.py    (show what is recorded and how it is run)
+  BITAL_LOG=plan bital run train.py         (show what is compiled, and to what)
+  BITAL_LOG=trace,plan bital run train.py   (show what is recorded, too)
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bital",
-        description="Runs PyTorch programs unchanged, in pure Python on NumPy.",
+        description="Runs PyTorch programs unchanged, in pure Python on NumPy, and compiles "
+        "what they repeat.",
         epilog="example:\n  bital run train.py --epochs 3\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -28,9 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         usage=_RUN_USAGE,
         help="run a program as python does, with `import torch` meaning bital",
-        description="Run a program as python does, with `import torch` meaning bital. "
-        "SCRIPT may be a file, a directory or zip file with a __main__.py, or - for standard "
-        "input; what follows it goes to the program.",
+        description=_RUN_DESCRIPTION,
         epilog=_RUN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
