@@ -12,7 +12,7 @@ from typing import Any
 from bital.codegen.kernel import At, Kernel, Operand, Scratch
 from bital.plan.access import VIEWS
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 
 class Alike:

@@ -16,7 +16,7 @@ from bital.codegen.target import Target
 from bital.codegen.values import Values
 from bital.plan.access import access, root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 #: multiply-adds of a core in a nanosecond, about
 _PER_NS = 50

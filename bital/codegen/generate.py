@@ -24,9 +24,9 @@ from bital.codegen.sweep import sweep
 from bital.codegen.target import Target, host
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
-from bital.plan.graph import DTYPES, ROOM, SIZE, Node
 from bital.plan.lower import Program
 from bital.plan.memory import Layout
+from bital.plan.node import DTYPES, ROOM, SIZE, Node
 
 
 class Generated:

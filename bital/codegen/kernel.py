@@ -11,7 +11,7 @@ from bital.codegen import scalar
 from bital.codegen.math import FUNCTIONS
 from bital.codegen.scalar import Builder, Reg
 from bital.plan.access import Access
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 
 class Scratch:

@@ -20,7 +20,7 @@ from bital.codegen.target import Target
 from bital.codegen.values import Axis, Values
 from bital.plan.access import Access, access, follow
 from bital.plan.fuse import EXPENSIVE, Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 #: what a chunk is to take at least, and what an element costs: by memory, by dear words
 _CHUNK_NS = 12_000

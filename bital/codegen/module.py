@@ -20,7 +20,7 @@ from bital.codegen.target import host
 from bital.codegen.walk import SEGMENT, WALK
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import BYTES, Node
+from bital.plan.node import BYTES, Node
 
 ATTRIBUTES = (
     'attributes #0 = { nounwind "prefer-vector-width"="512" "no-builtins" '

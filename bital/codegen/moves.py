@@ -11,7 +11,7 @@ from bital.codegen.loops import Writer
 from bital.codegen.target import Target
 from bital.plan.access import Access, identity, root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 
 class Move(Writer):

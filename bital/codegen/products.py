@@ -21,7 +21,7 @@ from bital.codegen.scalar import Builder
 from bital.codegen.split import CYCLES_PER_NS, FAR, chunks_for
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 #: cycles that a region of the threads takes by itself
 _MEETING = 2500

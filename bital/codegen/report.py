@@ -16,7 +16,7 @@ from bital.codegen import jit
 from bital.codegen.kernel import At, Scratch
 from bital.codegen.module import Call
 from bital.codegen.target import host
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 
 @dataclass(frozen=True)

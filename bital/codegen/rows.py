@@ -14,7 +14,7 @@ from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 #: what a chunk is to take at least, and an element
 _CHUNK_NS, _ELEMENT_NS = 12_000, 0.1

@@ -17,7 +17,7 @@ from bital.base.extent import Bounds
 from bital.codegen import threads
 from bital.codegen.form import Form, Opaque
 from bital.codegen.jit import Library
-from bital.plan.graph import ROOM, SIZE
+from bital.plan.node import ROOM, SIZE
 
 
 def runner(

@@ -14,7 +14,7 @@ from bital.codegen.kernel import Kernel
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 #: (what the node carries besides its name..., target, epilogue) -> the kernel's body, its chunks
 WRITERS: dict[str, Callable[..., tuple[Builder, int]]] = {

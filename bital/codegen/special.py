@@ -14,7 +14,7 @@ from bital.codegen.scan import scan
 from bital.codegen.steps import Write, steps
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 WRITERS: dict[str, Callable[[Group, Target, set[Node]], list[Kernel]]] = {
     "put_rows": rows,

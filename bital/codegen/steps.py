@@ -15,8 +15,8 @@ from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import access, identity, root_of
 from bital.plan.fuse import Fusion, Group
-from bital.plan.graph import Node
 from bital.plan.memory import Layout
+from bital.plan.node import Node
 from bital.plan.steps import Cell
 
 #: the kernels of a group

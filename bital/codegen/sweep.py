@@ -18,7 +18,7 @@ from bital.codegen.target import Target
 from bital.codegen.values import Values
 from bital.plan.access import access
 from bital.plan.fuse import Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 from bital.plan.sweep import ends, factors, rows_of_block
 
 #: rows whose sums are made at once, and vectors of columns

@@ -14,7 +14,7 @@ from bital.codegen.scalar import FLOATS, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import Access, access, follow, identity, of_operand
 from bital.plan.fuse import Group
-from bital.plan.graph import Node, is_uniform
+from bital.plan.node import Node, is_uniform
 
 
 class Axis:

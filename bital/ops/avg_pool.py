@@ -30,7 +30,7 @@ from bital.ops.pool_size import (
 )
 from bital.ops.pooling import one_window, reduced, shared_out
 from bital.ops.reduce import widened
-from bital.plan.graph import Untraceable
+from bital.plan.node import Untraceable
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
 

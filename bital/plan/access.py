@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bital.base.stride import contiguous_strides
-from bital.plan.graph import Ints, Node, is_uniform
+from bital.plan.node import Ints, Node, is_uniform
 
 Places = tuple[int | None, ...]
 LEAVES = frozenset(("input", "param", "constant", "scalar", "iota"))
@@ -85,15 +85,27 @@ def root_of(x: Node) -> Node:
     return x
 
 
-def is_whole(n: Node) -> bool:
-    """Whether a node shows all of its memory's elements, in order: it may be its array.
+def has_memory(x: Node) -> bool:
+    """Whether what a node shows lies in memory: not numbers that everybody makes for himself."""
+    root = root_of(x)
+    return root.word != "iota" and not is_uniform(root)
 
-    Not so what shows an input, whose memory somebody outside may write to.
-    """
+
+def in_order(n: Node) -> bool:
+    """Whether a node shows all of its memory's elements, in order."""
     source, places = follow(n, identity(n))
     shown = [p for p in places if p is not None]
     if source.word == "window" or source.numel != n.numel or shown != sorted(shown):
         return False
+    return source.word != "input" or source.attrs[1] == contiguous_strides(source.shape)
+
+
+def is_whole(n: Node) -> bool:
+    """Whether what a node shows may be its array: all of its memory's elements, in order.
+
+    Not so what shows an input, whose memory somebody outside may write to.
+    """
+    source = source_of(n)
     if source.word in ("iota", "input"):
         return False
-    return source is n or not is_uniform(source)
+    return in_order(n) and (source is n or not is_uniform(source))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bital.base.extent import hint
 from bital.plan.access import LEAVES, VIEWS, follow, identity, of_operand, root_of
-from bital.plan.graph import Node, is_uniform
+from bital.plan.node import Node, is_uniform
 
 if TYPE_CHECKING:
     from bital.plan.fuse import Fusion, Group

@@ -25,7 +25,7 @@ from bital.plan.access import (
     source_of,
 )
 from bital.plan.again import compute_again
-from bital.plan.graph import Ints, Node, is_uniform
+from bital.plan.node import Ints, Node, is_uniform
 from bital.plan.sweep import ends, factors, sweeps
 
 #: words whose results are handed on, element by element, to the maps that follow

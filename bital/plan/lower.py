@@ -16,7 +16,8 @@ from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
-from bital.plan.graph import KINDS, SIZE, Graph, Ints, Node, Untraceable
+from bital.plan.graph import Graph
+from bital.plan.node import KINDS, SIZE, Ints, Node, Untraceable
 from bital.plan.symbolic import Array, Namespace
 
 #: categories of dtype from which a run-time scalar is an integer

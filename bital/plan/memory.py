@@ -14,7 +14,7 @@ from bital.base.extent import Extent
 from bital.base.stride import contiguous_strides
 from bital.plan.access import access, root_of
 from bital.plan.fuse import Fusion, Group
-from bital.plan.graph import Node
+from bital.plan.node import Node
 
 _ALIGN = 64
 

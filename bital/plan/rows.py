@@ -10,7 +10,8 @@ from __future__ import annotations
 from math import prod
 
 from bital.base.extent import hint
-from bital.plan.graph import Graph, Ints, Node, absorb_transpose
+from bital.plan.graph import Graph, absorb_transpose
+from bital.plan.node import Ints, Node
 
 #: what a product of fewer columns or rows saves, taking or adding up rows costs
 _LEAST_DEPTH = 32

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from bital.plan.graph import BYTES, Ints, Untraceable
+from bital.plan.node import BYTES, Ints, Untraceable
 from bital.plan.symbolic_array import Array
 
 Pair = tuple[int, int]

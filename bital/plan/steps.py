@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bital.base.stride import contiguous_strides
-from bital.plan.access import access, identity, is_whole, root_of
-from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
+from bital.plan.access import access, has_memory, identity, is_whole, root_of
+from bital.plan.graph import Graph
+from bital.plan.node import Ints, Node, Untraceable
 from bital.plan.symbolic_array import Array
 
 #: tables of which rows are taken in the step itself: so large, and so many with what rows share
@@ -135,8 +136,7 @@ def _shown(graph: Graph, n: Node) -> Node:
         return n
     source = n.inputs[0]
     found = access(source, identity(n), len(n.shape))
-    plain = found.root.word != "iota" and not is_uniform(found.root)
-    return source if plain and found.strides[-1] == 1 else n
+    return source if has_memory(source) and found.strides[-1] == 1 else n
 
 
 def _with_takes(

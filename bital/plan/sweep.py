@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bital.plan.access import Places, access, source_of
-from bital.plan.graph import BYTES, Node
+from bital.plan.node import BYTES, Node
 
 #: bytes of a matrix from which on it is not near the core anyway; of a block of its rows that stays
 #: in the nearest cache, and of one that stays in the core's own

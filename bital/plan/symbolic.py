@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from bital.base.extent import Extent
-from bital.plan.graph import DTYPES, KINDS, Graph, Node, Untraceable
+from bital.plan.graph import Graph
+from bital.plan.node import DTYPES, KINDS, Node, Untraceable
 from bital.plan.spatial import Spatial
 from bital.plan.steps import through
 from bital.plan.symbolic_array import Array, kind_for, known_kind

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.extent import Extent
-from bital.plan.graph import DTYPES, KINDS, Ints, Node, Untraceable
+from bital.plan.node import DTYPES, KINDS, Ints, Node, Untraceable
 
 
 class Dtype:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from bital.plan.graph import Graph, Ints, Node, Untraceable
+from bital.plan.graph import Graph
+from bital.plan.node import Ints, Node, Untraceable
 from bital.plan.rows import product
 from bital.plan.symbolic_array import Array, kind_for
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from bital.base.extent import Extent
 from bital.base.stride import contiguous_strides
-from bital.plan.access import follow, identity
-from bital.plan.graph import Graph, Ints, Node, Untraceable, is_uniform
+from bital.plan.graph import Graph
+from bital.plan.node import Ints, Node, Untraceable
 from bital.plan.rows import add_rows
 from bital.plan.symbolic_array import Array, kind_for
 
@@ -264,7 +264,7 @@ class Shapes:
 
         Its kernel finds the elements of every operand in order.
         """
-        nodes = tuple(self._in_order(o.node) for o in operands)
+        nodes = tuple(self.graph.in_order(o.node) for o in operands)
         looks = [(tuple(shape), kind_for(dtype)) for shape, dtype in results]
         if len(looks) == 1:
             return Array(self, self.graph.node("special", nodes, (name, *attrs), *looks[0]))
@@ -274,16 +274,6 @@ class Shapes:
             Array(self, self.graph.node("pick", (whole,), (k,), *look))
             for k, look in enumerate(looks)
         )
-
-    def _in_order(self, node: Node) -> Node:
-        """The node, or a copy of it, whose elements lie in memory in order."""
-        source, places = follow(node, identity(node))
-        shown = [p for p in places if p is not None]
-        scattered = source.word == "input" and source.attrs[1] != contiguous_strides(source.shape)
-        plain = source.numel == node.numel and shown == sorted(shown) and not scattered
-        if plain and source.word not in ("window", "iota") and not is_uniform(source):
-            return node
-        return self.graph.map("copy", node)
 
 
 def _window_of(sizes: Ints, index: Any) -> tuple[Ints, Ints, int, bool]:

@@ -11,7 +11,7 @@ from bital.codegen import runner
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.ir.template import Differ, Template, outline
-from bital.plan.graph import Untraceable
+from bital.plan.node import Untraceable
 from bital.runtime.compile import layouts_of
 from bital.runtime.families import Family
 from bital.runtime.plan import Plan

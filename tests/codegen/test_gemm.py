@@ -17,7 +17,8 @@ from bital.codegen.nest import Product
 from bital.codegen.products import products
 from bital.codegen.scalar import Builder, Reg
 from bital.plan.fuse import Fusion
-from bital.plan.graph import KINDS, Graph
+from bital.plan.graph import Graph
+from bital.plan.node import KINDS
 
 ATTRIBUTES = "attributes #0 = { nounwind }\n"
 

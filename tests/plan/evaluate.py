@@ -13,7 +13,7 @@ from bital.ops.avg_pool import _average, _spread
 from bital.ops.convolve import Taps, correlate, spread, weigh
 from bital.ops.max_pool import _to_winners, _values
 from bital.ops.pooling import Windows
-from bital.plan.graph import DTYPES, Node
+from bital.plan.node import DTYPES, Node
 from bital.plan.spatial import Conv, Mean, Pool
 
 

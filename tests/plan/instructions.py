@@ -18,8 +18,8 @@ from bital.base.stride import element_strides
 from bital.ir.meta import meta_of
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
-from bital.plan.graph import KINDS
 from bital.plan.lower import Program
+from bital.plan.node import KINDS
 from bital.runtime.plan import Plan
 from tests.parity.cases import RUNS
 from tests.parity.harness import run_case

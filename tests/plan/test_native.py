@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bital.ir.op import REGISTRY
-from bital.plan.graph import Node
+from bital.plan.node import Node
 from tests.plan.evaluate import Evaluator
 from tests.plan.instructions import Met, instructions
 
