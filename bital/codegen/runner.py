@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.extent import Bounds
+from bital.base.window import strided
 from bital.codegen import threads
 from bital.codegen.form import Form, Opaque
 from bital.codegen.jit import Library
@@ -43,7 +44,7 @@ def runner(
     names: dict[str, Any] = {
         "tables": [new_table()], "new_table": new_table, "arenas": _arenas,
         "new_arena": new_arena, "now": perf_counter_ns, "clock": clock, "empty": np.empty,
-        "in_order": in_order, "show_axes": show_axes, "show_window": show_window,
+        "in_order": in_order, "show_axes": show_axes, "strided": strided,
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
     lines = [
@@ -177,7 +178,7 @@ def _shown(operand: list) -> str:
     if word == "window":
         shape, strides, offset, moved = rest
         more = "" if moved is None else f" + int(params[{int(moved)}])"
-        return f"show_window({_shown(first)}, {_sizes(shape)}, {_sizes(strides)}, {offset:d}{more})"
+        return f"strided({_shown(first)}, {offset:d}{more}, {_sizes(shape)}, {_sizes(strides)})"
     raise ValueError(f"no operand is {word!r}")
 
 
@@ -191,14 +192,6 @@ def show_axes(x: np.ndarray, mapping: tuple, shape: tuple) -> np.ndarray:
     """Axes permuted, added and repeated."""
     strides = [0 if m is None else x.strides[m] for m in mapping]
     return np.lib.stride_tricks.as_strided(x, shape, strides)
-
-
-def show_window(x: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.ndarray:
-    """A strided look at a contiguous array; strides and offset in elements."""
-    if 0 in shape:
-        return np.empty(shape, x.dtype)
-    size = x.itemsize
-    return np.ndarray(shape, x.dtype, x, offset * size, [s * size for s in strides])
 
 
 #: memory that plans use while they run, handed from one to the next; so many blocks at most

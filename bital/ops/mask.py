@@ -12,6 +12,7 @@ import numpy as np
 
 from bital.base.dtype import bool_, uint8
 from bital.base.size import broadcast_shapes, normalize_dim
+from bital.base.window import strided
 from bital.ir.batch import elementwise
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -25,7 +26,7 @@ from bital.ops.split import unbind
 from bital.ops.view import Ints
 from bital.ops.window import CLEAR, packed, part
 from bital.tensor.dispatch import apply, cast, inplace
-from bital.tensor.storage import strided, view_at
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import Tensor, array_of, from_array, window
 
 _NUMBERS = (bool, int, float, complex)
@@ -297,7 +298,7 @@ def _window_put_impl(
 ) -> Any:
     if out is None:
         out = xp.array(x, order="C", copy=True)
-    strided(xp, out, offset, shape, strides, out.dtype)[...] = src
+    strided(out, offset, shape, strides, out.dtype)[...] = src
     return out
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bital.base.stride import extent, is_contiguous, is_dense_nonoverlapping
+from bital.base.window import strided
 from bital.ir.batch import Batch, leading, looped
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -21,7 +22,7 @@ from bital.ir.trace import Trace, local
 from bital.tensor import dispatch, tensor
 from bital.tensor.dispatch import apply
 from bital.tensor.node import SECOND_TIME, Node, output_of, rule_form
-from bital.tensor.storage import strided, strided_each, view_at
+from bital.tensor.storage import view_at
 from bital.tensor.tensor import Tensor, attach, edge_of, strides_of, view_node, view_of, window
 
 Ints = tuple[int, ...]
@@ -68,7 +69,7 @@ def _spread_impl(
     xp: Any, g: Any, offset: int, *, shape: Ints, strides: Ints, walk: Ints | None
 ) -> Any:
     out = xp.zeros(shape, g.dtype)
-    place = strided(xp, out, offset, g.shape, strides, g.dtype)
+    place = strided(out, offset, g.shape, strides, g.dtype)
     if walk is None:
         place[...] = g
         return out
@@ -109,7 +110,7 @@ def _spread_each(batch: Batch) -> Callable:
 
     def spread(g: Any, offset: int) -> Any:
         out = np.zeros((*batch.sizes, *kwargs["shape"]), g.dtype)
-        strided_each(out, lanes, offset, g.shape[lanes:], kwargs["strides"], g.dtype)[...] = g
+        strided(out, offset, g.shape[lanes:], kwargs["strides"], g.dtype, lanes)[...] = g
         return out
 
     return spread
@@ -133,7 +134,7 @@ def _clear_impl(
 ) -> Any:
     if out is None:
         out = xp.array(g, order="C", copy=True)
-    strided(xp, out, offset, window, strides, out.dtype)[...] = 0
+    strided(out, offset, window, strides, out.dtype)[...] = 0
     return out
 
 

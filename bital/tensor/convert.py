@@ -14,10 +14,11 @@ import numpy as np
 from bital.base import dtype as dtypes
 from bital.base.dtype import dtype, from_numpy
 from bital.base.stride import extent
+from bital.base.window import strided
 from bital.ir.meta import meta_of
 from bital.ir.trace import given, local, ready
 from bital.tensor.format import tensor_text
-from bital.tensor.storage import Storage, export, flat_buffer, new_cell, strided, view_at
+from bital.tensor.storage import Storage, export, flat_buffer, new_cell, view_at
 from bital.tensor.tensor import (
     Tensor,
     array_of,
@@ -55,7 +56,7 @@ def shared_array(t: Tensor) -> np.ndarray:
     """A NumPy window on the tensor's own memory, which may hold its conjugates."""
     meta = t._meta
     flat = export(t._storage.memory)
-    return strided(np, flat, t.storage_offset(), meta.shape, strides_of(t), meta.np)
+    return strided(flat, t.storage_offset(), meta.shape, strides_of(t), meta.np)
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -248,7 +249,7 @@ def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
         flat = array_of(self)
     else:  # the stretch of memory that the window lies in
         memory = flat_buffer(self._storage)
-        flat = strided(np, memory, self._view.offset + low, (high + 1 - low,), (1,), meta.np)
+        flat = strided(memory, self._view.offset + low, (high + 1 - low,), (1,), meta.np)
     kind = None if type(self) is Tensor else type(self)
     flat = np.array(flat, order="C").ravel()
     state = self.__dict__ or None

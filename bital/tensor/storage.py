@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.dtype import dtype
+from bital.base.window import strided
 from bital.ir.batch import Batch
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
@@ -156,38 +157,12 @@ def _window_rule(base: Meta, shape: tuple, strides: tuple, d: dtype) -> tuple[Me
     return meta_of(shape, d, base.device), {"shape": shape, "strides": strides, "dtype": d.np}
 
 
-def strided(
-    xp: Any, base: np.ndarray, offset: int, shape: tuple, strides: tuple, dtype: np.dtype
-) -> np.ndarray:
-    """The window of a flat buffer, sharing its memory where the buffer is contiguous."""
-    flat = base if base.__class__ is np.ndarray else np.asarray(base)
-    if not flat.flags.c_contiguous:
-        flat = xp.ascontiguousarray(flat)
-    size = dtype.itemsize
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    steps = tuple([s * size for s in strides])
-    return np.ndarray(shape, dtype, flat, offset * size, steps)
-
-
-def strided_each(
-    base: np.ndarray, lanes: int, offset: int, shape: tuple, strides: tuple, dtype: np.dtype
-) -> np.ndarray:
-    """The window of each of the buffers that the leading `lanes` axes of `base` number."""
-    flat = base if base.flags.c_contiguous else np.ascontiguousarray(base)
-    sizes = flat.shape[:lanes]
-    if 0 in shape or 0 in sizes:
-        return np.empty((*sizes, *shape), dtype)
-    steps = (*flat.strides[:lanes], *[s * dtype.itemsize for s in strides])
-    return np.ndarray((*sizes, *shape), dtype, flat, offset * dtype.itemsize, steps)
-
-
 def _read_each(batch: Batch) -> Callable:
     """How windows of the buffers of many examples are read."""
     lanes = len(batch.sizes)
 
     def read(base: np.ndarray, offset: int) -> np.ndarray:
-        return strided_each(base, lanes, offset, **batch.kwargs)
+        return strided(base, offset, **batch.kwargs, lanes=lanes)
 
     return read
 
@@ -200,14 +175,14 @@ def _write_each(batch: Batch) -> Callable:
     def write(base: Any, src: Any, offset: int, *, out: np.ndarray | None = None) -> np.ndarray:
         if out is None or not out.flags.c_contiguous:
             out = np.array(base_of(base), order="C", copy=True)
-        strided_each(out, len(sizes), offset, **batch.kwargs)[...] = src_of(src)
+        strided(out, offset, **batch.kwargs, lanes=len(sizes))[...] = src_of(src)
         return out
 
     return write
 
 
 def _read(xp: Any, base: np.ndarray, offset: int, **layout: Any) -> np.ndarray:
-    return strided(xp, base, offset, **layout)
+    return strided(base, offset, **layout)
 
 
 def _write(
@@ -221,7 +196,7 @@ def _write(
 ) -> np.ndarray:
     if out is None or not out.flags.c_contiguous:  # NumPy lays some results out as their operands
         out = np.array(base, order="C", copy=True)
-    strided(xp, out, offset, **layout)[...] = src
+    strided(out, offset, **layout)[...] = src
     return out
 
 
@@ -295,9 +270,7 @@ def _window_of(value: Value, meta: Meta, offset: int, strides: tuple[int, ...]) 
             one.flags.writeable = False
             return np.ndarray(shape, meta.np, one, 0, (0,) * len(shape))
         flat = value.buf = np.ascontiguousarray(flat)
-    if sizes:
-        return strided_each(flat, len(sizes), offset, meta.shape, strides, meta.np)
-    return strided(np, flat, offset, meta.shape, strides, meta.np)
+    return strided(flat, offset, meta.shape, strides, meta.np, len(sizes))
 
 
 def write_window(
@@ -307,7 +280,7 @@ def write_window(
     value = storage.value
     if value.shared:
         array = ready(src)
-        strided(np, value.buf, offset, meta.shape, strides, meta.np)[...] = array
+        strided(value.buf, offset, meta.shape, strides, meta.np)[...] = array
         return
     attrs = (meta.shape, strides, meta.dtype)
     metas = (value.meta, src.meta)
