@@ -14,6 +14,7 @@ import numpy as np
 
 from bital.codegen.native import Native
 from bital.ir.op import Spec
+from bital.ir.task import Task, absent_of
 from bital.ir.trace import Pick
 from bital.runtime.compile import layouts_of
 from bital.runtime.plan import Plan, hooks
@@ -36,10 +37,11 @@ def compile_plan(plan: Plan, arrays: list, params: list) -> None:
     compiler = plan.compiler
     if compiler.native is None:
         compiler.layouts = layouts_of(arrays, compiler.donated)
-        absent = frozenset(k for k, p in enumerate(params) if p is None)
-        compiler.native = Native(
-            compiler.code, compiler.held, compiler.donated, list(compiler.layouts), absent
-        )
+        task = Task(
+            compiler.code, compiler.held, compiler.donated, list(compiler.layouts),
+            absent_of(params),
+        )  # fmt: skip
+        compiler.native = Native(task)
         compiler.state = "native"
 
 

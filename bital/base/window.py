@@ -14,8 +14,8 @@ def strided(
 ) -> np.ndarray:  # fmt: skip
     """The window of a flat buffer, sharing its memory where the buffer is contiguous.
 
-    Strides and offset count elements of `dtype`, by default the buffer's own.
-    Or that of each of the buffers which the first `lanes` axes number; they come first.
+    Or that of each of the buffers which the first `lanes` axes number; they come first. Strides
+    and offset count elements of `dtype`, by default the buffer's own.
     """
     flat = base if base.__class__ is np.ndarray else np.asarray(base)
     if not flat.flags.c_contiguous:

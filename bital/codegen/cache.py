@@ -20,8 +20,8 @@ from pathlib import Path
 
 from bital.base import config
 from bital.base.atomic import write_file
-from bital.base.extent import Bounds
 from bital.codegen import identity, stamp
+from bital.ir.task import Task
 
 #: bytes of all entries together
 MOST_BYTES = 256 << 20
@@ -36,15 +36,12 @@ def key_of(text: str, options: str) -> bytes:
     return _digest(stamp.versions(), stamp.processor(), options, text)
 
 
-def key_of_plan(
-    code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...], layouts: list[tuple],
-    absent: frozenset[int], bounds: Bounds | None = None,
-) -> bytes | None:  # fmt: skip
+def key_of_plan(task: Task) -> bytes | None:
     """What a compiled plan depends on, in 32 bytes; None where that cannot be said."""
     if stamp.SOURCE is None:
         return None
     try:
-        words = identity.words_of(code, held, donated, layouts, absent, bounds)
+        words = identity.words_of(task)
     except TypeError:  # an attribute that means something in this process only
         return None
     return _digest(stamp.versions(), stamp.processor(), stamp.SOURCE, words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from bital.base.extent import Bounds, Extent
+from bital.base.extent import Extent
 from bital.codegen import gemm
 from bital.codegen.alike import Alike
 from bital.codegen.form import Form, Opaque
@@ -22,6 +22,7 @@ from bital.codegen.products import products
 from bital.codegen.special import WORDS, special
 from bital.codegen.sweep import sweep
 from bital.codegen.target import Target, host
+from bital.ir.task import Task
 from bital.plan.access import is_whole, root_of
 from bital.plan.fuse import Fusion, Group
 from bital.plan.lower import Program
@@ -32,15 +33,11 @@ from bital.plan.node import DTYPES, ROOM, SIZE, Node
 class Generated:
     """What a trace becomes: `text`, the `calls` of its kernels in order, and its `form`."""
 
-    def __init__(
-        self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...],
-        layouts: list[tuple], absent: frozenset[int], bounds: Bounds | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, task: Task) -> None:
         target = host()
-        program = Program(code, held, layouts, absent, is_known, prefers_library, bounds)
-        self.program = program
+        self.program = program = Program(task, is_known, prefers_library)
         graph = program.graph
-        self.bounds = bounds  # of the size that changes, if one does
+        self.bounds = task.bounds  # of the size that changes, if one does
         #: that size, and it in whole units of the arena, as run-time scalars
         self.size, self.room = graph.param(SIZE, "i64"), graph.param(ROOM, "i64")
         results = [
@@ -50,7 +47,7 @@ class Generated:
         #: the shapes of arrays that are results under another shape than their nodes'
         self.shapes = {root_of(n): n.shape for n in results}
         fusion = Fusion(list(graph.table.values()), results, program.required)
-        self.layout = Layout(fusion, donated)
+        self.layout = Layout(fusion, task.donated)
         in_memory = {n for g in fusion.groups for n in g.stored}
         alike, over = Alike(in_memory), set(self.layout.over)
         across: set[Node] = set()  # of which cores write ranges of columns
@@ -65,7 +62,7 @@ class Generated:
         self.layout.place(lambda g: [
             o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
         ])  # fmt: skip
-        self.inputs = len(donated)
+        self.inputs = len(task.donated)
         self._assemble(results)
 
     def shape_of(self, root: Node) -> tuple[int, ...]:

@@ -15,18 +15,17 @@ import numpy as np
 
 from bital.base.device import Batched, device
 from bital.base.dtype import default, dtype
-from bital.base.extent import Bounds, Extent
+from bital.base.extent import Extent
 from bital.base.size import Size
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
+from bital.ir.task import Task
 from bital.ir.trace import Pick
 
 
-def words_of(
-    code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...], layouts: list[tuple],
-    absent: frozenset[int], bounds: Bounds | None = None,
-) -> str:  # fmt: skip
+def words_of(task: Task) -> str:
     """The words of a trace and of how it is to be run; TypeError where an attribute has none."""
+    code, held, donated, layouts, absent, bounds = task
     known: dict[Spec | Pick, str] = {}
     lines = [default.dtype.name, f"{held} {donated} {layouts} {sorted(absent)}"]
     if bounds is not None:

@@ -10,10 +10,10 @@ import functools
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bital.base.extent import Bounds
 from bital.codegen import cache, jit
 from bital.codegen.form import Form
 from bital.codegen.runner import runner
+from bital.ir.task import Task
 
 if TYPE_CHECKING:
     from bital.codegen.generate import Generated
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 class Native:
     """A compiled plan: `run(arrays, params)` as Plan's."""
 
-    def __init__(
-        self, code: list[tuple], held: tuple[int, ...], donated: tuple[bool, ...],
-        layouts: list[tuple], absent: frozenset[int], bounds: Bounds | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, task: Task) -> None:
         begin = perf_counter()
-        self.trace = (code, held, donated, layouts, absent, bounds)
-        key = cache.key_of_plan(*self.trace)
+        self.task = task
+        key = cache.key_of_plan(task)
         form, self.library = (_stored(key) if key else None) or self._made(key)
-        self.bounds = bounds  # of the size that changes, if one does
+        self.bounds = bounds = task.bounds  # of the size that changes, if one does
         if bounds is not None:
             bounds.least, bounds.most, left_out = form.bounds
             bounds.left_out.update(left_out)
@@ -43,7 +40,7 @@ class Native:
         self.clock = [0, 0]
         #: numbers for compiled code (see module), for each run that is going on at a time
         self.tables: list[Any] = []
-        self.run = runner(form, self.library, code, bounds, self.clock, self.tables)
+        self.run = runner(form, self.library, task.code, bounds, self.clock, self.tables)
         #: that it took to make
         self.seconds = perf_counter() - begin
 
@@ -69,7 +66,7 @@ class Native:
     def _generate(self) -> Generated:
         from bital.codegen.generate import Generated
 
-        return Generated(*self.trace)
+        return Generated(self.task)
 
     def _made(self, key: bytes | None) -> tuple[Form, jit.Library]:
         """Generated now; compiled where the disk has nothing of the text either."""

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.device import together
-from bital.base.extent import Bounds, Extent
+from bital.base.extent import Extent
 from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
+from bital.ir.task import Task
 from bital.ir.trace import PARAM, Pick
 from bital.plan.graph import Graph
 from bital.plan.node import KINDS, SIZE, Ints, Node, Untraceable
@@ -25,38 +26,37 @@ _INTEGERS = frozenset("iub")
 
 
 class Program:
-    """The graph of a trace: `results` are what is held; `numbers` tells a node's instruction.
+    """The graph of a task: `results` are what is held; `numbers` tells a node's instruction.
 
     `required` are bools that must all be true before anything that cannot be undone is done: where
     one is false NumPy must run the trace, and will raise the error of an instruction. Instructions
     of words that are not `known`, and products for which one `prefers_library`, are left to NumPy.
-    Where a size changes, within `bounds`, none may be.
+    Where a size changes none may be.
     """
 
     def __init__(
-        self, code: list[tuple], held: tuple[int, ...], layouts: list[tuple],
-        absent: frozenset[int] = frozenset(), known: Callable[[str], bool] | None = None,
-        prefers_library: Callable[[Node], bool] | None = None, bounds: Bounds | None = None,
+        self, task: Task, known: Callable[[str], bool] | None = None,
+        prefers_library: Callable[[Node], bool] | None = None,
     ) -> None:  # fmt: skip
         self.graph = Graph(known)
         self.xp = Namespace(self.graph)
         self.required = self.xp.required
-        self.layouts = layouts
-        self.absent = absent  # run-time scalars that are None
+        self.layouts, self.absent = task.layouts, task.absent
         self.prefers_library = prefers_library
-        self.code = code
+        self.code = code = task.code
         self.inputs: dict[int, Node] = {}
         self.opaque: list[tuple[int, str]] = []  # instructions left to NumPy, and why
         self.values: list[Any] = []
         #: node -> number of the instruction that first made it
         self.numbers: dict[Node, int] = {}
+        bounds = task.bounds
         if bounds is not None:
             bounds.number = self._number
         for number, (spec, *refs) in enumerate(code):
             self.values.append(self._instruction(number, spec, refs))
             self.numbers.update(dict.fromkeys(self.graph.made, number))
             self.graph.made.clear()
-        self.results: list[Node] = [self.values[n] for n in held]
+        self.results: list[Node] = [self.values[n] for n in task.held]
         if bounds is not None:
             bounds.number = None
             if self.opaque:  # or it only seems to be what is left to NumPy

@@ -15,6 +15,7 @@ import numpy as np
 
 from bital.base import config
 from bital.base.stride import contiguous_strides, element_strides
+from bital.ir.task import Task, absent_of
 from bital.runtime import log
 from bital.runtime.budget import budget
 
@@ -117,11 +118,10 @@ class Compiler:
             return
         self.state = "compiling"
         self.layouts = self._layouts(arrays)
-        layouts = list(self.layouts)
-        absent = frozenset(k for k, p in enumerate(params) if p is None)
-        self.job = submit(
-            lambda: Native(self.code, self.held, self.donated, layouts, absent, self.bounds)
+        task = Task(
+            self.code, self.held, self.donated, list(self.layouts), absent_of(params), self.bounds
         )
+        self.job = submit(lambda: Native(task))
 
     def _layouts(self, arrays: list[np.ndarray]) -> Layouts:
         """How the code is to expect its inputs."""

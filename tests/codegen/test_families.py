@@ -10,6 +10,7 @@ pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 from bital.codegen import runner
 from bital.codegen.native import Native
 from bital.codegen.target import named
+from bital.ir.task import Task, absent_of
 from bital.ir.template import Differ, Template, outline
 from bital.plan.node import Untraceable
 from bital.runtime.compile import layouts_of
@@ -81,10 +82,11 @@ def family_of(monkeypatch, program, sizes):
     assert len({outline(c.code) for c in compilers}) == 1
     family = Family(Template([c.code for c in compilers]), compilers[-1])
     *_, params, arrays = plans[-1]
-    absent = frozenset(k for k, p in enumerate(params) if p is None)
-    family.native = Native(
-        family.code, family.held, family.donated, family._layouts(arrays), absent, family.bounds
-    )
+    task = Task(
+        family.code, family.held, family.donated, family._layouts(arrays), absent_of(params),
+        family.bounds,
+    )  # fmt: skip
+    family.native = Native(task)
     return family
 
 
@@ -379,7 +381,7 @@ def test_the_last_of_narrowed_numbers_alone(torch, monkeypatch, kind):
     plan, given, params, _ = recorded(monkeypatch, lambda _: x.to(getattr(torch, kind)).tolist(), 0)
     compiler = plan.compiler
     layouts = layouts_of(given, compiler.donated)
-    native = Native(compiler.code, compiler.held, compiler.donated, layouts, frozenset())
+    native = Native(Task(compiler.code, compiler.held, compiler.donated, layouts))
     assert native.run(given, params)[0].tolist() == [*range(100), *range(29)]
 
 

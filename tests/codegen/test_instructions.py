@@ -13,6 +13,7 @@ pytest.importorskip("llvmlite")
 from bital.codegen.math import FUNCTIONS
 from bital.codegen.native import Native
 from bital.codegen.scalar import Builder
+from bital.ir.task import Task
 
 #: how many instructions of an operator are compiled, of each choice of kinds one
 _MOST = 4
@@ -44,7 +45,7 @@ def compiled(met: Met) -> list[np.ndarray] | None:
     if isinstance(met.spec.out, tuple):
         code += [(Pick(k), 0) for k in range(len(met.spec.out))]
         held = tuple(range(1, len(code)))
-    native = Native(code, held, (False,) * len(arrays), program.layouts, frozenset())
+    native = Native(Task(code, held, (False,) * len(arrays), program.layouts))
     return native.run(list(arrays), list(params))
 
 

@@ -15,6 +15,7 @@ from bital.base import config
 from bital.codegen import cache, generate, identity, stamp
 from bital.codegen.form import Form
 from bital.codegen.native import Native
+from bital.ir.task import Task, absent_of
 from bital.runtime import executor
 from bital.runtime.compile import layouts_of
 
@@ -46,13 +47,13 @@ class Met:
     def __init__(self, plan, arrays, params):
         compiler = plan.compiler
         self.arrays, self.params = [np.array(a, order="C") for a in arrays], list(params)
-        absent = frozenset(k for k, p in enumerate(params) if p is None)
         layouts = layouts_of(self.arrays, (False,) * len(arrays))
-        self.trace = (compiler.code, compiler.held, (False,) * len(arrays), layouts, absent)
+        donated = (False,) * len(arrays)
+        self.task = Task(compiler.code, compiler.held, donated, layouts, absent_of(params))
 
     def run(self):
         """The plan, from the disk or generated now, and its results as bytes."""
-        native = Native(*self.trace)
+        native = Native(self.task)
         results = native.run([np.array(a) for a in self.arrays], list(self.params))
         return native, [r.tobytes() for r in results]
 
@@ -102,7 +103,7 @@ def test_a_form_is_the_same_after_it_was_packed(root, met):
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"", lambda b: os.urandom(len(b))])
 def test_damaged_entries_are_made_anew(root, met, damage):
-    each = max(met, key=lambda m: len(m.trace[0]))
+    each = max(met, key=lambda m: len(m.task.code))
     expected = each.run()[1]
     entries = sorted(root.glob("*/*.o"))
     for path in entries:
@@ -123,28 +124,25 @@ def test_without_a_name_a_plan_is_generated_every_time(root, met, monkeypatch):
     assert len(list(root.glob("*/*.o"))) <= 2  # the text's, the thread pool's
     monkeypatch.setattr(stamp, "SOURCE", "source")
     monkeypatch.setattr(identity, "_WRITERS", {})
-    assert cache.key_of_plan(*each.trace) is None
+    assert cache.key_of_plan(each.task) is None
     assert each.run()[1]
 
 
 def test_the_name_tells_plans_apart(root, met, torch):
-    code, held, donated, layouts, absent = max(met, key=lambda m: len(m.trace[0])).trace
-    keys = [
-        cache.key_of_plan(*trace)
-        for trace in (
-            (code, held, donated, layouts, absent),
-            (code[:-1], held, donated, layouts, absent),
-            (code, held[:-1], donated, layouts, absent),
-            (code, held, (True, *donated[1:]), layouts, absent),
-            (code, held, donated, [(7,), *layouts[1:]], absent),
-            (code, held, donated, layouts, frozenset([3])),
-        )
-    ]
+    task = max(met, key=lambda m: len(m.task.code)).task
+    others = (
+        task._replace(code=task.code[:-1]),
+        task._replace(held=task.held[:-1]),
+        task._replace(donated=(True, *task.donated[1:])),
+        task._replace(layouts=[(7,), *task.layouts[1:]]),
+        task._replace(absent=frozenset([3])),
+    )
+    keys = [*map(cache.key_of_plan, (task, *others))]
     torch.set_default_dtype(torch.float64)
-    keys.append(cache.key_of_plan(code, held, donated, layouts, absent))
+    keys.append(cache.key_of_plan(task))
     torch.set_default_dtype(torch.float32)
     assert len(set(keys)) == 7 and None not in keys
-    assert keys[0] == cache.key_of_plan(code, held, donated, layouts, absent)
+    assert keys[0] == cache.key_of_plan(task)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +178,7 @@ def test_every_process_gives_a_plan_the_same_name(tmp_path):
         executor.Plan.run = watched
         [np.asarray(result) for result in training(torch)]
         for each in met:
-            print(cache.key_of_plan(*each.trace).hex())
+            print(cache.key_of_plan(each.task).hex())
         """
     found = []
     for seed in ("1", "2"):

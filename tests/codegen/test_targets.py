@@ -10,6 +10,7 @@ from bital.base.stride import contiguous_strides
 from bital.codegen import generate, jit, module, stamp
 from bital.codegen.native import Native
 from bital.codegen.target import named
+from bital.ir.task import Task, absent_of
 from bital.runtime import executor
 
 
@@ -70,11 +71,10 @@ def aim(patch, target):
 
 def compiled(target, code, held, arrays, params):
     """The plan for a target."""
-    absent = frozenset(k for k, p in enumerate(params) if p is None)
     with pytest.MonkeyPatch.context() as patch:
         aim(patch, target)
         layouts = [contiguous_strides(a.shape) for a in arrays]
-        return Native(code, held, (False,) * len(arrays), layouts, absent)
+        return Native(Task(code, held, (False,) * len(arrays), layouts, absent_of(params)))
 
 
 @pytest.mark.parametrize("name", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])

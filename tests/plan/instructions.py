@@ -17,6 +17,7 @@ from bital.base import config
 from bital.base.stride import element_strides
 from bital.ir.meta import meta_of
 from bital.ir.op import Spec
+from bital.ir.task import Task
 from bital.ir.trace import PARAM, Pick
 from bital.plan.lower import Program
 from bital.plan.node import KINDS
@@ -51,11 +52,9 @@ class Met(NamedTuple):
         refs = [
             ~next(array) if isinstance(a, np.ndarray) else PARAM + next(number) for a in self.args
         ]
-        return (
-            Program([(self.spec, *refs)], (0,), [element_strides(a) for a in arrays]),
-            arrays,
-            params,
-        )
+        layouts = [element_strides(a) for a in arrays]
+        task = Task([(self.spec, *refs)], (0,), (False,) * len(arrays), layouts)
+        return Program(task), arrays, params
 
     def complaint(self, results: list[np.ndarray], exact: bool = False) -> str | None:
         """What is wrong with results computed another way, or None."""
