@@ -568,7 +568,12 @@ class Builder:
         return self.call(f"llvm.vector.reduce.or.{mangled('i1', x.lanes)}", "i1", 1, x)
 
     def across(self, word: str, x: Reg) -> Reg:
-        """A vector folded into a scalar by a word of two operands: halves, quarters…"""
+        """A vector folded into a scalar by a word of two operands: halves, quarters…
+
+        Factors are taken one by one: their order decides what overflows.
+        """
+        if word == "mul" and x.kind in FLOATS:
+            return functools.reduce(self.mul, [self.lane(x, k) for k in range(x.lanes)])
         while x.lanes > 1:
             half = x.lanes // 2
             low, high = (

@@ -351,7 +351,7 @@ _HARDSIGMOID = unary_op(
 
 def _hardswish_backward(xp: Any, g: Any, x: Any) -> Any:
     inside = g * (x / 3 + 0.5)
-    return xp.where(x <= -3, g.dtype.type(0), xp.where(x < 3, inside, g))
+    return xp.where(x <= -3, g.dtype.type(0), xp.where(x >= 3, g, inside))
 
 
 _HARDSWISH_BACKWARD = Op(

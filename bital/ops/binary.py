@@ -56,14 +56,18 @@ _where_not_origin = masked_op(
 )
 
 
+def _inverse_square(self: Tensor, other: Tensor) -> Tensor:
+    """Of the distance from the origin; 0 there."""
+    inverse = (self * self + other * other).reciprocal()
+    return apply(_where_not_origin, (inverse, self, other))
+
+
 def _atan2_vjp_self(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
-    slope = other / (self * self + other * other)
-    return apply(_where_not_origin, (g * slope, self, other))
+    return g * other * _inverse_square(self, other)
 
 
 def _atan2_vjp_other(g: Tensor, self: Tensor, other: Tensor) -> Tensor:
-    slope = -self / (self * self + other * other)
-    return apply(_where_not_origin, (g * slope, self, other))
+    return g * -self * _inverse_square(self, other)
 
 
 hypot = of_two_tensors(
@@ -253,12 +257,12 @@ def of_either(
 
 def _x_times_log(name: str, log: str, grad_fn: str, shift: int) -> Callable:
     """x * log(y + shift), 0 where x is 0 unless y is NaN: either may be a number."""
-    gate = masked_op(
-        f"{name}_backward", lambda xp, x, y: (x != 0) | (y > -shift), ("self", "other")
-    )
-    gate_number = masked_op(
-        f"{name}_scalar_backward", lambda xp, x, y: (x != 0) | (y > -shift), ("self",), ("other",)
-    )
+
+    def counts(xp: Any, x: Any, y: Any) -> Any:
+        return (x != 0) | (y > -shift) | (y != y)
+
+    gate = masked_op(f"{name}_backward", counts, ("self", "other"))
+    gate_number = masked_op(f"{name}_scalar_backward", counts, ("self",), ("other",))
 
     def impl(xp: Any, x: Any, y: Any) -> Any:
         y = y if hasattr(y, "dtype") else x.dtype.type(y)

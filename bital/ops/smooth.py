@@ -65,21 +65,21 @@ _ELU_PARAMS = ("alpha", "scale", "input_scale")
 def _elu_impl(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = xp.expm1(xp.minimum(x, 0) * input_scale)
     below *= alpha * scale
-    return select(xp, xp.greater(x, 0), times(xp, x, scale), below)
+    return select(xp, xp.less(x, 0), below, times(xp, x, scale))
 
 
 def _elu_backward(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = xp.exp(x * input_scale)
     below *= input_scale * alpha * scale
     below *= g
-    return select(xp, xp.less_equal(x, 0), below, times(xp, g, scale))
+    return select(xp, xp.greater(x, 0), times(xp, g, scale), below)
 
 
 def _elu_of_result(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     below = x + alpha * scale
     below *= input_scale
     below *= g
-    return select(xp, xp.less_equal(x, 0), below, times(xp, g, scale))
+    return select(xp, xp.greater(x, 0), times(xp, g, scale), below)
 
 
 _WHERE_NOT_POSITIVE = masked_op("elu_double_backward", lambda xp, x: xp.less_equal(x, 0))

@@ -32,6 +32,12 @@ BINARY = [
     "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "logaddexp",
     "xlogy", "nextafter", "heaviside", "pow",
 ]  # fmt: skip
+ACTIVATIONS = [
+    "relu6", "hardtanh", "leaky_relu", "softplus", "logsigmoid", "elu", "selu", "celu",
+    "hardswish", "hardsigmoid", "softsign", "silu", "mish", "relu",
+]  # fmt: skip
+#: words whose derivatives are looked at, too
+SMOOTH = ["sigmoid", "exp", "log", "log1p", "sqrt", "atan", "sinh", "abs", "square"]
 DIVISIONS = ("remainder", "fmod", "floor_divide")
 DTYPES = (*FLOATS, *INTEGERS, "bool")
 NUMBERS = (-2, -1, 0, 1, 2, 3, 0.5)
@@ -82,9 +88,35 @@ def unary(dtype: str) -> Iterator[tuple[str, Function]]:
         yield f"clamp {n}", lambda ns, x, n=n: ns.clamp(x, n)
         yield f"clamp to {n}", lambda ns, x, n=n: ns.clamp(x, max=n)
     yield "clamp 0 1", lambda ns, x: ns.clamp(x, 0, 1)
-    more = ("relu6", "hardtanh", "leaky_relu", "softplus", "logsigmoid")
-    for name in more if dtype in FLOATS else ():  # NumPy does them of integers
+    for name in ACTIVATIONS if dtype in FLOATS else ():  # NumPy does them of integers
         yield name, lambda ns, x, name=name: getattr(ns.nn.functional, name)(x)
+    if dtype in FLOATS:
+        for alpha in (0.5, -0.5):
+            yield f"elu {alpha}", lambda ns, x, a=alpha: ns.nn.functional.elu(x, a)
+
+
+def slopes() -> Iterator[tuple[str, Function]]:
+    """Derivatives of functions of one operand."""
+    for name in [*ACTIVATIONS, *SMOOTH]:
+
+        def slope(ns: Any, x: Any, name: str = name) -> Any:
+            x = x.detach().requires_grad_()
+            y = getattr(ns.nn.functional if name in ACTIVATIONS else ns, name)(x)
+            return ns.autograd.grad(y, x, ns.ones_like(y))[0]
+
+        yield name, slope
+
+
+def slopes_of_two(which: int) -> Iterator[tuple[str, Function]]:
+    """Derivatives of functions of two operands along one of them."""
+    for name in ("atan2", "xlogy", "maximum", "minimum", "div", "mul"):
+
+        def slope(ns: Any, *operands: Any, name: str = name) -> Any:
+            x = [t.detach().requires_grad_() for t in operands]
+            y = getattr(ns, name)(*x)
+            return ns.autograd.grad(y, x[which], ns.ones_like(y))[0]
+
+        yield name, slope
 
 
 def outcomes(
@@ -142,6 +174,24 @@ def test_one_operand(dtype):
 def test_two_operands(dtype, names):
     functions = {n: lambda ns, x, y, n=n: getattr(ns, n)(x, y) for n in names}
     assert not complaints(functions, pairs(dtype, names is DIVISIONS))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_derivatives(dtype):
+    assert not complaints(dict(slopes()), [edges(dtype)])
+    for which in (0, 1):
+        assert not complaints(dict(slopes_of_two(which)), pairs(dtype))
+
+
+@pytest.mark.parametrize("n", [3, 40, 64, 100])
+def test_products_that_overflow(n):
+    """Factors are taken from the first on: what is 0 from the first one is 0 in the end."""
+
+    def product(ns: Any, x: Any) -> Any:
+        return ns.stack([x.prod(), (x + 1).prod(), x.flip(0).prod() if n == 3 else x.prod()])
+
+    assert not complaints({"prod": product}, [np.arange(n, dtype="float32")])
+    assert not complaints({"prod": product}, [np.array([1e30, 1e30, 0], "float32")])
 
 
 def test_a_difference_is_found():
