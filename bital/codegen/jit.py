@@ -11,30 +11,23 @@ import atexit
 import functools
 import itertools
 import weakref
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from bital.codegen import background, cache, elf
+from bital.codegen import background, cache, elf, llvm
 from bital.codegen.divide import parts
-from bital.codegen.target import Target, host, llvm
-
-T = TypeVar("T")
-
-# Of code generation. Level 0 aborts on AVX-512 masks; 1 to 3 are alike in time and speed.
-_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
+from bital.codegen.target import Target, host
 
 
 @functools.cache
-def _machine(target: Target) -> Any:
-    """LLVM's machine for a target."""
-    found = llvm().Target.from_triple(target.triple)
-    return found.create_target_machine(target.cpu, target.features, **_OPTIONS)
-
-
-@functools.cache
-def _linker() -> Any:
+def _linker(target: Target) -> Any:
     """LLVM's linker of this process. It is never closed: threads may be running its code."""
-    return llvm().create_lljit_compiler(_machine(host()), use_jit_link=True, suppress_errors=True)
+    import llvmlite.binding as binding
+
+    triple, cpu, features = target.processor
+    machine = binding.Target.from_triple(triple).create_target_machine(
+        cpu, features, opt=llvm.LEVEL, reloc=llvm.RELOC, codemodel=llvm.CODE_MODEL
+    )
+    return binding.create_lljit_compiler(machine, use_jit_link=True, suppress_errors=True)
 
 
 def _refuse_foreign(text: str, target: Target) -> None:
@@ -49,30 +42,16 @@ def _refuse_foreign(text: str, target: Target) -> None:
             raise ValueError(f"{family}… is no instruction of {target.name}")
 
 
-def _emit(text: str, target: Target, emit: Callable[[Any], T]) -> T:
-    """What code generation makes of the text; ValueError where the text is not right."""
-    binding = llvm()
-    _refuse_foreign(text, target)
-    with binding.create_context() as context:
-        try:
-            # The module is closed before its context, also where the text is refused.
-            with binding.parse_assembly(text, context) as module:
-                module.triple = target.triple
-                module.data_layout = target.data_layout
-                module.verify()
-                return emit(module)
-        except RuntimeError as error:
-            raise ValueError(f"not valid LLVM IR: {error}") from None
-
-
-def compile_object(text: str, target: Target) -> bytes:
+def compile_object(text: str, target: Target, level: int = llvm.LEVEL) -> bytes:
     """The object code of LLVM IR text; ValueError where the text is not right."""
-    return _emit(text, target, _machine(target).emit_object)
+    _refuse_foreign(text, target)
+    return llvm.emit(text, target.processor, target.data_layout, level)
 
 
 def assembly(text: str, target: Target) -> str:
     """The assembly of LLVM IR text; ValueError where the text is not right."""
-    return _emit(text, target, _machine(target).emit_assembly)
+    _refuse_foreign(text, target)
+    return llvm.emit(text, target.processor, target.data_layout, assembly=True).decode()
 
 
 class Library:
@@ -97,19 +76,23 @@ class _Linked:
     """What LLVM's linker has loaded."""
 
     def __init__(self, objects: list[bytes]) -> None:
-        linker = _linker()
-        builder = llvm().JITLibraryBuilder().add_current_process()
-        for code in objects:
-            builder.add_object_img(code)
-        self._linker, self._name = linker, f"bital{next(_numbers)}"
-        self._code = builder.link(linker, self._name)
+        from llvmlite.binding import JITLibraryBuilder
+
+        self._name, target = f"bital{next(_numbers)}", host()
+        with llvm.seat():
+            self._linker = _linker(target)
+            builder = JITLibraryBuilder().add_current_process()
+            for code in objects:
+                builder.add_object_img(code)
+            self._code = builder.link(self._linker, self._name)
         self._found: dict[str, int] = {}
         _libraries.add(self)
 
     def address(self, name: str) -> int:
         if name not in self._found:
             try:
-                tracker = self._linker.lookup(self._name, name)
+                with llvm.seat():
+                    tracker = self._linker.lookup(self._name, name)
             except RuntimeError as error:
                 raise ValueError(f"no function {name!r} in the library: {error}") from None
             self._found[name] = tracker[name]
@@ -146,15 +129,15 @@ def stored(key: bytes) -> Library | None:
     return None if objects is None else Library(objects, key, from_cache=True)
 
 
-def build(text: str) -> Library:
+def build(text: str, level: int = llvm.LEVEL) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
-    key = cache.key_of(text, repr(_OPTIONS))
+    key = cache.key_of(text, f"{level} {llvm.RELOC} {llvm.CODE_MODEL}")
     found = stored(key)
     if found is not None:
         return found
     objects = []
     for part in parts(text):
         background.give_way()
-        objects.append(compile_object(part, host()))
+        objects.append(compile_object(part, host(), level))
     cache.put(key, objects)
     return Library(objects, key)

@@ -10,12 +10,11 @@ import os
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
-from importlib.machinery import PathFinder
 from itertools import takewhile
 
 import numpy as np
 
-from bital.codegen import elf
+from bital.codegen import elf, llvm
 from bital.codegen.target import host
 
 #: the rooms whose source decides what a trace becomes
@@ -27,10 +26,7 @@ _FACTS = ("vendor_id", "cpu family", "model", "stepping", "flags")
 @functools.cache
 def versions() -> str:
     """Of bital, llvmlite with its LLVM, NumPy and Python; ImportError where there's no llvmlite."""
-    found = PathFinder.find_spec("llvmlite")
-    if found is None or not found.submodule_search_locations:
-        raise ImportError("No module named 'llvmlite'", name="llvmlite")
-    (folder, *_) = found.submodule_search_locations
+    folder = llvm.folder()
     words = [sys.modules["bital"].__version__, np.__version__, sys.version, _text(folder)]
     with os.scandir(os.path.join(folder, "binding")) as entries:
         words += sorted(f"{e.name} {e.stat().st_size}" for e in entries if "llvmlite" in e.name)
@@ -47,8 +43,7 @@ def processor() -> str:
     """The processor of this process and all that it can do."""
     facts = _cpuinfo() if elf.SERVED else {}
     if not all(facts.get(name) for name in _FACTS):
-        target = host()
-        return f"{target.triple} {target.cpu} {target.features}"
+        return " ".join(host().processor)
     return "\n".join(facts[name] for name in _FACTS)
 
 

@@ -131,7 +131,7 @@ def test_versions_and_the_processor_are_found_without_llvmlite():
 
 def test_without_facts_the_processor_is_llvms(monkeypatch):
     monkeypatch.setattr(stamp, "_cpuinfo", lambda: {"flags": "fpu"})
-    assert target.host().features in stamp.processor.__wrapped__()
+    assert target.host().processor.features in stamp.processor.__wrapped__()
 
 
 def test_source_that_changed_since_the_process_began_has_no_name(monkeypatch, tmp_path):
