@@ -396,7 +396,9 @@ class _Hooks:
     """What other modules give: the ones a backward pass begins with, and anomaly detection."""
 
     ones: Callable[[Meta], Tensor]
-    check: Callable[[Node, list], None] | None = None
+
+    def __init__(self) -> None:  # the class's own would be slow to read
+        self.check: Callable[[Node, list], None] | None = None
 
 
 hooks = _Hooks()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bital.ir.meta import Meta
 from bital.ir.prefix import UNKNOWN, Prefix
-from bital.ir.trace import Trace, Value, user_line
+from bital.ir.trace import Trace, Value, new_value, user_line
 from bital.ops.create import is_constant
 from bital.ops.sparse import SparseTensor
 from bital.ops.window import ManyNode
@@ -57,7 +57,7 @@ class Writer:
             "__name__": __name__, "__package__": __package__, "AccumulateGrad": AccumulateGrad,
             "Output": Output, "SavedOutput": SavedOutput, "SparseTensor": SparseTensor,
             "told_apart": told_apart,
-            "user_line": user_line, "wrap": wrap,
+            "new_value": new_value, "user_line": user_line, "wrap": wrap,
         }  # fmt: skip
 
     def function(self) -> Callable:
@@ -276,8 +276,14 @@ class Writer:
         if recipe.params:
             self.lines.append(f"trace.params += {self.name(recipe.params)}")
         self.lines += [f"trace.lines[{number}] = user_line()" for number in recipe.lines]
-        for number, meta in recipe.results:
-            self.lines.append(f"r{number} = trace.pending({self.name(meta)}, {number})")
+        if recipe.results:
+            self.lines.append("spare = trace.spare")
+        for number, meta in recipe.results:  # `trace.pending`, without a call
+            self.lines += [
+                f"r{number} = spare.pop() if spare else new_value(trace)",
+                f"r{number}.meta, r{number}.number = {self.name(meta)}, {number}",
+                f"trace.values.append(r{number})",
+            ]
 
     def give(self, recipe: Recipe) -> None:
         """Give the leaves their gradients."""

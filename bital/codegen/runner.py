@@ -32,7 +32,8 @@ def runner(
     """The Python function that runs a plan; it gives None where NumPy has to run it.
 
     `code` has the opaque instructions, `bounds` are those of a size that changes. Runs and their
-    nanoseconds are added to `clock`, and tables that are made to `tables`.
+    nanoseconds are added to `clock`, and tables that are made to `tables`. The function has an
+    attribute `at_once`, None where there are opaque instructions: see `_at_once`.
     """
 
     def new_table() -> tuple[Any, int]:
@@ -47,8 +48,7 @@ def runner(
         "in_order": in_order, "show_axes": show_axes, "strided": strided,
     }  # fmt: skip
     # a table belongs to one run at a time, so that threads may run the same plan
-    lines = [
-        "def run(t, params):",
+    begin = [
         "    begin = now()",
         "    try:",
         "        holder = tables.pop()",
@@ -58,19 +58,53 @@ def runner(
         *_size(bounds),
         *_scalars(form, names),
         *_arrays(form, names),
+    ]
+    end = [
+        "    finally:",
+        f"        if len(arenas) < {_ARENAS}: arenas.append(arena)",
+        "        tables.append(holder)",
+    ]
+    count = ["clock[0] += 1", "clock[1] += now() - begin"]
+    lines = [
+        "def run(t, params):",
+        *begin,
         "    at = id(t)",
         "    try:",
         *_stretches(form, library, code, names),
         "        pass",
-        "    finally:",
-        f"        if len(arenas) < {_ARENAS}: arenas.append(arena)",
-        "        tables.append(holder)",
-        "    clock[0] += 1",
-        "    clock[1] += now() - begin",
+        *end,
+        *[f"    {line}" for line in count],
         f"    return [{', '.join(map(_shown, form.results))}]",
+        "run.at_once = None",
     ]
+    if form.stretches == [None] and all(_root(result) == "array" for result in form.results):
+        lines += ["def at_once(t, params, values):", *begin, *_at_once(form, count), *end]
+        lines += ["run.at_once = at_once"]
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
+
+
+def _at_once(form: Form, count: list[str]) -> list[str]:
+    """The lines that run the one native stretch and give `values` its results; True if it ran.
+
+    Ctrl-C must not come between, when inputs are overwritten and results are nobody's. CPython
+    looks for signals after calls, when a function begins and when a loop goes back; a loop over
+    `map` makes the call without looking, and what follows it in the loop is straight.
+    """
+    each = range(len(form.results))
+    lines = [f"    {', '.join([f'v{k}' for k in each])}, = values"] if each else []
+    lines += [f"    r{k} = {_shown(result)}" for k, result in enumerate(form.results)]
+    lines += ["    try:", "        for failed in map(segment0, (id(t),), (fixed,)):"]
+    lines += ["            if failed: return False"]
+    for k in each:  # another thread that needed a value may have given it an array
+        lines += [f"            if v{k}.buf is None:"]
+        lines += [f"                v{k}.buf = r{k}", f"                v{k}.trace = None"]
+    return [*lines, *[f"        {line}" for line in count], "        return True"]
+
+
+def _root(operand: list) -> str:
+    """What the operand is a look at."""
+    return operand[0] if operand[0] in ("array", "scalar") else _root(operand[1])
 
 
 def _size(bounds: Bounds | None) -> list[str]:

@@ -19,13 +19,13 @@ class Prefix:
 
     `op`, `first` and `second` (the metas of its operands), `attrs` and the operand numbers `i` and
     `j` are parts of the instruction: what recording compares. `number` is the instruction's,
-    `spent` what the path costs of a trace's room, `likely` what followed last. The runtime keeps
-    at `ending` how a trace that ended here was run, and autograd at `passages` the backward passes
-    that began here.
+    `spent` what the path costs of a trace's room, `likely` what followed last. `kind` says which
+    inputs needed gradients last, and what the node was. The runtime keeps at `ending` how a trace
+    that ended here was run, and autograd at `passages` the backward passes that began here.
     """
 
     __slots__ = ("parent", "instruction", "spec", "op", "first", "second", "attrs", "i", "j",
-                 "number", "spent", "likely", "others", "ending", "passages",
+                 "number", "spent", "likely", "others", "ending", "passages", "kind",
                  "tiny")  # fmt: skip
 
     def __init__(self, parent: Prefix | None = None, instruction: tuple = (None,)) -> None:
@@ -34,17 +34,19 @@ class Prefix:
         self.spent: int = 0 if parent is None else parent.spent
         self.spec: Any = instruction[0]
         metas = getattr(self.spec, "metas", ())
+        operands = instruction[1:]
         if getattr(self.spec, "compute", None) is not None:
-            metas = ()  # its operands are cast first: they are not what the operator was given
+            metas = operands = ()  # they are cast first: they are not what the operator was given
         self.op = getattr(self.spec, "op", None)
         self.attrs = getattr(self.spec, "asked", None)
         self.first, self.second = (*metas, None, None)[:2]
-        self.i, self.j = (*instruction[1:], None, None)[:2]
+        self.i, self.j = (*operands, None, None)[:2]
         self.spent += getattr(self.spec, "cost", 0)
         self.likely: Prefix = UNKNOWN
         self.others: dict[tuple, Prefix] = {}  # by instruction, all that may follow
         self.ending: Any = None
         self.passages: dict[tuple, Any] | None = None
+        self.kind: tuple = (0, None, None)
         self.tiny: bool | None = None  # whether it alone is run without a plan, once that is asked
 
     def then(self, instruction: tuple, learning: bool) -> Prefix:

@@ -57,6 +57,13 @@ def given(meta: Meta, array: np.ndarray) -> Value:
     return value
 
 
+def new_value(trace: Trace) -> Value:
+    """A value that is pending in a trace, of no number yet."""
+    value = Value()
+    value.trace, value.buf, value.shared = trace, None, False
+    return value
+
+
 class Trace:
     """One thread's record since its last cut; cutting empties it, the object stays.
 
@@ -178,11 +185,7 @@ class Trace:
     def pending(self, meta: Meta, number: int) -> Value:
         """The result of an instruction, yet to be computed."""
         spare = self.spare
-        if spare:
-            value = spare.pop()
-        else:
-            value = Value()
-            value.trace, value.buf, value.shared = self, None, False
+        value = spare.pop() if spare else new_value(self)
         value.meta, value.number = meta, number
         self.values.append(value)
         return value
@@ -232,8 +235,10 @@ class _Hooks:
 
     run: Callable[[Trace, str], None]
     touch: Callable[[Trace, Value], None]
-    keep_lines = False  # a log or a view wants the user's line of every instruction
-    looks = 0  # how often somebody asked for the array of a value
+
+    def __init__(self) -> None:  # the class's own would be slow to read
+        self.keep_lines = False  # a log or a view wants the user's line of every instruction
+        self.looks = 0  # how often somebody asked for the array of a value
 
 
 local = _Local()

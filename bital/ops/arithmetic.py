@@ -27,7 +27,14 @@ from bital.ops.family import (
     unary_op,
 )
 from bital.tensor.dispatch import assign, inplace
-from bital.tensor.recorders import binary, binary_with_scalar, unary, with_own_code, with_scalar
+from bital.tensor.recorders import (
+    binary,
+    binary_with_scalar,
+    unary,
+    with_own_code,
+    with_scalar,
+    writing,
+)
 from bital.tensor.tensor import Tensor
 
 _TWO_BOOLS = (
@@ -238,10 +245,13 @@ def operator(fn: Callable, on_tensor: Callable, on_number: Callable) -> Callable
 OPERANDS = (Tensor, int, float, complex, np.number, np.bool_)
 
 
-def in_place_operator(fn: Callable, plain: Callable) -> Callable:
-    """`a += b` and its like: the plain operator's result written into a's memory."""
+def in_place_operator(fn: Callable, plain: Callable, op: Op | None = None) -> Callable:
+    """`a += b` and its like: the plain operator's result written into a's memory.
 
-    def writing(self: Tensor, other: Any) -> Any:
+    `op` is what the plain operator records of two tensors, where that is one instruction.
+    """
+
+    def assigning(self: Tensor, other: Any) -> Any:
         trace = local.trace
         if not trace.grad:
             out = plain(self, other)
@@ -250,7 +260,8 @@ def in_place_operator(fn: Callable, plain: Callable) -> Callable:
             return NotImplemented
         return inplace(self, fn, other)
 
-    return with_own_code(writing)
+    own = with_own_code(assigning)
+    return own if op is None else writing(op, own)
 
 
 def install(
@@ -267,7 +278,7 @@ def install(
     reflected = f"__r{name}__"
     turned = _reflected(reflected, plain, on_number) if commutes else with_number_left(fn)
     setattr(Tensor, reflected, turned)
-    setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain))
+    setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain, getattr(on_tensor, "op", None)))
 
 
 def _reflected(name: str, plain: Callable, on_number: Callable) -> Callable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter, itemgetter
 from sys import getrefcount
 from typing import Any
@@ -237,8 +237,29 @@ def _execute(
     return known, others
 
 
-def _run_into(held: Iterable[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
+def _run_into(held: Sequence[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
     """Run a plan and hand its results to the values; Ctrl-C waits until they have them."""
+    at_once = plan.at_once
+    if at_once is None or hooks.interpreted:
+        _run_apart(held, plan, arrays, params, lines)
+        return
+    try:
+        ran = at_once(arrays, params, held)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and any(v.buf is None for v in held):
+            del arrays[plan.inputs :]  # it came before the run
+            _run_apart(held, plan, arrays, params, lines)
+        _give_up(held)
+        raise
+    if ran:
+        plan.runs += 1
+    else:
+        del arrays[plan.inputs :]
+        _run_apart(held, plan, arrays, params, lines)
+
+
+def _run_apart(held: Iterable[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
+    """The same where running and handing out are two steps, in which an instruction may fail."""
     again = list(arrays) if plan.brief else None
     interrupts = None if plan.brief else _Interrupts()
     # without NumPy's warnings; PyTorch has none for overflow or division by zero
@@ -249,15 +270,20 @@ def _run_into(held: Iterable[Value], plan: Plan, arrays: list, params: list, lin
         if again is not None and isinstance(error, KeyboardInterrupt):
             _hand_out(held, plan.interpret(again, params))  # it has overwritten nothing
             raise
-        for value in held:
-            if value.buf is None:
-                value.trace = None
+        _give_up(held)
         _explain(error, lines)
         raise
     finally:
         _extobj_contextvar.reset(token)
         if interrupts is not None:
             interrupts.deliver()
+
+
+def _give_up(held: Iterable[Value]) -> None:
+    """Let values that got no array be of no trace: to look at them is an error."""
+    for value in held:
+        if value.buf is None:
+            value.trace = None
 
 
 def _hand_out(held: Iterable[Value], results: list) -> None:

@@ -54,10 +54,11 @@ class _Hooks:
     bits from every run.
     """
 
-    watch: Callable[..., None] | None = None
-    #: told of every native run while a profiler watches: the code, its cycles before, the times
-    kernels: Callable[..., None] | None = None
-    interpreted = 0
+    def __init__(self) -> None:  # the class's own would be slow to read
+        self.watch: Callable[..., None] | None = None
+        #: told of every native run while a profiler watches: the code, its cycles before, the times
+        self.kernels: Callable[..., None] | None = None
+        self.interpreted = 0
 
 
 hooks = _Hooks()
@@ -83,6 +84,9 @@ class Plan:
         self.used = 0  # when the cache last gave it out
         self.linked: Callable | None = None
         self.native: Callable | None = None
+        #: where all of it is native: (arrays, params, values) -> whether it ran and gave the values
+        #: their arrays, which Ctrl-C cannot divide
+        self.at_once: Callable | None = None
         self.compiler = Compiler(code, held, donated)
         #: it is soon over and overwrites no input: broken off, it is done again
         self.brief = not any(donated) and sum(_needed(code, held)) <= _BRIEF
@@ -100,6 +104,7 @@ class Plan:
         if not hooks.interpreted:
             if native is None:
                 native = self.native = self.compiler.step(self.runs, arrays, params)
+                self.at_once = getattr(native, "at_once", None)
             if native is not None:
                 results = native(arrays, params) or self.compiler.again(arrays, params)
                 if results is not None:

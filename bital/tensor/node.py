@@ -402,10 +402,6 @@ def raise_modified(meta: Meta, edge: Any, now: int, expected: int) -> None:
 class _Hooks:
     """What other modules give: saved-tensor hooks, and how a tensor is made of its parts."""
 
-    pack: Callable | None = None  # tensor -> object with unpack(node)
-    keep_lines = False  # anomaly detection wants to name the user's line of every node
-    forward_only = 0  # how many blocks of the mode FORWARD_ONLY are open
-    active = False  # any of the three
     rebuild: Callable
     read: Callable  # tensor, trace -> its elements as a value
     snapshot: Callable  # tensors -> their values, for anomaly detection
@@ -413,9 +409,16 @@ class _Hooks:
     rebase: Callable  # tensor, edge: the tensor was written in place
     descend: Callable  # results, their gradients, inputs -> gradients that have a graph
 
+    def __init__(self) -> None:  # the class's own would be slow to read
+        self.pack: Callable | None = None  # tensor -> object with unpack(node)
+        self.keep_lines = False  # anomaly detection wants to name the user's line of every node
+        self.forward_only = 0  # how many blocks of the mode FORWARD_ONLY are open
+        self.active = False  # any of the three
+
     def set(self, **changes: Any) -> None:
         """Change `pack`, `keep_lines` or `forward_only`."""
-        self.__dict__.update(changes)
+        for name, value in changes.items():
+            setattr(self, name, value)
         self.active = self.pack is not None or self.keep_lines or self.forward_only > 0
 
 
@@ -457,7 +460,7 @@ def new_node(
     node.number, node.extra = next_number(), None
     node.prefix, node.epoch = UNKNOWN, -1
     if keep is None:
-        node.saved = []
+        node.saved = ()
         return node
     node.saved = keep(*tensors, out)
     if out is not None and cls.vjp.outputs:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bital.ir.op import Op
 from bital.ir.prefix import UNKNOWN, Prefix
-from bital.ir.trace import PARAM, Trace, Value, after, local, record_many
+from bital.ir.trace import PARAM, Trace, Value, after, local, new_value, record_many
 from bital.ir.trace import hooks as traces
 from bital.tensor import tensor as tensor_module
 from bital.tensor.dispatch import apply, attach, in_order
@@ -37,8 +37,17 @@ def family(op):
     def call({arguments}):
         {begin}
         trace = local.trace
-        {operands}
+        if {plain}:
+            {values}
+            {edges}
+        else:
+            {layout}
+            {reads}
+            {none}
+            if trace.grad:
+                {found}
         step = trace.prefix.likely
+        {operands}
         if step.op is op and {same}:
             spec, number, trace.prefix = step.spec, step.number, step
         else:
@@ -53,7 +62,7 @@ def family(op):
             step = trace.prefix
         {scalar}
         spare = trace.spare
-        if spare:
+        if spare:  # `new_value`, without a call
             value = spare.pop()
         else:
             value = Value()
@@ -73,32 +82,37 @@ def family(op):
         cell.version = 0
         out._meta = meta
         out._view = out._edge = out._grad = None
-        if trace.grad:
-            {edges}
-            if wanted:
-                if trace.grad is not True or nodes.active:
-                    return attach(trace, spec, ({given},), wanted, ({tensors},), out, {params})
+        if {differentiable} and trace.grad:
+            wanted = {wanted}
+            if trace.grad is not True or nodes.active:
+                return attach(trace, spec, ({given},), wanted, ({tensors},), out, {params})
+            known, cls, keep = step.kind
+            if known != wanted:
                 kind = spec.nodes.get(wanted)
                 if kind is None:
                     kind = node_kind(spec, wanted)
-                if kind:
-                    cls, keep = kind
-                    out._edge = node = cls()
-                    node.edges = ({given},)
-                    node.metas = spec.metas
-                    node.spec = spec
-                    node.params = {params}
-                    node.number = next_number()
-                    node.extra = None
-                    node.prefix = step
-                    node.epoch = trace.epoch
-                    node.saved = keep({tensors}, out) if keep is not None else []
+                if not kind:
+                    return out
+                cls, keep = kind
+                if step is not UNKNOWN:
+                    step.kind = wanted, cls, keep
+            out._edge = node = cls()
+            node.edges = ({given},)
+            node.metas = spec.metas
+            node.spec = spec
+            node.params = {params}
+            node.number = next_number()
+            node.extra = None
+            node.prefix = step
+            node.epoch = trace.epoch
+            node.saved = () if keep is None else keep({tensors}, out)
         return out
     return call
 """
 
 
-#: `trace.number`, without a call where a value is met as an operand before or is ready
+#: `trace.number`, without a call where a value is met as an operand before or is ready; the meta of
+#: one that is pending follows from its number
 _NUMBER = """\
 if {x}.trace is trace:
     {number} = {x}.number
@@ -108,7 +122,16 @@ else:
         if {x}.buf is None or {x}.shared:
             {number} = trace.number({x})
         else:
-            {number} = trace.inputs[{x}] = ~len(trace.inputs)"""
+            {number} = trace.inputs[{x}] = ~len(trace.inputs)
+    if {different}:
+        step = UNKNOWN"""
+
+#: which inputs need gradients, by how many there are
+_WANTED = {
+    1: "1",
+    2: "(1 if second is None else 3) if first is not None else 2",
+    3: "(first is not None) + 2 * (second is not None) + 4 * (third is not None)",
+}
 
 
 def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool = False) -> Callable:
@@ -119,48 +142,89 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
     out as their operands are.
     """
     names = tensors.split(", ")
+    parts = list(zip(names, "xyz", "ijk", ("first", "second", "third")))
     scalar = params != "()"
-    layout = ", ".join(f"{t}._meta, strides_of({t})" for t in names)
-    begin = [] if windows else [
-        f"if {' or '.join(f'{t}._view is not None' for t in names)}:",
-        f"    if ({layout}) not in in_order:",
-        f"        return apply(op, ({tensors},), {attrs}, {params})",
-    ]  # fmt: skip
-    # all are read before one is numbered: to read may end the trace
-    operands = [
-        f"{x} = {t}._storage.value if {t}._view is None else read({t}, trace)"
-        for t, x in zip(names, "xyz")
-    ]
-    same, edges = [], ["wanted = 0"]
-    numbers = ("i", "j", "instruction[3]")
-    metas = ("first", "second", "spec.metas[2]")
-    for at, (t, number, edge) in enumerate(zip(names, "ijk", ("first", "second", "third"))):
-        x = "xyz"[at]
-        operands += _NUMBER.format(x=x, number=number).split("\n")
-        same += [f"step.{numbers[at]} == {number}", f"step.{metas[at]} is {t}._meta"]
-        edges.append(f"{edge} = {t}._edge if {t}._view is None else edge_of({t})")
-        edges.append(f"if {edge} is not None: wanted {'+=' if at else '='} {2**at}")
+    layout = "pass" if windows else (
+        f"if ({', '.join(f'{t}._meta, strides_of({t})' for t in names)}) not in in_order: "
+        f"return apply(op, ({tensors},), {attrs}, {params})"
+    )  # fmt: skip
+    same, operands = [], []
+    for at, (t, x, number, _) in enumerate(parts):
+        different = f"step.{('first', 'second')[at]} is not {t}._meta" if at < 2 else "False"
+        operands += _NUMBER.format(x=x, number=number, different=different).split("\n")
+        same.append(f"step.{('i', 'j', 'instruction[3]')[at]} == {number}")
+    if len(names) > 2:
+        same.append("step.spec.metas[2] is c._meta")
     if "kind" in attrs:
-        begin.insert(0, "kind = scalar.__class__")
         same.append("step.attrs[0] is kind")
     elif attrs != "()":
-        same.append("step.attrs == attrs")
+        same.append("(step.attrs is attrs or step.attrs == attrs)")
+    edges = [edge for *_, edge in parts]
     text = _FAMILY.format(
         arguments=", ".join([tensors] + ["scalar"] * scalar + ["attrs"] * (attrs == "attrs")),
-        begin="\n        ".join(begin) or "pass",
+        begin="kind = scalar.__class__" if "kind" in attrs else "pass",
+        plain=" and ".join(f"{t}._view is None" for t in names),
+        values="; ".join(f"{x} = {t}._storage.value" for t, x, *_ in parts),
+        edges="; ".join(f"{edge} = {t}._edge" for t, *_, edge in parts),
+        layout=layout,
+        # all are read before one is numbered: to read may end the trace
+        reads="; ".join(f"{x} = read({t}, trace)" for t, x, *_ in parts),
+        none=f"{' = '.join(edges)} = None",
+        found="; ".join(f"{edge} = edge_of({t})" for t, *_, edge in parts),
         operands="\n        ".join(operands),
         same=" and ".join(same),
         metas=", ".join(f"{t}._meta" for t in names),
-        numbers=", ".join(["i", "j", "k"][: len(names)] + ["PARAM + len(trace.params)"] * scalar),
+        numbers=", ".join([part[2] for part in parts] + ["PARAM + len(trace.params)"] * scalar),
         scalar="trace.params.append(scalar)" if scalar else "pass",
-        edges="\n            ".join(edges),
-        given=", ".join(["first", "second", "third"][: len(names)]),
+        differentiable=f"({' or '.join(f'{edge} is not None' for edge in edges)})",
+        wanted=_WANTED[len(names)],
+        given=", ".join(edges),
         tensors=tensors, attrs=attrs, params=params,
     )  # fmt: skip
     space = {"__name__": __name__, "__package__": __package__, **_NAMES}
     exec(compile(text, "<bital recorder>", "exec"), space)
 
-    return lambda op: with_own_code(space["family"](op))
+    def recorder(op: Op) -> Callable:
+        made = with_own_code(space["family"](op))
+        made.op = op  # type: ignore[attr-defined]
+        return made
+
+    return recorder
+
+
+def writing(op: Op, otherwise: Callable) -> Callable[[Tensor, Any], Any]:
+    """(a, b) -> a: put op's result, known to look like `a`, in the place of `a`. Hot.
+
+    That is `a -= b` where no gradient is recorded, as in most updates; no tensor is made for the
+    result. What is not whole tensors, or an instruction that is not known to follow, is left to
+    `otherwise`.
+    """
+    fallible = op.fallible
+
+    def write_result(a: Tensor, b: Any) -> Any:
+        trace = local.trace
+        if trace.grad or b.__class__ is not Tensor or a._view is not None or b._view is not None:
+            return otherwise(a, b)
+        cell, step = a._storage, trace.prefix.likely
+        old, y = cell.value, b._storage.value
+        if (
+            step.op is op and step.first is a._meta and step.spec.out is a._meta
+            and step.second is b._meta and not (old.shared or y.shared)
+        ):  # fmt: skip
+            i = old.number if old.trace is trace else trace.number(old)
+            j = y.number if y.trace is trace else trace.number(y)
+            if (
+                step.i == i and step.j == j
+                and not (trace.room < step.spent or traces.keep_lines or fallible)
+            ):  # fmt: skip
+                cell.value = trace.take(step)
+                cell.version += 1
+                if a._edge is not None or cell.apart:
+                    trace.updated = True
+                return a
+        return otherwise(a, b)
+
+    return with_own_code(write_result)
 
 
 def with_own_code(fn: Callable) -> Callable:
@@ -223,11 +287,7 @@ def updating(op: Op) -> Callable[[list[Tensor], tuple, tuple, tuple], None]:
         trace.params += scalars
         number, spare, values = step.number, trace.spare, trace.values
         for t in tensors:
-            if spare:
-                value = spare.pop()
-            else:
-                value = Value()
-                value.trace, value.buf, value.shared = trace, None, False
+            value = spare.pop() if spare else new_value(trace)
             number += 1
             value.meta, value.number = t._meta, number
             values.append(value)

@@ -291,7 +291,7 @@ def write(t: Tensor, value: Value, trace: Trace) -> None:
             check_lanes(meta, value.meta)
         offset = 0 if view is None else view.offset
         write_window(trace, storage, value, meta, offset, strides_of(t))
-    if storage.apart or (t._edge is not None and not trace.grad):
+    if (t._edge is not None and not trace.grad) or storage.apart:
         note_update(t, trace)
 
 

@@ -1,6 +1,7 @@
 """Compiled plans in all that surrounds a run: who holds memory, errors, threads, forks, Ctrl-C."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -216,6 +217,34 @@ def test_an_interrupt_leaves_a_usable_state():
         print("usable")
     """)
     assert done.stdout.strip() == "usable", done.stderr[-1500:]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does")
+@pytest.mark.parametrize(("moment", "size"), [("before", 5), ("within", 6)])
+def test_ctrl_c_does_not_divide_a_native_run(torch, monkeypatch, moment, size):
+    """It is met when the native code has run and its results are where they belong."""
+    w, x = torch.zeros(size, requires_grad=True), torch.ones(size)
+
+    def step():
+        with torch.no_grad():
+            w.add_(x)
+
+    for _ in range(3):
+        step()
+    (names,) = [p.at_once.__globals__ for p in cache.plans.values() if p.at_once and not p.brief]
+
+    def interrupted(*args):
+        monkeypatch.undo()
+        got = names["segment0"](*args) if moment == "within" else None
+        signal.raise_signal(signal.SIGINT)
+        return got
+
+    monkeypatch.setitem(names, "segment0" if moment == "within" else "now", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert w.tolist() == [4.0] * size
+    step()
+    assert w.tolist() == [5.0] * size
 
 
 @pytest.mark.parametrize("times", [3, 4, 13])
