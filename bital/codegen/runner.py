@@ -43,7 +43,7 @@ def runner(
         return table, ctypes.addressof(table)
 
     names: dict[str, Any] = {
-        "tables": [new_table()], "new_table": new_table, "arenas": _arenas,
+        "tables": [new_table()], "new_table": new_table, "arenas": _arenas, "most_arenas": _ARENAS,
         "new_arena": new_arena, "now": perf_counter_ns, "clock": clock, "empty": np.empty,
         "in_order": in_order, "show_axes": show_axes, "strided": strided,
     }  # fmt: skip
@@ -59,12 +59,6 @@ def runner(
         *_scalars(form, names),
         *_arrays(form, names),
     ]
-    end = [
-        "    finally:",
-        f"        if len(arenas) < {_ARENAS}: arenas.append(arena)",
-        "        tables.append(holder)",
-    ]
-    count = ["clock[0] += 1", "clock[1] += now() - begin"]
     lines = [
         "def run(t, params):",
         *begin,
@@ -72,19 +66,27 @@ def runner(
         "    try:",
         *_stretches(form, library, code, names),
         "        pass",
-        *end,
-        *[f"    {line}" for line in count],
+        *_END,
+        *[f"    {line}" for line in _COUNT],
         f"    return [{', '.join(map(_shown, form.results))}]",
         "run.at_once = None",
     ]
     if form.stretches == [None] and all(_root(result) == "array" for result in form.results):
-        lines += ["def at_once(t, params, values):", *begin, *_at_once(form, count), *end]
+        lines += ["def at_once(t, params, values):", *begin, *_at_once(form), *_END]
         lines += ["run.at_once = at_once"]
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
 
 
-def _at_once(form: Form, count: list[str]) -> list[str]:
+_END = [
+    "    finally:",
+    "        if len(arenas) < most_arenas: arenas.append(arena)",
+    "        tables.append(holder)",
+]
+_COUNT = ["clock[0] += 1", "clock[1] += now() - begin"]
+
+
+def _at_once(form: Form) -> list[str]:
     """The lines that run the one native stretch and give `values` its results; True if it ran.
 
     Ctrl-C must not come between, when inputs are overwritten and results are nobody's. CPython
@@ -99,7 +101,7 @@ def _at_once(form: Form, count: list[str]) -> list[str]:
     for k in each:  # another thread that needed a value may have given it an array
         lines += [f"            if v{k}.buf is None:"]
         lines += [f"                v{k}.buf = r{k}", f"                v{k}.trace = None"]
-    return [*lines, *[f"        {line}" for line in count], "        return True"]
+    return [*lines, *[f"        {line}" for line in _COUNT], "        return True"]
 
 
 def _root(operand: list) -> str:

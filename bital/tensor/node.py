@@ -459,10 +459,7 @@ def new_node(
     node.spec, node.params = spec, params
     node.number, node.extra = next_number(), None
     node.prefix, node.epoch = UNKNOWN, -1
-    if keep is None:
-        node.saved = ()
-        return node
-    node.saved = keep(*tensors, out)
+    node.saved = () if keep is None else keep(*tensors, out)
     if out is not None and cls.vjp.outputs:
         place = cls.vjp.outputs.get(0)
         if place is not None and node.saved[2 * place] is None:

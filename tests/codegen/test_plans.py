@@ -1,11 +1,13 @@
 """Compiled plans in all that surrounds a run: who holds memory, errors, threads, forks, Ctrl-C."""
 
+import _thread
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -233,13 +235,17 @@ def test_ctrl_c_does_not_divide_a_native_run(torch, monkeypatch, moment, size):
         step()
     (names,) = [p.at_once.__globals__ for p in cache.plans.values() if p.at_once and not p.brief]
 
-    def interrupted(*args):
+    def before():
         monkeypatch.undo()
-        got = names["segment0"](*args) if moment == "within" else None
         signal.raise_signal(signal.SIGINT)
-        return got
 
-    monkeypatch.setitem(names, "segment0" if moment == "within" else "now", interrupted)
+    def within(run, *arguments):  # no Python runs between the code and the signal
+        signals = map(_thread.interrupt_main, [signal.SIGINT])
+        monkeypatch.undo()
+        return map(itemgetter(0), zip(map(run, *arguments), signals))
+
+    name, fake = ("now", before) if moment == "before" else ("map", within)
+    monkeypatch.setitem(names, name, fake)
     with pytest.raises(KeyboardInterrupt):
         step()
     assert w.tolist() == [4.0] * size
