@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bital.codegen.kernel import At, Kernel, Operand, Scratch
-from bital.plan.access import VIEWS
+from bital.codegen.kernel import Kernel, Operand, Scratch, place
+from bital.plan.access import VIEWS, access, identity
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
@@ -86,11 +86,8 @@ class _Description:
         if x.word == "param":
             return "param", x.kind, self._number(x)
         if x.word == "window":
-            strides, offset = x.attrs
-            root = x.inputs[0]
-            moved = x.inputs[1] if len(x.inputs) > 1 else None
-            at = At(root, offset, moved) if offset or moved is not None else root
-            return "window", strides, x.shape, x.kind, self._number(at), root in self.own
+            at = self._number(place(access(x, identity(x), len(x.shape))))
+            return "window", x.attrs[0], x.shape, x.kind, at, x.inputs[0] in self.own
         if x.word in VIEWS:
             return x.word, x.attrs, x.shape, tuple([self._operand(i) for i in x.inputs])
         if x.word == "map" and x not in self.in_memory:  # made of numbers alone

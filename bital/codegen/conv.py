@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line, parts, tile, up
-from bital.codegen.lanes import shuffle
+from bital.codegen.lanes import inside, shuffle
 from bital.codegen.panel import Axis, Panel, Source, backward_axes, fill, forward_axis
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.split import DEPTH
@@ -363,12 +363,11 @@ class _Writer:
         found = []
         for s in range(taps.taps):
             place = b.affine(taps.shift + s * taps.gap, (column, 1))
-            lane = b.add(b.iota("u32", lanes), b.splat(b.cast(place, "u32"), lanes))
-            inside = b.lt(lane, b.const("u32", self.p.source[1], lanes))
+            there = inside(b, place, 1, self.p.source[1], lanes)
             row = b.affine(s * self.row, (at, 1))
             if lanes == 1:
-                one = b.load(self.sums, kind, b.add(row, b.select(inside, place, b.index(0))))
-                found.append(b.select(inside, one, b.const(kind, 0)))
+                one = b.load(self.sums, kind, b.add(row, b.select(there, place, b.index(0))))
+                found.append(b.select(there, one, b.const(kind, 0)))
             else:
-                found.append(b.load(self.sums, kind, b.add(row, place), lanes, inside))
+                found.append(b.load(self.sums, kind, b.add(row, place), lanes, there))
         return functools.reduce(b.add, found)

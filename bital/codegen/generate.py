@@ -13,7 +13,7 @@ from bital.base.extent import Extent
 from bital.codegen import gemm
 from bital.codegen.alike import Alike
 from bital.codegen.form import Form, Opaque
-from bital.codegen.kernel import Kernel, Scratch, is_word
+from bital.codegen.kernel import Kernel, is_word, scratch_of
 from bital.codegen.loops import loops
 from bital.codegen.module import Module, param_of
 from bital.codegen.moves import concat, write
@@ -48,7 +48,7 @@ class Generated:
         self.shapes = {root_of(n): n.shape for n in results}
         fusion = Fusion(list(graph.table.values()), results, program.required)
         self.layout = Layout(fusion, task.donated)
-        in_memory = {n for g in fusion.groups for n in g.stored}
+        in_memory = fusion.in_memory
         alike, over = Alike(in_memory), set(self.layout.over)
         across: set[Node] = set()  # of which cores write ranges of columns
         self.kernels: dict[int, list[Kernel]] = {}
@@ -59,9 +59,7 @@ class Generated:
                 if any(k.across for k in kernels):
                     across.update(g.stored)
                 self.kernels[g.number] = [k.of_size(self.size) for k in kernels]
-        self.layout.place(lambda g: [
-            o for k in self.kernels.get(g.number, ()) for o in k.operands if isinstance(o, Scratch)
-        ])  # fmt: skip
+        self.layout.place(lambda g: scratch_of(self.kernels.get(g.number, ())))
         self.inputs = len(task.donated)
         self._assemble(results)
 

@@ -118,11 +118,6 @@ def _leave_all() -> None:
 atexit.register(_leave_all)
 
 
-def load(*objects: bytes) -> Library:
-    """Load object code of the host, in one or several parts."""
-    return Library([*objects])
-
-
 def stored(key: bytes) -> Library | None:
     """Load what is on the disk under a key."""
     objects = cache.get(key)

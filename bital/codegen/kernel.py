@@ -5,6 +5,7 @@ Room: codegen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bital.codegen import scalar
@@ -62,6 +63,21 @@ class Kernel(NamedTuple):
             return self
         self.builder.size_argument = len(self.operands)
         return self._replace(operands=[*self.operands, param])
+
+
+def scratch_of(kernels: Iterable[Kernel]) -> list[Scratch]:
+    """What some kernels have of memory that nobody else reads."""
+    return [o for k in kernels for o in k.operands if isinstance(o, Scratch)]
+
+
+#: what a chunk is to take at least
+_CHUNK_NS = 12_000
+_MOST_CHUNKS = 64
+
+
+def chunks_of(ns: float) -> int:
+    """Into how many chunks a loop that takes so long on one core is cut."""
+    return min(max(int(ns / _CHUNK_NS), 1), _MOST_CHUNKS)
 
 
 class Operands:

@@ -1,4 +1,4 @@
-"""Lanes: what crosses the lanes of vectors.
+"""Lanes: what crosses the lanes of vectors, and which of them lie in a row.
 
 Room: codegen.
 """
@@ -61,3 +61,12 @@ def totals(b: Builder, vectors: Sequence[Reg]) -> Reg:
 def picked(b: Builder, x: Reg, lanes: Sequence[int]) -> Reg:
     """Some lanes of a vector, in order; of one, a scalar."""
     return shuffle(b, x, x, lanes) if len(lanes) > 1 else b.lane(x, lanes[0])
+
+
+def inside(b: Builder, left: Reg, step: int, width: int, lanes: int) -> Reg:
+    """Which of the columns left, left + step… there are in a row of so many."""
+    numbers = b.iota("u32", lanes)
+    if step > 1:
+        numbers = b.mul(numbers, b.const("u32", step, lanes))
+    columns = b.add(numbers, b.splat(b.cast(left, "u32"), lanes))  # below 0 is large, unsigned
+    return b.lt(columns, b.const("u32", width, lanes))

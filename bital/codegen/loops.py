@@ -14,7 +14,7 @@ from math import isqrt, prod
 from typing import Any
 
 from bital.base.extent import Extent, hint
-from bital.codegen.kernel import Kernel, Operands, Scratch
+from bital.codegen.kernel import Kernel, Operands, Scratch, chunks_of
 from bital.codegen.scalar import FLOATS, Builder, Loop, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Axis, Values
@@ -22,10 +22,8 @@ from bital.plan.access import Access, access, follow
 from bital.plan.fuse import EXPENSIVE, Group
 from bital.plan.node import Node
 
-#: what a chunk is to take at least, and what an element costs: by memory, by dear words
-_CHUNK_NS = 12_000
+#: what an element costs: by memory, by words, by dear ones
 _BYTE_NS, _WORD_NS, _DEAR_NS = 0.03, 0.02, 0.4
-_MOST_CHUNKS = 64
 #: vectors that are worked on side by side, so that sums do not wait for each other
 _SIDE_BY_SIDE = 4
 #: the longest chain of additions, for accuracy, and about how long one is where there are several
@@ -130,7 +128,7 @@ class Writer(Values):
             ns += elems * (_DEAR_NS if dear else _WORD_NS)
         ns += _BYTE_NS * sum(hint(n.nbytes) for n in (*group.stored, *group.leaves))
         self.ns = ns
-        wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
+        wanted = chunks_of(ns)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
         if wanted < 2 or not able:
             return -1, 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bital.codegen.lanes import shuffle
+from bital.codegen.lanes import inside, shuffle
 from bital.codegen.scalar import Builder, Reg
 
 
@@ -145,7 +145,7 @@ def fill(
         (image.index, panel.lines * width),
     )  # fmt: skip
     few = width <= 4 * lanes
-    inside = [
+    known = [
         _inside(b, source, b.affine(k, (left, 1)), cols.stride, lanes)
         for k in range(0, width * cols.stride if few else 0, lanes * cols.stride)
     ]
@@ -160,7 +160,7 @@ def fill(
             value = b.const(source.kind, 0, lanes)
             if copied:
                 masks = (
-                    inside[k // lanes]
+                    known[k // lanes]
                     if few
                     else _inside(b, source, b.add(left, start), cols.stride, lanes)
                 )
@@ -187,23 +187,18 @@ def _lines_below(b: Builder, rows: Reg, panel: Panel) -> Reg:
 
 def _inside(b: Builder, source: Source, column: Reg, stride: int, lanes: int) -> list[Reg]:
     """Which lanes of the vectors that are loaded for every `stride`-th element are in the row."""
-
-    def below(first: int, step: int) -> Reg:
-        numbers = b.mul(b.iota("u32", lanes), b.const("u32", step, lanes))
-        columns = b.add(numbers, b.cast(b.affine(first, (column, 1)), "u32"))
-        return b.lt(columns, b.const("u32", source.width, lanes))  # below 0 is large, unsigned
-
-    if stride == 2:
-        return [below(0, 1), below(lanes, 1)]
-    return [below(0, stride)]
+    if stride != 2:
+        return [inside(b, column, stride, source.width, lanes)]
+    starts = column, b.affine(lanes, (column, 1))
+    return [inside(b, start, 1, source.width, lanes) for start in starts]
 
 
-def _strided(b: Builder, source: Source, place: Reg, inside: list[Reg], stride: int) -> Reg:
+def _strided(b: Builder, source: Source, place: Reg, masks: list[Reg], stride: int) -> Reg:
     """Every `stride`-th element from `place` on; 0 for those outside."""
-    lanes = inside[0].lanes
+    lanes = masks[0].lanes
     parts = [
         b.load(source.pointer, source.kind, b.affine(k * lanes, (place, 1)), lanes, mask)
-        for k, mask in enumerate(inside)
+        for k, mask in enumerate(masks)
         if stride <= 2
     ]
     if stride == 1:
@@ -211,4 +206,4 @@ def _strided(b: Builder, source: Source, place: Reg, inside: list[Reg], stride: 
     if stride == 2:
         return shuffle(b, parts[0], parts[1], range(0, 2 * lanes, 2))
     steps = b.mul(b.iota("i64", lanes), b.const("i64", stride, lanes))
-    return b.gather(source.pointer, source.kind, b.add(steps, place), inside[0])
+    return b.gather(source.pointer, source.kind, b.add(steps, place), masks[0])

@@ -12,7 +12,7 @@ from math import prod
 
 from bital.base.extent import hint
 from bital.codegen.cuts import Cuts, Epilogue, hand_line
-from bital.codegen.lanes import deal, shuffle
+from bital.codegen.lanes import deal, inside, shuffle
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.spatial import Mean, Pool
@@ -43,12 +43,6 @@ class _Writer:
             plane = b.div(plane, b.index(size))
         return (plane, *reversed(found))
 
-    def columns(self, left: Reg, step: int, lanes: int) -> Reg:
-        """The columns left, left + step..., as unsigned numbers: those below 0 are large."""
-        b = self.b
-        numbers = b.mul(b.iota("u32", lanes), b.const("u32", step, lanes))
-        return b.add(numbers, b.splat(b.cast(left, "u32"), lanes))
-
     def taps(self, source: Reg, top: Reg, left: Reg) -> list[tuple[Reg, Reg | None]]:
         """Per tap the elements that the windows from column `left` on have, and which have one.
 
@@ -66,12 +60,12 @@ class _Writer:
                 begin = b.select(outside, b.index(-(1 << 30)), left)
             rows[row] = (b.affine(0, (line, width), (left, 1)), begin)
 
-        def inside(begin: Reg, step: int) -> Reg:
-            return b.lt(self.columns(begin, step, lanes), b.const("u32", width, lanes))
+        def there(begin: Reg, step: int) -> Reg:
+            return inside(b, begin, step, width, lanes)
 
         def part(row: int, col: int) -> Reg:
             place, begin = rows[row]
-            mask = inside(b.affine(col, (begin, 1)), 1)
+            mask = there(b.affine(col, (begin, 1)), 1)
             return b.load(source, p.kind, b.affine(col, (place, 1)), lanes, mask)
 
         def read(row: int, col: int) -> Reg:
@@ -81,7 +75,7 @@ class _Writer:
                 place, begin = rows[row]
                 steps = b.mul(b.iota("i64", lanes), b.const("i64", step, lanes))
                 offsets = b.add(steps, b.splat(b.affine(col, (place, 1)), lanes))
-                return b.gather(source, p.kind, offsets, inside(b.affine(col, (begin, 1)), step))
+                return b.gather(source, p.kind, offsets, there(b.affine(col, (begin, 1)), step))
             even = col - col % 2
             if (row, even) not in pairs:
                 pairs[row, even] = part(row, even), part(row, even + lanes)
@@ -91,7 +85,7 @@ class _Writer:
         return [
             (
                 read(row, col),
-                None if whole else inside(b.affine(col, (rows[row][1], 1)), step),
+                None if whole else there(b.affine(col, (rows[row][1], 1)), step),
             )
             for row, col in p.taps
         ]
@@ -308,10 +302,9 @@ class _Backward(_Writer):
         b, p, lanes, step = self.b, self.p, self.lanes, self.p.stride[1]
         for down, across in p.taps:
             line, begin = b.affine(down, (row, 1)), b.affine(across, (left, 1))
-            columns = self.columns(begin, step, lanes)
-            mask = b.both(there, b.lt(columns, b.const("u32", p.size[1], lanes)))
-            inside = b.both(b.ge(line, b.index(0)), b.lt(line, b.index(p.size[0])))
-            mask = b.both(mask, b.splat(inside, lanes))
+            mask = b.both(there, inside(b, begin, step, p.size[1], lanes))
+            within = b.both(b.ge(line, b.index(0)), b.lt(line, b.index(p.size[0])))
+            mask = b.both(mask, b.splat(within, lanes))
             at = b.affine(0, (line, p.size[1]), (begin, 1))
             if step == 1:
                 value = b.add(b.load(self.plane, p.kind, at, lanes, mask), share)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bital.base.extent import hint
-from bital.codegen.kernel import Kernel, Operands
+from bital.codegen.kernel import Kernel, Operands, chunks_of
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
-#: what a chunk is to take at least, and an element
-_CHUNK_NS, _ELEMENT_NS = 12_000, 0.1
-_MOST_CHUNKS = 64
+#: what an element takes
+_ELEMENT_NS = 0.1
 
 
 class _Rows:
@@ -31,7 +30,7 @@ class _Rows:
         lanes = target.lanes(BYTES[node.kind])
         self.lanes = lanes if self.width >= lanes else 1
         elements = max(hint(self.rows), hint(self.count)) * self.width
-        chunks = min(max(int(elements * _ELEMENT_NS / _CHUNK_NS), 1), _MOST_CHUNKS)
+        chunks = chunks_of(elements * _ELEMENT_NS)
         self.columns = -(-self.width // (chunks * self.lanes)) * self.lanes
         self.b = Builder()
         self.operands = Operands(self.b)

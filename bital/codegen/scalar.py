@@ -137,10 +137,10 @@ class Builder:
             self.line(f"{r.name} = extractvalue {struct} {call}, {k}")
         return out
 
-    def alloca(self, kind: str, count: int, align: int = 64) -> Reg:
+    def alloca(self, kind: str, count: int) -> Reg:
         """`count` elements of scratch that live as long as the call."""
         out = Reg(f"%v{self.count()}", "ptr")
-        self.entry.append(f"  {out.name} = alloca [{count} x {LLVM_TYPES[kind]}], align {align}")
+        self.entry.append(f"  {out.name} = alloca [{count} x {LLVM_TYPES[kind]}], align 64")
         return out
 
     # constants, lanes, casts
@@ -488,7 +488,7 @@ class Builder:
         )  # fmt: skip
         return self.cast(got, "i1") if kind == "i1" else got
 
-    def prefetch(self, pointer: Reg, kind: str, offset: int | Reg = 0) -> None:
+    def prefetch(self, pointer: Reg, kind: str, offset: int) -> None:
         """Ask for the cache line of an element that will be read; it need not exist."""
         place = self.at(pointer, kind, offset)
         self.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")

@@ -7,16 +7,15 @@ precision, as PyTorch does on the CPU.
 
 from __future__ import annotations
 
-from bital.codegen.kernel import Kernel, Operands
+from bital.codegen.kernel import Kernel, Operands, chunks_of
 from bital.codegen.scalar import BYTES, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
-#: what a chunk is to take at least, and one step of a vector
-_CHUNK_NS, _STEP_NS = 12_000, 2.0
-_MOST_CHUNKS = 64
+#: what one step of a vector takes
+_STEP_NS = 2.0
 #: what changes nothing: -0, for 0 would take the sign of a -0
 _FIRST = {"sum": -0.0, "prod": 1.0, "recur": 0.0}
 
@@ -35,7 +34,7 @@ def scan(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
     lanes = lanes if inner >= lanes else 1
     strips = -(-inner // lanes)
     units = outer * strips
-    chunks = min(max(int(units * n * _STEP_NS / _CHUNK_NS), 1), _MOST_CHUNKS, units)
+    chunks = min(chunks_of(units * n * _STEP_NS), units)
     share = -(-units // chunks)
     b = Builder()
     operands = Operands(b)

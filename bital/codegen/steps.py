@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from bital.codegen.kernel import At, Kernel, Operand, Operands, Scratch, place
+from bital.codegen.kernel import At, Kernel, Operand, Operands, Scratch, place, scratch_of
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import access, identity, root_of
@@ -73,12 +73,9 @@ class _Walk:
         wanted = [n for k, parts in enumerate(step.results) if k in self.picks for n in parts]
         fusion = Fusion(list(step.graph.table.values()), [*wanted, *step.states], [])
         layout = Layout(fusion, (False,) * len(step.inputs))
-        in_memory = {n for g in fusion.groups for n in g.stored}
-        kernels = {g.number: write(g, target, in_memory, set()) for g in layout.order}
+        kernels = {g.number: write(g, target, fusion.in_memory, set()) for g in layout.order}
         self.kernels = [k for g in layout.order for k in kernels[g.number]]
-        layout.place(lambda g: [
-            o for k in kernels[g.number] for o in k.operands if isinstance(o, Scratch)
-        ])  # fmt: skip
+        layout.place(lambda g: scratch_of(kernels[g.number]))
         self.offsets, size = layout.offsets, layout.arena_bytes
         #: where states lie that are no results, in turns: two places of so many bytes
         self.turns: dict[Node, tuple[int, int]] = {}

@@ -12,7 +12,7 @@ from typing import Any
 from bital.codegen.kernel import Operands, apply_word, place
 from bital.codegen.scalar import FLOATS, Builder, Reg
 from bital.codegen.target import Target
-from bital.plan.access import Access, access, follow, identity, of_operand
+from bital.plan.access import Access, Places, access, follow
 from bital.plan.fuse import Group
 from bital.plan.node import Node, is_uniform
 
@@ -124,14 +124,12 @@ class Values:
     def _operand(self, n: Node, k: int) -> Reg:
         """The value of an operand of a node at the open indices."""
         x = n.inputs[k]
-        group = self.group
-        places = group.places.get(n, ())
-        if n.word != "reduce":
-            places = of_operand(x, places) if n in group.places else ()
-        else:
-            places = identity(x)
+        return self._shown(x, self.group.operand_places(n, x) if n in self.group.places else ())
+
+    def _shown(self, x: Node, places: Places) -> Reg:
+        """What a node that runs along `places` shows at the open indices."""
         source, _ = follow(x, places)
-        if source in group.places or source.word in ("constant", "param"):
+        if source in self.group.places or source.word in ("constant", "param"):
             return self._value(source)
         if source not in self.in_memory and is_uniform(source):
             return self._value(source)
@@ -141,7 +139,7 @@ class Values:
         """A row of the first operand by the number that the second one gives."""
         source, numbers = n.inputs
         places = self.group.places[n]
-        row = self._operand_at(numbers, places[: len(numbers.shape)])
+        row = self._shown(numbers, places[: len(numbers.shape)])
         within = places[len(numbers.shape) :]
         first = access(source, (None, *within), self.rank)
         own = access(source, (self.rank, *within), self.rank + 1).strides[self.rank]
@@ -154,12 +152,6 @@ class Values:
             return self._load_vector(pointer, n.kind, step)
         index = self._lane_offsets(step)
         return self.b.gather(pointer, n.kind, self.b.add(start, index), self.mask)
-
-    def _operand_at(self, x: Node, places: Any) -> Reg:
-        source, _ = follow(x, places)
-        if source in self.group.places:
-            return self._value(source)
-        return self._load(access(x, places, self.rank), x.kind)
 
     # memory
 

@@ -10,6 +10,7 @@ that each needs only earlier ones.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from math import prod
 
@@ -154,6 +155,11 @@ class Fusion:
         for n in [*results, *required]:
             self._settle(root_of(n))
         self._find_stored()
+
+    @functools.cached_property
+    def in_memory(self) -> set[Node]:
+        """The nodes that groups store."""
+        return {n for group in self.groups for n in group.stored}
 
     # placing
 

@@ -96,13 +96,12 @@ class Layout:
         rank = len(group.domain)
         place = access(n, group.places[n], rank)
         for m in group.nodes:
-            for k, x in enumerate(m.inputs):
+            for x in m.inputs:
                 if root_of(x) is not leaf:
                     continue
-                if m.word not in ("map", "reduce") or (m.word == "take" and k == 0):
+                if m.word not in ("map", "reduce"):
                     return False
-                places = group.operand_places(m, x)
-                a = access(x, places, rank)
+                a = access(x, group.operand_places(m, x), rank)
                 if a.strides != place.strides or a.offset or a.moved is not None:
                     return False
                 if group.phase[m] > group.phase[n]:
@@ -158,11 +157,8 @@ class Layout:
             if group.kind == "opaque":
                 outside.update(root_of(x) for x in group.nodes[0].inputs)
         for group in self.order:
-            for n in group.stored:
-                if group.kind == "opaque" or n in self.over:
-                    continue
-                if n in outside:
-                    self.arrays.append(n)
+            if group.kind != "opaque":
+                self.arrays += [n for n in group.stored if n in outside and n not in self.over]
 
     def place(self, scratch: Callable[[Group], list]) -> None:
         """Give every other stored node, and each group's scratch, a place in the arena.

@@ -38,7 +38,7 @@ class Conv(NamedTuple):
     stride: Pair
     padding: Pair
     dilation: Pair
-    groups: int = 1
+    groups: int
 
     @property
     def taps(self) -> int:
@@ -64,8 +64,8 @@ class Pool(NamedTuple):
     out: Pair
     kernel: Pair
     stride: Pair
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
+    padding: Pair
+    dilation: Pair
 
     @property
     def taps(self) -> list[Pair]:

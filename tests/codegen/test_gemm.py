@@ -42,7 +42,7 @@ def text_of(b):
 
 def run(b, chunks, arrays, on=None):
     """Run the chunks of a kernel, last first: their order is nobody's business."""
-    library = jit.load(jit.compile_object(text_of(b), on or target.host()))
+    library = jit.Library([jit.compile_object(text_of(b), on or target.host())])
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(library.address("run"))
     table = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
     for chunk in reversed(range(chunks)):

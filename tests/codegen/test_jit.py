@@ -110,7 +110,7 @@ def test_asking_for_a_name_never_unloads_the_code(linker):
     # several threads asked for a name at once, the code vanished under the one that ran it.
     code = jit.compile_object("define i64 @f() nounwind {\n ret i64 7\n}", target.host())
     for _ in range(30):
-        library, start, found = jit.load(code), threading.Barrier(4), []
+        library, start, found = jit.Library([code]), threading.Barrier(4), []
 
         def ask(library=library, start=start, found=found):
             start.wait()
@@ -132,7 +132,7 @@ def test_code_lives_as_long_as_its_library(linker):
         ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in lines]
         return any(begin <= address < end for begin, end in ranges)
 
-    library = jit.load(jit.compile_object(SQUARES, target.host()))
+    library = jit.Library([jit.compile_object(SQUARES, target.host())])
     address = library.address("squares")
     for _ in range(3):
         assert library.address("squares") == address

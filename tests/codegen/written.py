@@ -48,7 +48,7 @@ class Written:
         module, self.kind = text(write, kinds, lanes, target)
         self.kinds, self.lanes = kinds, lanes
         code = jit.compile_object(module, target) if target else None
-        self.library = jit.load(code) if code else jit.build(module)
+        self.library = jit.Library([code]) if code else jit.build(module)
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.kernel = prototype(self.library.address("kernel"))
 
