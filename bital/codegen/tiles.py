@@ -29,6 +29,15 @@ _AHEAD = 16
 _TALLEST = 8
 #: how B is packed -> cycles to pack a vector of it
 _PACKING_CYCLES = {"none": 0, "rows": 4, "columns": 2.5, "any": 30}
+#: more where columns come from beyond a core's own cache, of so many bytes (Emerald Rapids)
+_FROM_FAR, _OWN_BYTES = 4.5, 2 << 20
+
+
+def _packing_cycles(p: Product, packing: str) -> float:
+    """Cycles to pack a vector of B."""
+    size = hint(p.K) * hint(p.N) * BYTES[p.kind]
+    far = packing == "columns" and size > _OWN_BYTES
+    return _PACKING_CYCLES[packing] + (_FROM_FAR if far else 0)
 
 
 def _packing(p: Product, lanes: int) -> str:
@@ -70,7 +79,7 @@ class Tiles(Nest):
             Shape(
                 hint(self.batches), most(p.M) if self.kept else hint(p.M), -(-p.N // self.lanes),
                 hint(p.K), self.lanes, BYTES[p.kind],
-                target.registers, _PACKING_CYCLES[self.packing],
+                target.registers, _packing_cycles(p, self.packing),
                 0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind], self.kept,
                 self.homes, *((_TALLEST,) if self.tall else ()),
             )

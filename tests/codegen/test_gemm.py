@@ -194,6 +194,17 @@ def test_one_row_by_a_large_matrix_is_for_two_cores():
         assert chosen(p, target.host(), plain_store((1, n))).chunks == wanted
 
 
+@pytest.mark.parametrize(
+    ("m", "n", "k", "way"),
+    [(4, 256, 784, "Dots"), (64, 256, 784, "Tiles"), (8, 1000, 1000, "Dots")],
+)
+def test_columns_are_packed_where_rows_enough_share_them(m, n, k, way):
+    if target.host().vector_bytes < 64:
+        pytest.skip("measured with vectors of 64 bytes")
+    p = Product((), m, n, k, "f32", (k, 1), (1, k))
+    assert type(chosen(p, target.host(), plain_store((m, n)))).__name__ == way
+
+
 def test_nothing_gives_zeros_or_no_kernel():
     assert np.array_equal(multiply(np.ones((3, 0)), np.ones((0, 5))), np.zeros((3, 5)))
     for m, n, batch in ((0, 3, ()), (3, 0, ()), (3, 3, (0,))):
