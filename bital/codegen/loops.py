@@ -339,6 +339,7 @@ class Writer(Values):
             parts: list[list[Reg]] = [[] for _ in reduces]
             for side in range(sides):
                 self.side, self.mask = side, last if side == sides - 1 else None
+                self._walk_chains()
                 operands = [b.splat(self._operand(n, 0), self.lanes) for n in reduces]
                 self._store_all(full)
                 for part, n, value in zip(parts, reduces, operands):

@@ -14,7 +14,7 @@ from bital.codegen.scalar import FLOATS, Builder, Reg
 from bital.codegen.target import Target
 from bital.plan.access import Access, Places, access, follow
 from bital.plan.fuse import Group
-from bital.plan.node import Node, is_uniform
+from bital.plan.node import Node
 
 
 class Axis:
@@ -131,7 +131,7 @@ class Values:
         source, _ = follow(x, places)
         if source in self.group.places or source.word in ("constant", "param"):
             return self._value(source)
-        if source not in self.in_memory and is_uniform(source):
+        if source not in self.in_memory and source.uniform:
             return self._value(source)
         return self._load(access(x, places, self.rank), x.kind)
 
@@ -261,7 +261,7 @@ class Values:
                 source, _ = follow(x, places)
                 if source in group.places or source.word == "constant":
                     continue
-                if is_uniform(source) and source not in self.in_memory:
+                if source.uniform and source not in self.in_memory:
                     self._value(source)
                 elif not (n.word == "take" and k == 0):
                     self._hoist_access(access(x, places, self.rank), x.kind, opened)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bital.base.stride import contiguous_strides
-from bital.plan.node import Ints, Node, is_uniform
+from bital.plan.node import Ints, Node
 
 Places = tuple[int | None, ...]
 LEAVES = frozenset(("input", "param", "constant", "scalar", "iota"))
@@ -88,7 +88,7 @@ def root_of(x: Node) -> Node:
 def has_memory(x: Node) -> bool:
     """Whether what a node shows lies in memory: not numbers that everybody makes for himself."""
     root = root_of(x)
-    return root.word != "iota" and not is_uniform(root)
+    return root.word != "iota" and not root.uniform
 
 
 def in_order(n: Node) -> bool:
@@ -108,4 +108,4 @@ def is_whole(n: Node) -> bool:
     source = source_of(n)
     if source.word in ("iota", "input"):
         return False
-    return in_order(n) and (source is n or not is_uniform(source))
+    return in_order(n) and (source is n or not source.uniform)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bital.base.extent import hint
 from bital.plan.access import LEAVES, VIEWS, follow, identity, of_operand, root_of
-from bital.plan.node import Node, is_uniform
+from bital.plan.node import Node
 
 if TYPE_CHECKING:
     from bital.plan.fuse import Fusion, Group
@@ -82,7 +82,7 @@ class _Again:
         for x in n.inputs:
             source, shown = follow(x, of_operand(x, identity(n)))
             root = root_of(source)
-            if root.word in LEAVES or root in self.stored or is_uniform(root):
+            if root.word in LEAVES or root in self.stored or root.uniform:
                 if hint(root.numel) * _SMALL > hint(n.numel):
                     large.add(root)
             elif source.word in VIEWS or source not in self.group_of:

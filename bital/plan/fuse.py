@@ -26,7 +26,7 @@ from bital.plan.access import (
     source_of,
 )
 from bital.plan.again import compute_again
-from bital.plan.node import Ints, Node, is_uniform
+from bital.plan.node import Ints, Node
 from bital.plan.sweep import ends, factors, sweeps
 
 #: words whose results are handed on, element by element, to the maps that follow
@@ -147,10 +147,10 @@ class Fusion:
         self.lasting = _lasting(needed, [*results, *required])
         for n in order:
             if n in needed and n.word not in LEAVES and n.word not in VIEWS:
-                if not is_uniform(n):
+                if not n.uniform:
                     self._place(n)
         for n in [*results, *required]:
-            if is_uniform(n) and n not in self.group_of:
+            if n.uniform and n not in self.group_of:
                 self._alone(n, "loop", n.shape, identity(n))
         for n in [*results, *required]:
             self._settle(root_of(n))
@@ -204,7 +204,7 @@ class Fusion:
         last = -1 if joins else self._earliest(n)
         for x in n.inputs:
             root = root_of(x)
-            if root.word in LEAVES or is_uniform(root):
+            if root.word in LEAVES or root.uniform:
                 continue
             if root in self.group_of:
                 if joins or not self._in_memory(root, last):

@@ -56,7 +56,7 @@ class Node:
     pick        (k)             one of the results of an opaque or special node
     """
 
-    __slots__ = ("word", "inputs", "attrs", "shape", "kind")
+    __slots__ = ("word", "inputs", "attrs", "shape", "kind", "uniform")
 
     def __init__(self, word: str, inputs: tuple, attrs: tuple, shape: Ints, kind: str) -> None:
         self.word = word
@@ -64,6 +64,10 @@ class Node:
         self.attrs = attrs
         self.shape = shape
         self.kind = kind
+        #: whether it is one number made of run-time scalars and constants, kept in no memory
+        self.uniform: bool = word in ("param", "constant") or (
+            word == "map" and not shape and attrs[0] != "copy" and all(x.uniform for x in inputs)
+        )
 
     @property
     def numel(self) -> int:
@@ -76,12 +80,3 @@ class Node:
     def __repr__(self) -> str:
         name = f"{self.word} {self.attrs}" if self.attrs else self.word
         return f"<{name} {self.kind}{list(self.shape)}>"
-
-
-def is_uniform(n: Node) -> bool:
-    """Whether a node is one number made of run-time scalars and constants, kept in no memory."""
-    if n.word in ("param", "constant"):
-        return True
-    if n.word != "map" or n.shape or n.attrs[0] == "copy":
-        return False
-    return all(is_uniform(i) for i in n.inputs)

@@ -116,6 +116,19 @@ def test_long_chains(torch):
         assert y.sum().item() == 5 * 999
 
 
+def test_long_chains_of_numbers_and_of_short_rows(torch):
+    """Of numbers alone, and of rows that registers hold; each number is met twice."""
+    number, row = torch.ones(()), torch.rand(4, 4)
+    with both():
+        total = number
+        for _ in range(600):
+            total = (total + total) * 0.5
+        for _ in range(230):
+            row = row.t() + 1
+        assert total.item() == 1
+        assert row.sum(1).isfinite().all()
+
+
 def test_rows_that_wait_come_after_the_sums_they_need(torch):
     with both():
         a = torch.rand(3, 4, requires_grad=True)
