@@ -1,15 +1,17 @@
-"""Divide: a module's text in parts that are compiled one after the other.
+"""Divide: a module's text in parts that are compiled by themselves.
 
-Room: codegen. LLVM cannot be stopped within a module, and everybody who needs it waits: a fork and
-the end of the program. So nobody waits for more than a part.
+Room: codegen. Two threads can be at it, and as LLVM cannot be stopped within a module, a fork and
+the end of the program need not wait for more than a part.
 """
 
 from __future__ import annotations
 
 import re
 
-#: of a part that is not one long function
-LINES = 3000
+#: of a part that is not one long function; each part costs about as much as 50 lines
+LEAST, MOST = 400, 3000
+#: parts there are otherwise
+PARTS = 6
 
 _KERNEL = re.compile(
     r"^define internal (void @([\w.$-]+)\(ptr %args, i64 %chunk\).*?^\}\n)",
@@ -22,11 +24,12 @@ _DEFINED = re.compile(r"^(?:define [^@\n]*)?@([\w.$-]+)", re.MULTILINE)
 
 def parts(text: str) -> list[str]:
     """The text in parts that are linked by name; kernels that refer to nothing else are apart."""
-    if text.count("\n") <= 2 * LINES:
+    lines = text.count("\n")
+    if lines <= LEAST:
         return [text]
+    most, lines = min(max(lines // PARTS, LEAST), MOST), 0
     defined = set(_DEFINED.findall(text))
     found: list[list[str]] = [[]]
-    lines = 0
 
     def moved(kernel: re.Match) -> str:
         nonlocal lines
@@ -34,7 +37,7 @@ def parts(text: str) -> list[str]:
         if defined & (set(_NAMES.findall(body)) - {name}):
             return kernel[0]
         lines += body.count("\n")
-        if lines > LINES and found[-1]:
+        if lines > most and found[-1]:
             found.append([])
             lines = body.count("\n")
         found[-1].append(f"define hidden {body}")

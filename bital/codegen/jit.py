@@ -130,9 +130,11 @@ def build(text: str, level: int = llvm.LEVEL) -> Library:
     found = stored(key)
     if found is not None:
         return found
-    objects = []
-    for part in parts(text):
+
+    def compiled(part: str) -> bytes:
         background.give_way()
-        objects.append(compile_object(part, host(), level))
+        return compile_object(part, host(), level)
+
+    objects = background.together(functools.partial(compiled, part) for part in parts(text))
     cache.put(key, objects)
     return Library(objects, key)

@@ -26,6 +26,9 @@ from bital.base.cores import available_cores
 from bital.codegen import jit, team
 from bital.codegen.jit import Library
 
+# Without optimisation it takes 4 ms to compile, not 24, and 10 ns longer to begin and end a region.
+_LEVEL = 0
+
 
 class _State:
     """The pool, once it is needed, and how many threads it may use."""
@@ -45,7 +48,7 @@ def _pool() -> Library:
         if _state.library is None:
             machine = platform.machine()
             text = team.SERIAL if os.name == "nt" else team.pool_text(sys.platform, machine)
-            _state.library = jit.build(text)
+            _state.library = jit.build(text, _LEVEL)
             _state.reset = ctypes.CFUNCTYPE(None)(_state.library.address("reset"))
             _allow(_state.library)
         return _state.library

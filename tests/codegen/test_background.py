@@ -59,6 +59,54 @@ def test_an_interrupted_job_is_still_to_be_done():
     assert not job.done() and job.result() == "done"
 
 
+def test_who_waits_does_parts_that_nobody_is_at():
+    here, both = threading.get_ident(), threading.Barrier(2)
+
+    def part():
+        both.wait(60)  # only two threads together get through
+        return threading.get_ident()
+
+    job = begun(background.submit(lambda: background.together([part] * 6)))
+    found = job.result()
+    assert found.count(here) == 3 and len(set(found)) == 2
+    assert not background._line.parts
+
+
+def test_parts_are_done_where_nobody_waits():
+    job = begun(background.submit(lambda: background.together([threading.get_ident] * 3)))
+    while not job.done():
+        time.sleep(0.001)
+    assert len(set(job.result())) == 1 and threading.get_ident() not in job.result()
+
+
+def test_the_error_of_a_part_is_the_jobs():
+    done = []
+    parts = [lambda: 1 // 0, lambda: done.append(1)]
+    with pytest.raises(ZeroDivisionError):
+        background.together(parts)
+    assert not done and not background._line.parts
+
+
+def test_an_interrupted_part_is_done_by_another():
+    begun_here = threading.Event()
+
+    def part():
+        if not begun_here.is_set():
+            begun_here.set()
+            raise KeyboardInterrupt
+        return "done"
+
+    def whole():
+        offered = background.offer(part)
+        assert begun_here.wait(60)
+        return offered.result()
+
+    job = begun(background.submit(whole))
+    with pytest.raises(KeyboardInterrupt):
+        job.result()
+    assert job.result() == "done"
+
+
 def run_program(program: str) -> str:
     """What a program in a fresh process prints; it must end well."""
     done = subprocess.run(

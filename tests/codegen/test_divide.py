@@ -13,7 +13,7 @@ pytest.importorskip("llvmlite")
 
 from bital.base import config
 from bital.codegen import jit
-from bital.codegen.divide import LINES, parts
+from bital.codegen.divide import LEAST, parts
 
 KERNELS = 9
 
@@ -56,12 +56,12 @@ def test_a_short_text_is_one_part():
 
 
 def test_parts_do_what_the_whole_does(tmp_path):
-    lines = 2 * LINES // KERNELS
+    lines = LEAST // 3
     text = module(lines)
     divided = parts(text)
-    assert len(divided) == 3 and all(part.count("\n") < LINES + 100 for part in divided)
+    assert len(divided) == 5 and all(part.count("\n") < LEAST + 100 for part in divided)
     assert "define internal void @k4" in divided[-1]  # it refers to another function
-    assert sum("define hidden" in part for part in divided) == 2
+    assert sum("define hidden" in part for part in divided) == 4
     with config.override(cache=True, cache_dir=str(tmp_path)):
         expected = lines * sum(range(KERNELS))
         assert result(text) == result(text) == expected
@@ -75,12 +75,12 @@ def test_exit_does_not_wait_for_all_parts():
         from tests.codegen import test_divide
         compiled = []
         whole = jit.compile_object
-        def slow(text, target):
+        def slow(*given):
             compiled.append(1)
             time.sleep(0.2)
-            return whole(text, target)
+            return whole(*given)
         jit.compile_object = slow
-        text = test_divide.module(2 * test_divide.LINES // test_divide.KERNELS)
+        text = test_divide.module(test_divide.LEAST)
         background.submit(lambda: jit.build(text))
         while not compiled:
             time.sleep(0.001)
