@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
 from bital.base import config
-from bital.codegen import loops
+from bital.codegen import kernel
 from bital.runtime.executor import cache
 
 #: of the largest result: some units in the last place (float32)
@@ -44,7 +44,7 @@ SUMS = {
 @pytest.mark.parametrize("chunks", [False, True], ids=["whole", "in chunks"])
 def test_sums(torch, monkeypatch, shape, axes, chunks):
     if not chunks:
-        monkeypatch.setattr(loops, "_MOST_CHUNKS", 1)
+        monkeypatch.setattr(kernel, "_MOST_CHUNKS", 1)
     x = random(*shape)
     exact = x.astype(np.float64).sum(axes)
     assert gap(compiled(torch, lambda torch, x: x.sum(axes), x), exact) < LIMIT

@@ -26,12 +26,12 @@ pytest.importorskip("llvmlite")
 @pytest.fixture(autouse=True, scope="module", params=["whole", "in chunks"])
 def chunks(request):
     """Small tensors are worked on in one piece; here once also in as many as large ones are."""
-    from bital.codegen import loops
+    from bital.codegen import kernel
     from bital.plan import fuse
 
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "in chunks":
-            patch.setattr(loops, "_CHUNK_NS", 30)
+            patch.setattr(kernel, "_CHUNK_NS", 30)
             patch.setattr(fuse, "_SPLIT_ELEMS", 48)
         yield
 
