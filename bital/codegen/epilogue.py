@@ -14,7 +14,7 @@ from bital.codegen.nest import Product
 from bital.codegen.scalar import Builder, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Values
-from bital.plan.access import access, root_of
+from bital.plan.access import access, follow, root_of
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
@@ -30,6 +30,8 @@ class Epilogue(Values):
         self.first = group.nodes[0]
         self.ns = 0.0
         self.factors: list[Operand] = []
+        self.numbers: dict = {}  # that are known from the entry on
+        self.entered: Builder | None = None  # the kernel whose entry they were written to
 
     def product(self, across: Set[Node] = frozenset()) -> Product:
         """The shapes and strides of the product that begins the group.
@@ -81,13 +83,37 @@ class Epilogue(Values):
 
     def __call__(self, b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
         """Take one value, a scalar or a vector along the last axis, and do what follows."""
-        self.b = b
-        self.operands.b = b
+        self.b = self.operands.b = b
+        if b is not self.entered:
+            self.numbers, self.entered = self._numbers(), b
         self.mask, self.width, self.lanes = mask, value.lanes, value.lanes
         self.open = list(enumerate(indices))
-        self.scopes = [{} for _ in range(len(indices) + 1)]
+        self.scopes = [self.numbers, *({} for _ in indices)]
         self.scopes[-1][self.first, 0] = value
         self._store_all(self.group.nodes)
+
+    def _numbers(self) -> dict:
+        """Write the numbers that are the same for all elements at the kernel's entry.
+
+        Stores might change them as far as LLVM knows, so it would load and convert a learning rate
+        for every vector.
+        """
+        b, group = self.b, self.group
+        found: dict = {}
+        self.open, self.mask, self.width = [], None, 1
+        for n in group.nodes:
+            for x in n.inputs:
+                source, _ = follow(x, group.operand_places(n, x))
+                if source in group.places or source in self.in_memory or not source.uniform:
+                    continue
+                self.scopes = [dict(found)]
+                lines, b.lines, label = b.lines, [], b.label
+                self._value(source)
+                if b.label == label:  # in one block
+                    b.entry += b.lines
+                    found = self.scopes[0]
+                b.lines, b.label = lines, label
+        return found
 
     def kernel(self, builder: Builder, chunks: int) -> Kernel:
         """The finished kernel with its operands."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bital.base.extent import hints
 from bital.codegen.cuts import Epilogue
+from bital.codegen.lanes import picked
 from bital.codegen.scalar import BYTES, Builder, Loop, Reg
 from bital.codegen.split import Homes
 from bital.codegen.target import Target
@@ -30,6 +31,18 @@ class Product(NamedTuple):
     across: tuple[bool, bool] = (False, False)
     #: how many arrays of the result's shape are read that were written by rows, and by columns
     results: tuple[int, int] = (0, 0)
+
+
+def _narrowed(b: Builder, value: Reg, mask: Reg) -> tuple[Reg, Reg | None]:
+    """A vector and its mask; where a constant mask has a power of two of lanes, these alone.
+
+    Processors take a masked store to write all lanes: where a matrix is updated in place, reading
+    the next row would wait for it.
+    """
+    few = mask.name.count("i1 true")
+    if mask.name[0] == "%" or few & (few - 1):
+        return value, mask
+    return picked(b, value, range(few)), None
 
 
 class Nest:
@@ -128,7 +141,10 @@ class Nest:
         for v, value in enumerate(line):
             there = kept
             if mask and v == len(line) - 1:
-                there = b.both(kept, mask) if kept else mask
+                if kept:
+                    there = b.both(kept, mask)
+                else:
+                    value, there = _narrowed(b, value, mask)
             at = b.add(col, b.index(v * self.lanes))
             self.epilogue(b, value, (*self.batch, row, at), there)
 

@@ -149,7 +149,9 @@ def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
         reach = size if rows.many > 1 else shape.vectors
         near = min(depth, DEPTH // 2) * reach * shape.lanes * shape.bytes < _NEAREST_BYTES
         turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
-        cycles += rows.many * many * (turns + 2 * rows.size * size + 10)
+        # a row of each tile may be skipped: it is written under a mask
+        masked = 0 if rows.larger == rows.many else 4 * size
+        cycles += rows.many * many * (turns + 2 * rows.size * size + 10 + masked)
     return cycles
 
 

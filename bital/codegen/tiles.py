@@ -101,15 +101,16 @@ class Tiles(Nest):
             self.blocks = math.ceil(depth / self.depth)
 
     def _strips(self) -> list[_Strip]:
-        panels, rest = self.split.panels, self.p.N % self.lanes > 0
+        panels, rest = self.split.panels, self.p.N % self.lanes
         found = []
         if panels.larger:
             found.append(_Strip(0, panels.larger, panels.size, False))
         if panels.larger < panels.many:
             found.append(_Strip(panels.larger, panels.many, panels.size - 1, False))
-        last = found.pop()._replace(last=rest)
-        if rest and not self.b.masks and last.begin < last.end - 1:
-            # a mask that is constant costs other processors less
+        last = found.pop()._replace(last=rest > 0)
+        needless = rest & (rest - 1) == 0 and not self.turns  # a mask, where it is constant
+        if rest and (needless or not self.b.masks) and last.begin < last.end - 1:
+            # one that is constant costs other processors less
             found.append(last._replace(end=last.end - 1, last=False))
             last = last._replace(begin=last.end - 1)
         return [*found, last]

@@ -11,9 +11,10 @@ from bital.codegen import gemm, target, threads
 from bital.codegen.cuts import plain_store
 from bital.codegen.nest import Product
 from bital.codegen.products import Joined
+from bital.codegen.show import ir
 from bital.codegen.split import FAR, Homes
 from bital.runtime.executor import cache
-from tests.codegen.test_gemm import run, targets
+from tests.codegen.test_gemm import run, targets, written
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +79,25 @@ def test_cycles_for_what_other_cores_have_written():
     homes = Homes(True, False, 1, 2)
     assert homes.far((100, 10, 1), by_rows=True) == FAR * (10 + 2)
     assert homes.far((100, 10, 1), by_rows=False) == FAR * (100 + 10 + 1)
+
+
+def test_a_learning_rate_is_read_once(torch):
+    x, g, w = torch.randn(9, 80), torch.randn(9, 50), torch.randn(80, 50)
+    got = (w - 0.1 * (x.T @ g)).numpy()
+    assert np.allclose(got, w.numpy() - 0.1 * (x.numpy().T @ g.numpy()), atol=1e-5)
+    (text,) = [
+        ir(plan.llvm_ir)[kernel.function]
+        for plan in bital.plans()
+        for kernel in plan.kernels
+        if kernel.kind == "product"
+    ]
+    assert text.count("fptrunc double") == 1
+
+
+# 36 columns: two vectors and four numbers; 37: a vector that lacks lanes
+@pytest.mark.parametrize(("columns", "masked"), [(36, False), (37, True), (32, False)])
+def test_few_columns_that_are_a_vector_are_stored_without_a_mask(columns, masked):
+    on = target.named("x86-64-v4")
+    p = Product((), 200, columns, 32, "f32", (1, 200), (columns, 1))
+    body, _ = written(p, on, plain_store((200, columns)))
+    assert ("masked.store" in body.text("kernel")) is masked
