@@ -329,6 +329,19 @@ _MODES = {"bilinear": LINEAR, "nearest": NEAREST, "bicubic": CUBIC}
 _PADDINGS = {"zeros": ZEROS, "border": BORDER, "reflection": REFLECTION}
 
 
+def _aligned(align_corners: bool | None) -> bool:
+    """What `align_corners` means, with PyTorch's warning where it is left open."""
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
+            "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
+            "documentation of grid_sample for details.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return bool(align_corners)
+
+
 @public("nn.functional", method=False)
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros",
@@ -347,15 +360,7 @@ def grid_sample(
                 f"nn.functional.grid_sample(): expected {word} to be {', '.join(names[:-1])} or "
                 f"{names[-1]}, but got: '{value}'"
             )
-    if align_corners is None:
-        warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
-            "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
-            "documentation of grid_sample for details.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], bool(align_corners))
+    return grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], _aligned(align_corners))
 
 
 def _base_grid(theta: Any, sizes: Ints, aligned: bool) -> Any:
@@ -415,15 +420,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     sizes = tuple([int(n) for n in size])
     _check_theta(theta, sizes)
-    if align_corners is None:
-        warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
-            "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
-            "documentation of grid_sample for details.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return composite(_AFFINE, _affine, (theta,), (sizes, bool(align_corners)))
+    return composite(_AFFINE, _affine, (theta,), (sizes, _aligned(align_corners)))
 
 
 @public(method=False)

@@ -92,57 +92,34 @@ def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axis: Ints, left: float) -> Tens
     return _var_vjp(apply(_WHERE_SPREAD, (g / (out * 2), out)), x, axis, left)
 
 
-def _of_mean(g: Tensor, x: Tensor, axis: Ints, count: int) -> Tensor:
-    return repeat_over(g / count, x._meta.shape, axis)
+def _with_mean(spread: Tensor | None, g: Tensor | None, x: Tensor, axis: Ints, count: int) -> Any:
+    """The gradient through a spread, and that through the mean beside it."""
+    if g is None:
+        return spread
+    mean = repeat_over(g / count, x._meta.shape, axis)
+    return mean if spread is None else spread + mean
 
 
 def _var_mean_vjp(g: tuple, x: Tensor, axis: Ints, count: int, left: float) -> Tensor | None:
-    parts = []
-    if g[0] is not None:
-        parts.append(_var_vjp(g[0], x, axis, left))
-    if g[1] is not None:
-        parts.append(_of_mean(g[1], x, axis, count))
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    spread = None if g[0] is None else _var_vjp(g[0], x, axis, left)
+    return _with_mean(spread, g[1], x, axis, count)
 
 
 def _std_mean_vjp(
     g: tuple, x: Tensor, out0: Tensor, axis: Ints, count: int, left: float
 ) -> Tensor | None:
-    parts = []
-    if g[0] is not None:
-        parts.append(_std_vjp(g[0], x, out0, axis, left))
-    if g[1] is not None:
-        parts.append(_of_mean(g[1], x, axis, count))
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    spread = None if g[0] is None else _std_vjp(g[0], x, out0, axis, left)
+    return _with_mean(spread, g[1], x, axis, count)
 
 
-_VAR = Op(
-    "var",
-    _rule("std and var", False),
-    _var_impl,
-    vjp=(_var_vjp,),
-    batch=again(0, all_for_none=True),
-)
-_STD = Op(
-    "std",
-    _rule("std and var", False),
-    _std_impl,
-    vjp=(_std_vjp,),
-    batch=again(0, all_for_none=True),
-)
-_VAR_MEAN = Op(
-    "var_mean",
-    _rule("var_mean", True),
-    _var_mean_impl,
-    vjp=(_var_mean_vjp,),
-    batch=again(0, all_for_none=True),
-)
-_STD_MEAN = Op(
-    "std_mean",
-    _rule("std_mean", True),
-    _std_mean_impl,
-    vjp=(_std_mean_vjp,),
-    batch=again(0, all_for_none=True),
+_VAR, _STD, _VAR_MEAN, _STD_MEAN = (
+    Op(name, _rule(refused, pair), impl, vjp=(vjp,), batch=again(0, all_for_none=True))
+    for name, refused, pair, impl, vjp in (
+        ("var", "std and var", False, _var_impl, _var_vjp),
+        ("std", "std and var", False, _std_impl, _std_vjp),
+        ("var_mean", "var_mean", True, _var_mean_impl, _var_mean_vjp),
+        ("std_mean", "std_mean", True, _std_mean_impl, _std_mean_vjp),
+    )
 )
 
 
