@@ -50,7 +50,7 @@ class Generated:
         self.layout = Layout(fusion, task.donated)
         in_memory = fusion.in_memory
         alike, over = Alike(in_memory), set(self.layout.over)
-        across: set[Node] = set()  # of which cores write ranges of columns
+        target, across = host(), set[Node]()  # of which cores write ranges of columns
         self.kernels: dict[int, list[Kernel]] = {}
         for g in self.layout.order:
             if g.kind != "opaque":

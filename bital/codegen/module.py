@@ -1,23 +1,19 @@
 """Module: the LLVM IR text of a plan: its kernels, and the functions that call them in order.
 
-Room: codegen. A function is given the list of the plan's arrays, whose addresses it reads from the
-Python objects themselves, and a table: the address of `parallel`, the cycles that each region has
-taken so far, then the run-time scalars. A region is a kernel, or several that need nothing of each
+Room: codegen. A function is given the list of the plan's arrays, whose addresses are read from the
+Python objects themselves, and a table: the address of `walk`, the cycles that each region has taken
+so far, then the run-time scalars. A region is a kernel, or several that need nothing of each
 other and run side by side. Which kernels are called, and with what, is data that `walk` reads:
 instructions for hundreds of calls would take long to compile.
 """
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from bital.base.extent import Extent
 from bital.codegen.kernel import At, Kernel
-from bital.codegen.target import host
-from bital.codegen.walk import SEGMENT, WALK
+from bital.codegen.walk import SEGMENT, TYPES
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
 from bital.plan.node import BYTES, Node
@@ -45,32 +41,6 @@ class Call(NamedTuple):
 _TOGETHER_NS = 6000
 
 
-def _probe(array: np.ndarray, address: int) -> int:
-    """Where in an object lies a pointer to `address`, in bytes."""
-    words = (ctypes.c_size_t * 16).from_address(id(array))
-    return next(8 * k for k, word in enumerate(words) if word == address)
-
-
-def _offsets() -> tuple[int, int, int]:
-    """Where a list keeps the pointer to its items, and an array its data and strides."""
-    array = np.zeros((3, 5), np.float32)
-    data = _probe(array, array.ctypes.data)
-    shape = next(
-        8 * k
-        for k, word in enumerate((ctypes.c_size_t * 16).from_address(id(array)))
-        if k * 8 > data + 8 and word > 4096
-        and (ctypes.c_ssize_t * 2).from_address(word)[:] == [3, 5]
-    )  # fmt: skip
-    marker = object()
-    held = [marker]
-    words = (ctypes.c_size_t * 6).from_address(id(held))
-    items = next(
-        8 * k for k, word in enumerate(words)
-        if k > 2 and word > 4096 and ctypes.c_size_t.from_address(word).value == id(marker)
-    )  # fmt: skip
-    return items, data, shape + 8
-
-
 class Module:
     """The module: kernels, equal ones once, and the functions that call them."""
 
@@ -84,7 +54,6 @@ class Module:
         self.calls: list[Call] = []
         self.regions = 0
         self.chunks: list[str] = []
-        self.offsets = _offsets()
 
     def _function(self, kernel: Kernel) -> str:
         body = kernel.builder.text("@")
@@ -105,18 +74,22 @@ class Module:
                 operands += mine
                 most = max(most, len(mine))
             for n in [n for group in batch for n in group.stored if n in self.required]:
-                steps.append("ptr null, i64 1, i64 1")
+                steps.append("ptr null, i64 0, i64 1")
                 operands.append(self._operand(n))
         inputs = self._layouts() if not self.segments else []
+        size = self._param(self.plan.size) if self.plan.bounds else 0
+        arrays = [f"{name}{number}" for name in ("inputs", "steps", "operands")]
+        stretch = ", ".join([
+            *[f"ptr @{name}" for name in (*arrays, "movers", "chunks")],
+            *[f"i64 {n}" for n in (len(inputs), len(steps), most, 8 * first, size)],
+        ])  # fmt: skip
         self.segments.append(
-            _array(f"inputs{number}", "input", inputs)
-            + _array(f"operands{number}", "operand", operands)
-            + _array(f"steps{number}", "step", steps)
-            + SEGMENT.substitute(
-                number=number, items=self.offsets[0], inputs=len(inputs), steps=len(steps),
-                most=most, first=first, size=self._param(self.plan.size) if self.plan.bounds else 0,
-            )
-        )  # fmt: skip
+            _array(arrays[0], "input", inputs)
+            + _array(arrays[1], "step", steps)
+            + _array(arrays[2], "operand", operands)
+            + f"@stretch{number} = internal constant %stretch {{ {stretch} }}\n"
+            + SEGMENT.substitute(number=number)
+        )
 
     def _stages(self, batch: list[Group]) -> list[list[tuple[Group, Kernel]]]:
         """The kernels of a batch: the first of every group, the second ones, and so on.
@@ -153,8 +126,8 @@ class Module:
         if several:
             # a thread takes neighbours: the same part of each kernel, which often reads the same
             self.chunks += [text for _, text in sorted(chunks, key=lambda chunk: chunk[0])]
-        fn = "share" if several else name
-        steps.append(f"ptr @{fn}, i64 {len(chunks)}, i64 {len(operands)}")
+        fn = "null" if several else f"@{name}"
+        steps.append(f"ptr {fn}, i64 {len(chunks)}, i64 {len(operands)}")
         self.regions += 1
         return operands
 
@@ -213,12 +186,9 @@ class Module:
     def whole(self) -> str:
         """The text of the module."""
         functions = [body.replace("@@", f"@{name}", 1) for body, name in self.functions.items()]
-        # elsewhere a program may not read the counter
-        now = "call i64 @llvm.readcyclecounter()" if host().is_x86 else "add i64 0, 0"
-        _, data, strides = self.offsets
         return "".join([
             *[line + "\n" for line in sorted(self.declared)],
-            WALK.substitute(data=data, strides=strides, now=now),
+            TYPES,
             _array("movers", "mover", list(self.movers)),
             _array("chunks", "chunk", self.chunks),
             *functions, *self.segments, ATTRIBUTES,

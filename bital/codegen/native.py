@@ -10,7 +10,7 @@ import functools
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bital.codegen import cache, jit
+from bital.codegen import background, cache, jit, threads
 from bital.codegen.form import Form
 from bital.codegen.runner import runner
 from bital.ir.task import Task
@@ -70,8 +70,12 @@ class Native:
 
     def _made(self, key: bytes | None) -> tuple[Form, jit.Library]:
         """Generated now; compiled where the disk has nothing of the text either."""
-        generated = self._generate()
-        library = jit.build(generated.text)
+        pool = background.offer(threads.address)  # LLVM is loaded for it, while lines are written
+        try:
+            generated = self._generate()
+            library = jit.build(generated.text)
+        finally:
+            pool.cancel()
         packed = generated.form._replace(text=library.key.hex()).pack()
         if key:
             cache.put(key, [packed])

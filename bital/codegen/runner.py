@@ -38,7 +38,7 @@ def runner(
 
     def new_table() -> tuple[Any, int]:
         table = (ctypes.c_int64 * (form.first_param + len(form.params)))()
-        table[0] = threads.address()
+        table[0] = threads.address("walk")
         tables.append(table)
         return table, ctypes.addressof(table)
 

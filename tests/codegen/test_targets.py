@@ -7,7 +7,7 @@ pytest.importorskip("llvmlite", reason="without llvmlite nothing is compiled")
 
 from bital.base import config
 from bital.base.stride import contiguous_strides
-from bital.codegen import generate, jit, module, stamp
+from bital.codegen import generate, jit, stamp
 from bital.codegen.native import Native
 from bital.codegen.target import named
 from bital.ir.task import Task, absent_of
@@ -64,7 +64,7 @@ def plans_of(torch):
 
 def aim(patch, target):
     """Let a target be taken for the host by every place that asks."""
-    for place in (generate, module, jit):
+    for place in (generate, jit):
         patch.setattr(place, "host", lambda: target)
     patch.setattr(stamp, "processor", lambda: target.name)
 
@@ -90,7 +90,7 @@ def test_x86_of_all_widths(torch, name):
 
 def test_neon_down_to_assembly(torch, monkeypatch):
     target = named("aarch64-neon")
-    monkeypatch.setattr(jit, "build", lambda text: texts.append(text) or jit_of_nothing)
+    monkeypatch.setattr(jit, "build", lambda text, *_: texts.append(text) or jit_of_nothing)
     texts: list[str] = []
     for code, held, arrays, params, _ in plans_of(torch):
         with pytest.raises(NotHere):

@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bital.codegen import jit, threads
-from bital.codegen.module import ATTRIBUTES, _array, _offsets, _quarter
+from bital.codegen.module import ATTRIBUTES, _array, _quarter
 from bital.codegen.target import host
-from bital.codegen.walk import SEGMENT, WALK
+from bital.codegen.walk import SEGMENT, TYPES
 
 # adds the number at its first operand to chunk's place of its second
 ADD = """
@@ -26,7 +26,7 @@ define internal void @add(ptr %args, i64 %chunk) #0 {
   ret void
 }
 """
-FIRST_SCALAR = 4  # in the table, after `parallel` and three clocks
+FIRST_SCALAR = 4  # in the table, after `walk` and three clocks
 
 
 def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False):
@@ -36,12 +36,12 @@ def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False):
 
     Where there are chunks, each step runs them all: (first argument, number of the chunk).
     """
-    items, data, strides = _offsets()
-    now = "call i64 @llvm.readcyclecounter()" if host().is_x86 else "add i64 0, 0"
-    fn = "@share" if chunks else "@add"
-    words = [f"ptr {'null' if c is None else fn}, i64 {c or 1}, i64 {n}" for c, n in steps]
+    fn = "null" if chunks else "@add"
+    words = [f"ptr {'null' if c is None else fn}, i64 {c or 0}, i64 {n}" for c, n in steps]
+    size = 8 * FIRST_SCALAR if scalars else 0
+    arrays = ", ".join(f"ptr @{n}" for n in ("inputs0", "steps0", "operands0", "movers", "chunks"))
     text = "".join([
-        WALK.substitute(data=data, strides=strides, now=now), ADD,
+        TYPES, ADD,
         _array("movers", "mover", [f"i64 {8 * p}, i64 {b}, i64 {d}" for p, b, d in movers]),
         _array("chunks", "chunk", [f"ptr @add, i64 {first}, i64 {own}" for first, own in chunks]),
         _array("inputs0", "input", [
@@ -49,15 +49,16 @@ def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False):
         ]),
         _array("operands0", "operand", [f"i64 {b}, i32 {i}, i32 {m}" for b, i, m in operands]),
         _array("steps0", "step", words),
-        SEGMENT.substitute(number=0, items=items, inputs=len(inputs), steps=len(steps), most=8,
-                           first=1, size=8 * FIRST_SCALAR if scalars else 0),
+        f"@stretch0 = internal constant %stretch {{ {arrays}, i64 {len(inputs)}, i64 {len(steps)}, "
+        f"i64 8, i64 8, i64 {size} }}\n",
+        SEGMENT.substitute(number=0),
         ATTRIBUTES,
     ])  # fmt: skip
     library = jit.build(text)
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
 
     def run(arrays, scalars=()):
-        table = (ctypes.c_int64 * (FIRST_SCALAR + len(scalars)))(threads.address())
+        table = (ctypes.c_int64 * (FIRST_SCALAR + len(scalars)))(threads.address("walk"))
         for k, scalar in enumerate(scalars, FIRST_SCALAR):
             kind = ctypes.c_double if isinstance(scalar, float) else ctypes.c_int64
             kind.from_buffer(table, 8 * k).value = scalar
