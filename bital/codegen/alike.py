@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.codegen.kernel import Kernel, Operand, Scratch, place
-from bital.plan.access import VIEWS, access, identity
+from bital.plan.access import VIEWS, access, identity, root_of
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
@@ -68,15 +68,21 @@ class _Description:
         nodes = tuple(
             (
                 n.word, n.attrs, n.shape, n.kind, group.places[n], group.phase[n],
-                self._number(n) if n in stored else None,
+                self._memory(n) if n in stored else None,
                 tuple([self._operand(x) for x in n.inputs]),
             )
             for n in group.nodes
         )  # fmt: skip
-        self.key = group.kind, group.domain, group.reduced, group.split, nodes
+        there = [root_of(x) in group.homes for x in group.nodes[0].inputs]
+        self.key = group.kind, group.domain, group.reduced, group.split, nodes, tuple(there)
 
     def _number(self, operand: Operand) -> int:
         return self.numbers.setdefault(operand, len(self.numbers))
+
+    def _memory(self, n: Node) -> Any:
+        """Where a stored node lies."""
+        home = self.group.homes.get(n)
+        return self._number(n) if home is None else self._operand(home)
 
     def _operand(self, x: Node) -> Any:
         if x in self.own:

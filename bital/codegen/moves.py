@@ -32,14 +32,15 @@ class Move(Writer):
 
 
 def concat(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
-    """One kernel for every part."""
+    """One kernel for every part that is not there already."""
     whole = group.nodes[0]
     (axis,) = whole.attrs
     strides = contiguous_strides(whole.shape)
     found, offset = [], 0
     for part in whole.inputs:
         place = Access(whole, strides, offset, None)
-        found += Move(part, place, target, in_memory).kernels()
+        if root_of(part) not in group.homes:
+            found += Move(part, place, target, in_memory).kernels()
         offset += part.shape[axis] * strides[axis]
     return found
 

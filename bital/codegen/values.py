@@ -50,7 +50,7 @@ class Values:
 
     def _target(self, n: Node) -> Access:
         """Where the values of a stored node go."""
-        return access(n, self.group.places[n], self.rank)
+        return access(self.group.homes.get(n, n), self.group.places[n], self.rank)
 
     def _previous(self, k: int) -> int:
         """The axis before k, over those of size 1."""

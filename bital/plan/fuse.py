@@ -26,6 +26,7 @@ from bital.plan.access import (
     source_of,
 )
 from bital.plan.again import compute_again
+from bital.plan.homes import find_homes
 from bital.plan.node import Ints, Node
 from bital.plan.sweep import ends, factors, sweeps
 
@@ -64,11 +65,12 @@ class Group:
     split     the reductions are over much and keep little: done in parts
     places, phase   of each node
     stored    the nodes whose values are needed elsewhere, or again in a later phase
+    homes     the windows of a concatenation where such nodes lie; of it, where its parts do
     leaves    whose memory is read; `read`: as what it is read
     """
 
     __slots__ = ("number", "kind", "domain", "reduced", "split", "nodes", "places", "phase",
-                 "stored", "leaves", "read")  # fmt: skip
+                 "stored", "homes", "leaves", "read")  # fmt: skip
 
     def __init__(self, number: int, kind: str, domain: Ints) -> None:
         self.number, self.kind, self.domain = number, kind, domain
@@ -78,6 +80,7 @@ class Group:
         self.places: dict[Node, Places] = {}
         self.phase: dict[Node, int] = {}
         self.stored: list[Node] = []
+        self.homes: dict[Node, Node] = {}
         self.leaves: dict[Node, None] = {}  # in the order in which they are read
         self.read: set[Node] = set()
 
@@ -354,6 +357,10 @@ class Fusion:
                 return None
         if n.shape == group.domain:
             return identity(n)
+        if group.kind == "product":
+            turned = self._row_places(group, n)
+            # along the rows of the product, as it hands over vectors of these
+            return turned if turned and turned[-1] == len(group.domain) - 1 else None
         if group.kind == "sweep" or (group.kind == "loop" and group.reduced is not None):
             return self._row_places(group, n)
         return None
@@ -469,6 +476,7 @@ class Fusion:
         for group in self.groups:
             own = [n for n in group.nodes if self.group_of[n] is group]
             group.stored = [n for n in own if n in stored and n.kind != "many"]
+        find_homes(self)
 
     def _again_later(self, group: Group, n: Node, source: Node) -> bool:
         """Whether a later phase needs what an earlier one computed, which is dear to compute."""

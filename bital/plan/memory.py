@@ -171,9 +171,12 @@ class Layout:
         for group in self.order:
             k = at[group.number]
             for n in group.stored:
-                if group.kind != "opaque" and n not in self.over and n not in arrays:
-                    last = max((at[g.number] for g in self.readers.get(n, ())), default=k)
-                    wanted.append((k, last, n.nbytes, n))
+                if group.kind == "opaque" or n in group.homes or n in self.over or n in arrays:
+                    continue
+                # parts of a concatenation that are computed in its memory come before it
+                first = min([k, *(at[self.fusion.group_of[m].number] for m in group.homes)])
+                last = max((at[g.number] for g in self.readers.get(n, ())), default=k)
+                wanted.append((first, last, n.nbytes, n))
             for s in scratch(group):
                 wanted.append((k, k, s.nbytes, s))
         fixed = [(k, last, nbytes, x) for k, last, nbytes, x in wanted if isinstance(nbytes, int)]

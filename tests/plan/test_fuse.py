@@ -186,3 +186,44 @@ def test_what_becomes_of_a_sum_that_is_kept_joins_it(build):
     slope = g.sum(axis=0)
     moment = moment * 0.9 + slope * 0.1
     assert build.kinds(slope, moment, build.input(40) - xp.sqrt(moment)) == [("loop", 6)]
+
+
+def test_heads_side_by_side_are_written_by_their_product(build):
+    shares, values = build.input(2, 3, 8, 8), build.input(2, 3, 8, 16)
+    beside = build.xp.matmul(shares, values).swapaxes(1, 2).reshape(16, 48)
+    (group,) = build.fusion(beside * 2.0).groups[:1]
+    assert group.kind == "product" and group.places[group.nodes[-1]] == (0, 2, 1, 3)
+    turned = build.xp.matmul(shares, values).swapaxes(2, 3).reshape(32, 24)
+    # columns would be scattered
+    assert build.kinds(turned) == [("product", 1), ("loop", 1)]
+
+
+def test_parts_of_a_concatenation_are_computed_in_its_memory(build):
+    xp, x = build.xp, build.input(6, 40)
+    whole = xp.concatenate([xp.matmul(x, build.input(40, 32)), x * 2.0, x[:, :3] + 1.0], axis=1)
+    fusion = build.fusion(whole)
+    homes = {n.shape: h.attrs for g in fusion.groups for n, h in g.homes.items()}
+    # rows of three stay apart: vectors of them would be idle
+    assert homes == {(6, 32): ((75, 1), 0), (6, 40): ((75, 1), 32)}
+    norms = [build.input(5).sum() for _ in range(3)]
+    fusion = build.fusion(xp.stack(norms))
+    assert [len(g.homes) for g in fusion.groups] == [1, 1, 1, 3]
+
+
+def test_a_part_that_others_read_has_memory_of_its_own(build):
+    xp, x = build.xp, build.input(6, 40)
+    a, b = xp.exp(x), xp.matmul(x, build.input(40, 40))
+    whole = xp.concatenate([a, b, b], axis=0)
+    fusion = build.fusion(whole, xp.matmul(a, build.input(40, 3)))
+    assert not any(g.homes for g in fusion.groups)
+
+
+def test_memory_of_a_concatenation_lasts_from_its_first_part_on(build):
+    xp, x = build.xp, build.input(64, 64)
+    first = xp.exp(x)
+    other = xp.matmul(xp.matmul(x, build.input(64, 64)), build.input(64, 64))
+    layout = Layout(build.fusion(xp.matmul(xp.concatenate([first, other]), x)), (False,) * 3)
+    layout.place(lambda group: [])
+    spans = sorted((at, at + n.nbytes) for n, at in layout.offsets.items())
+    assert len(spans) == 2  # the whole and the first product
+    assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:]))
