@@ -17,6 +17,7 @@ from bital.base.dtype import LOW_PRECISION
 from bital.base.stride import is_dense_nonoverlapping
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
+from bital.ir.trace import hooks as traces
 from bital.ir.trace import local
 from bital.ops.lanes import sum_lanes
 from bital.ops.sparse import SparseTensor
@@ -295,10 +296,18 @@ def _node_hooks(node: Node, grads: list, g: Any) -> list:
 def replayed(result: Tensor, keep_graph: bool, create_graph: bool) -> bool:
     """Whether the pass from a result was one known at this place, and was replayed. Hot."""
     trace = local.trace
-    passages = trace.prefix.passages
-    if passages is None or create_graph or hooks.check is not None or trace.tapes or trace.levels:
+    passages, root = trace.prefix.passages, result._edge
+    if passages is None or root is None or result._view is not None or root.__class__ is Output:
         return False
-    return replay.pass_known(passages, result, keep_graph, trace)
+    if create_graph or hooks.check is not None or trace.tapes or trace.levels:
+        return False
+    if nodes.active or traces.keep_lines:
+        return False
+    for passage in passages.get((root.prefix, result._meta, keep_graph), ()):
+        if passage(root, trace):
+            replay.table.replayed += 1
+            return True
+    return False
 
 
 def backward(

@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Mode:
     """A gradient mode as context manager and decorator."""
 
+    __slots__ = ("previous", "mode")
     _wanted: Any = False
 
     def __enter__(self) -> None:
@@ -104,6 +105,8 @@ def _around_generator(make: Callable[[], _Mode], fn: Callable) -> Callable:
 class no_grad(_Mode):
     """Operations inside are not remembered for backward (`torch.no_grad`)."""
 
+    __slots__ = ()
+
     def __new__(cls, fn: Callable | None = None) -> Any:
         mode = object.__new__(cls)
         return mode(fn) if fn is not None else mode
@@ -111,6 +114,8 @@ class no_grad(_Mode):
 
 class enable_grad(_Mode):
     """Operations inside are remembered for backward, whatever the mode outside."""
+
+    __slots__ = ()
 
     _wanted = True
 
@@ -121,6 +126,8 @@ class enable_grad(_Mode):
 
 class set_grad_enabled(_Mode):
     """Turn gradients on or off: at once when called, and back at the end of a `with` block."""
+
+    __slots__ = ()
 
     def __init__(self, mode: bool) -> None:
         trace = local.trace
@@ -148,6 +155,8 @@ class set_grad_enabled(_Mode):
 
 class inference_mode(_Mode):
     """no_grad whose tensors promise never to take part in backward (`torch.inference_mode`)."""
+
+    __slots__ = ()
 
     def __new__(cls, mode: Any = True) -> Any:
         new = object.__new__(cls)

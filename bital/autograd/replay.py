@@ -156,20 +156,6 @@ table = Table()
 default.forget.append(table.clear)
 
 
-def pass_known(passages: dict, result: Tensor, keep_graph: bool, trace: Trace) -> bool:
-    """Replay the pass from `result` if it is one of the passages known where the trace stands."""
-    root = result._edge
-    if root is None or root.__class__ is Output or result._view is not None:
-        return False
-    if nodes.active or traces.keep_lines:
-        return False
-    for passage in passages.get((root.prefix, result._meta, keep_graph), ()):
-        if passage(root, trace):
-            table.replayed += 1
-            return True
-    return False
-
-
 def find(root: Any, g: Tensor, keep_graph: bool, trace: Trace) -> Form | bool:
     """True where the pass from `root` was replayed; else its Form, to be learnt after the walk.
 

@@ -161,7 +161,8 @@ def _arrays(form: Form, names: dict[str, Any]) -> list[str]:
 
 def _stretches(form: Form, library: Library, code: list[tuple], names: dict[str, Any]) -> list[str]:
     """The lines that compute."""
-    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t)
+    # two words each; ctypes takes numbers for addresses at a third of what it takes for integers
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
     lines = []
     for k, stretch in enumerate(form.stretches):
         if stretch is None:

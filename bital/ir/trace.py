@@ -80,6 +80,8 @@ class Trace:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.tail: list[tuple] = []
+        self.lines: dict[int, tuple] = {}  # instruction number -> the user's line, where kept
         self.period = 0  # the room that fits whole repeats of a loop without a natural cut
         self.spare: list[Value] = []  # pending ones that nobody knows, to be used again
         self.learning = False  # whether the tree is to take in what is recorded
@@ -94,13 +96,15 @@ class Trace:
 
     def empty(self) -> None:
         """Begin afresh after a cut."""
-        self.tail: list[tuple] = []
+        if self.tail:
+            self.tail = []
+        if self.lines:
+            self.lines = {}
         self.values: list[Value] = []  # the results that somebody may hold, in order
         self.inputs: dict[Value, int] = {}  # the values from outside, and ~k for the k-th
         self.params: list[Any] = []
         self.prefix = tree.root
         self.epoch = _next_epoch()  # differs from that of every other trace
-        self.lines: dict[int, tuple] = {}  # instruction number -> the user's line, where kept
         # bytes that the trace may still take, beside what `prefix` says that it has
         self.room = -1 if config.eager else config.trace_max_bytes
 
@@ -402,5 +406,5 @@ def end_iteration(reason: str) -> None:
     trace = local.trace
     trace.updated = False
     trace.period = 0
-    if trace.length:
+    if trace.prefix.number >= 0 or trace.tail:
         hooks.run(trace, reason)

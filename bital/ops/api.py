@@ -153,9 +153,10 @@ def numpy_names(fn: F) -> F:
 
     @functools.wraps(fn)
     def spelled(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            for theirs in kwargs.keys() & _NUMPY_WORDS.keys():
-                kwargs[_NUMPY_WORDS[theirs]] = kwargs.pop(theirs)
+        if not kwargs:
+            return fn(args[0]) if len(args) == 1 else fn(*args)  # the one quicker than the other
+        for theirs in kwargs.keys() & _NUMPY_WORDS.keys():
+            kwargs[_NUMPY_WORDS[theirs]] = kwargs.pop(theirs)
         return fn(*args, **kwargs)
 
     return spelled  # type: ignore[return-value]

@@ -573,7 +573,7 @@ def zero_(self: Tensor) -> Tensor:
     trace = local.trace
     if trace.grad and (self._edge is not None or self._view is not None):
         return overwrite(self, _number(self, 0), "ZeroBackward0")
-    write(self, zeros_value(self._meta), trace)
+    write(self, self._meta.zeros or zeros_value(self._meta), trace)
     return self
 
 

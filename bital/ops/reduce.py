@@ -216,6 +216,8 @@ _SUM_DIM = Op(
     native=_sum_native,
 )
 _sum_all, _sum_over = unary_with(_SUM), unary_with(_SUM_DIM)
+#: the attributes of a reduction of all elements to one of their dtype
+_WHOLE = (None, False, None)
 
 
 @public(out=True)
@@ -227,7 +229,7 @@ def sum_(
     if not isinstance(input, Tensor):
         check_tensor(input, "sum")
     if dim is WHOLE and keepdim is False:
-        return _sum_all(input, (None, False, dtype))
+        return _sum_all(input, _WHOLE if dtype is None else (None, False, dtype))
     check_keepdim(keepdim, "sum")
     return _sum_over(input, (hashable_dims(dim, "sum"), keepdim, dtype))
 
@@ -314,7 +316,7 @@ def mean(
     if not isinstance(input, Tensor):
         check_tensor(input, "mean")
     if dim is WHOLE and keepdim is False:
-        return _mean_all(input, (None, False, dtype))
+        return _mean_all(input, _WHOLE if dtype is None else (None, False, dtype))
     check_keepdim(keepdim, "mean")
     return _mean_over(input, (hashable_dims(dim, "mean"), keepdim, dtype))
 

@@ -45,28 +45,24 @@ def _whole(buf: np.ndarray) -> bool:
 class Ending:
     """How a trace was run that ended at a place in the tree of programs, to be run so again.
 
-    That depends on how many references there are to its results (`holders`), its inputs
-    (`givers`) and their buffers (`owners`). `held` takes the wanted results out of all, `others`
-    what is left of them.
+    That depends on how many references there are to its results, its inputs and their buffers
+    (`counts`, in this order). `held` takes the wanted results out of all, `others` what is left of
+    them.
     """
 
-    __slots__ = ("plan", "holders", "givers", "owners", "held", "others", "loose", "whole")
+    __slots__ = ("plan", "counts", "held", "others", "loose", "whole")
 
     def __init__(
-        self, plan: Plan, counts: tuple[list[int], ...], picks: list[int], loose: list[int],
+        self, plan: Plan, counts: list[int], results: int, picks: list[int], loose: list[int],
         whole: list[bool],
     ) -> None:  # fmt: skip
-        self.plan = plan
-        self.holders, self.givers, self.owners = counts
-        holders = self.holders
+        self.plan, self.counts = plan, counts
         self.held = _taker(picks)
-        self.others = _taker(sorted({*range(len(holders))}.difference(picks)))
+        self.others = _taker(sorted({*range(results)}.difference(picks)))
         self.loose, self.whole = loose, whole
 
-    def fits(self, arrays: list, holders: list[int], givers: list[int], owners: list[int]) -> bool:
-        """Whether a trace that ended at the same place is to be run in the same way."""
-        if holders != self.holders or givers != self.givers or owners != self.owners:
-            return False
+    def fits(self, arrays: list) -> bool:
+        """Whether a trace with the same counts is to be run in the same way."""
         for k, whole in zip(self.loose, self.whole):
             a = arrays[k]
             if (a.base is None and a.flags.forc) is not whole:  # `_whole`, without a call
@@ -195,15 +191,16 @@ def _execute(
     known, and the values that nobody holds.
     """
     arrays = list(map(_buffer, inputs))
-    holders, givers = list(map(getrefcount, values)), list(map(getrefcount, inputs))
-    owners = list(map(getrefcount, arrays))
+    counts = [*map(getrefcount, values), *map(getrefcount, inputs), *map(getrefcount, arrays)]
     ending: Any = None if prefix is None else prefix.ending
-    known = ending is not None and ending.fits(arrays, holders, givers, owners)
+    known = ending is not None and ending.counts == counts and ending.fits(arrays)
     if not known:
         own = prefix is not None
         if prefix is not None and prefix is not UNKNOWN:
             code = prefix.code()
-        picks = [k for k, count in enumerate(holders) if count > _UNHELD or not own]
+        results, given = len(values), len(inputs)
+        picks = [k for k in range(results) if counts[k] > _UNHELD or not own]
+        givers, owners = counts[results : results + given], counts[results + given :]
         # nobody but this trace knows the value, and nobody but the value its memory
         loose = [
             k for k, value in enumerate(inputs)
@@ -221,7 +218,7 @@ def _execute(
         if plan is None:
             plan = Plan(code, key[1], key[2])
             cache.add(key, plan)
-        ending = Ending(plan, (holders, givers, owners), picks, loose, whole)
+        ending = Ending(plan, counts, results, picks, loose, whole)
         if known and prefix is not None and prefix is not UNKNOWN:
             prefix.ending = ending
     plan = ending.plan
