@@ -108,7 +108,7 @@ class Image:
         objects = [_Object(code) for code in codes]
         names = dict.fromkeys(s.name for o in objects for s in o.symbols if s.name)
         fixed = _place(objects, 0, len(names) * _FAR.size)
-        size = _place(objects, _WRITTEN, fixed)
+        size = _place(objects, _WRITTEN, fixed) or mmap.PAGESIZE  # a plan may have no code
         self._base = base = _memory(size)
         # never at the end of the process: threads may be running it
         weakref.finalize(self, _c.munmap, base, size).atexit = False

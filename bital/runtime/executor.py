@@ -119,15 +119,23 @@ def run(trace: Trace, reason: str) -> None:
             _run_foreign(trace, reason)
             return
         step = trace.prefix
-        if step.number == 0 and _is_tiny(step):
+        if step.number == 0 and _is_tiny(step) and len(trace.values) == 1:
             _run_tiny(trace, step)
         elif step.number >= 0 or trace.tail:
             prefix, code, values, inputs = trace.prefix, trace.tail, trace.values, trace.inputs
-            params, lines = trace.params, trace.lines
-            trace.empty()
-            trace.learning, trace.spare = _execute(
-                code, values, inputs, params, lines, reason, prefix
-            )
+            params, lines, room = trace.params, trace.lines, trace.room
+            try:
+                trace.empty()
+                trace.learning, trace.spare = _execute(
+                    code, values, inputs, params, lines, reason, prefix
+                )
+            except KeyboardInterrupt:
+                if values:  # it came before the run: all is still to be done
+                    trace.prefix, trace.tail, trace.values, trace.inputs = (
+                        prefix, code, values, inputs,
+                    )  # fmt: skip
+                    trace.params, trace.lines, trace.room = params, lines, room
+                raise
 
 
 #: elements up to which one known instruction is run without a plan
@@ -156,10 +164,19 @@ def _run_tiny(trace: Trace, step: Prefix) -> None:
     token = _extobj_contextvar.set(_IGNORE)
     try:
         value.buf = np.asarray(spec.fn(*args), spec.out.np)
+    except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt):  # after which it is still to be done
+            value.trace = None
+            trace.empty()
+        raise
     finally:
         _extobj_contextvar.reset(token)
-        value.trace = None
+    value.trace = None
+    try:
         trace.empty()
+    except KeyboardInterrupt:
+        trace.empty()
+        raise
     trace.learning, trace.spare = True, []
 
 
@@ -228,31 +245,40 @@ def _execute(
         code = code or prefix.code()  # type: ignore[union-attr]
         plan.compiler.lines = lines
         log.cut(code, inputs, plan.held, lines, reason, known)
-    inputs.clear()
     held, others = ending.held(values), list(ending.others(values))
-    _run_into(held, plan, arrays, params, lines)
+    _run_into(held, plan, arrays, params, lines, (values, inputs))
     return known, others
 
 
-def _run_into(held: Sequence[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:
-    """Run a plan and hand its results to the values; Ctrl-C waits until they have them."""
-    at_once = plan.at_once
-    if at_once is None or hooks.interpreted:
-        _run_apart(held, plan, arrays, params, lines)
-        return
+def _run_into(
+    held: Sequence[Value], plan: Plan, arrays: list, params: list, lines: dict,
+    recorded: tuple[list[Value], dict[Value, int]],
+) -> None:  # fmt: skip
+    """Run a plan and hand its results to the values; Ctrl-C waits until they have them.
+
+    What was `recorded` is cleared: nobody else holds inputs, and nothing is left to be done.
+    """
     try:
-        ran = at_once(arrays, params, held)
+        for each in recorded:
+            each.clear()
+        at_once = plan.at_once
+        if at_once is None or hooks.interpreted:
+            _run_apart(held, plan, arrays, params, lines)
+        elif at_once(arrays, params, held):
+            plan.runs += 1
+        else:
+            del arrays[plan.inputs :]
+            _run_apart(held, plan, arrays, params, lines)
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and any(v.buf is None for v in held):
-            del arrays[plan.inputs :]  # it came before the run
+        if isinstance(error, KeyboardInterrupt) and any(
+            v.buf is None and v.trace is not None for v in held
+        ):  # it came before the run
+            for each in recorded:
+                each.clear()
+            del arrays[plan.inputs :]
             _run_apart(held, plan, arrays, params, lines)
         _give_up(held)
         raise
-    if ran:
-        plan.runs += 1
-    else:
-        del arrays[plan.inputs :]
-        _run_apart(held, plan, arrays, params, lines)
 
 
 def _run_apart(held: Iterable[Value], plan: Plan, arrays: list, params: list, lines: dict) -> None:

@@ -106,6 +106,15 @@ def test_reductions_in_parts(torch, size, kind):
             getattr(x, how)(1).tolist(), getattr(x, how)().item(), getattr(x.T, how)(0).tolist()
 
 
+def test_nothing_that_anybody_wants(torch):
+    x = torch.rand(3)
+    with both() as seen:
+        for _ in range(3):
+            x * 2
+            torch.zeros(3).numpy()  # runs what was recorded
+    assert seen.plans
+
+
 def test_long_chains(torch):
     """Neither fusion nor the writing of a kernel goes down a chain by calls."""
     with both(exact=True):
