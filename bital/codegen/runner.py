@@ -6,6 +6,7 @@ Room: codegen. Native stretches and opaque instructions take turns; all arrays a
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bital.base.extent import Bounds
+from bital.base.lines import BY_LINES, allocator, worth_it
 from bital.base.window import strided
 from bital.codegen import threads
 from bital.codegen.form import Form, Opaque
@@ -142,7 +144,13 @@ def _arrays(form: Form, names: dict[str, Any]) -> list[str]:
         for k, (shape, dtype) in enumerate(form.arrays):
             names[f"d{k}"] = np.dtype(dtype)
             made.append(f"empty({_sizes(shape)}, d{k})")
-        lines.append(f"    t += ({', '.join(made)},)")
+        arrays = [f"    t += ({', '.join(made)},)"]
+        if worth_it(_bytes(shape, dtype) for shape, dtype in form.arrays):
+            names |= {"allocator": allocator, "by_lines": BY_LINES}
+            arrays = [
+                "    before = allocator.set(by_lines)", *arrays, "    allocator.reset(before)",
+            ]  # fmt: skip
+        lines += arrays
     more = f" + room * {int(form.arena_unit)}" if form.arena_unit else ""
     size = f"{int(form.arena_bytes)}{more}"
     lines += [
@@ -157,6 +165,12 @@ def _arrays(form: Form, names: dict[str, Any]) -> list[str]:
     if rest:
         lines.append(f"    t += ({'None, ' * rest})")
     return lines
+
+
+def _bytes(shape: list, dtype: str) -> int:
+    """The bytes of an array; none where a size changes."""
+    changes = any(isinstance(size, list) for size in shape)
+    return 0 if changes else math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def _stretches(form: Form, library: Library, code: list[tuple], names: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from bital.base import dtype as dtypes
 from bital.base.dtype import dtype
+from bital.base.lines import placed
 from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import given, local
@@ -149,7 +150,7 @@ def _meta(
 def _drawn(draw: Callable[[int, np.dtype], np.ndarray], meta: Meta) -> np.ndarray:
     """Numbers for a tensor of `meta`; a complex one takes two for each element."""
     if not meta.dtype.is_complex:
-        return draw(meta.numel, meta.np)
+        return placed(meta.nbytes, lambda: draw(meta.numel, meta.np))
     return draw(2 * meta.numel, meta.dtype.to_real().np).view(meta.np)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy._core.umath import _extobj_contextvar, _make_extobj
 
 from bital.base import config
+from bital.base.lines import BY_LINES, allocator
 from bital.ir import trace as ir
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
@@ -287,6 +288,7 @@ def _run_apart(held: Iterable[Value], plan: Plan, arrays: list, params: list, li
     interrupts = None if plan.brief else _Interrupts()
     # without NumPy's warnings; PyTorch has none for overflow or division by zero
     token = _extobj_contextvar.set(_IGNORE)
+    before = allocator.set(BY_LINES) if plan.by_lines else None
     try:
         _hand_out(held, plan.run(arrays, params))
     except BaseException as error:
@@ -298,6 +300,8 @@ def _run_apart(held: Iterable[Value], plan: Plan, arrays: list, params: list, li
         raise
     finally:
         _extobj_contextvar.reset(token)
+        if before is not None:
+            allocator.reset(before)
         if interrupts is not None:
             interrupts.deliver()
 

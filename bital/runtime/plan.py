@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bital.base.lines import worth_it
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
@@ -96,6 +97,13 @@ class Plan:
         """What the interpreter does; of a family's plans it may do none."""
         compiler = self.compiler
         return _steps(compiler.code, compiler.held, compiler.donated)
+
+    @functools.cached_property
+    def by_lines(self) -> bool:
+        """Whether NumPy's arrays are to begin with lines of the cache."""
+        outs = [spec.out for spec, *_ in self.compiler.code if isinstance(spec, Spec)]
+        metas = [m for out in outs for m in (out if isinstance(out, tuple) else (out,))]
+        return worth_it(m.nbytes for m in metas)
 
     def run(self, arrays: list[np.ndarray], params: list) -> list:
         """The held results, in order. `arrays` is emptied so that inputs can die early."""
