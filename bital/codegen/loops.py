@@ -14,8 +14,9 @@ from math import isqrt, prod
 from typing import Any
 
 from bital.base.extent import Extent, hint
-from bital.codegen.kernel import Kernel, Operands, Scratch, chunks_of
-from bital.codegen.scalar import FLOATS, Builder, Loop, Reg
+from bital.codegen.combine import COMBINE, finish, in_pairs, neutral
+from bital.codegen.kernel import Kernel, Scratch, chunks_of
+from bital.codegen.scalar import FLOATS, Loop, Reg
 from bital.codegen.target import Target
 from bital.codegen.values import Axis, Values
 from bital.plan.access import Access, access, follow
@@ -32,24 +33,6 @@ _LONGEST_CHAIN, _CHAIN = 512, 256
 _DEEP = 64
 #: where the vectors of a row stay in registers, so often all nodes are written for that at most
 _MOST_WRITTEN = 256
-#: how two partial results of a reduction are one
-COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any": "either",
-           "all": "both"}  # fmt: skip
-_LOWEST = {"i8": -(2**7), "i16": -(2**15), "i32": -(2**31), "i64": -(2**63), "u8": 0, "i1": 0}
-_HIGHEST = {"i8": 2**7 - 1, "i16": 2**15 - 1, "i32": 2**31 - 1, "i64": 2**63 - 1, "u8": 255,
-            "i1": 1}  # fmt: skip
-
-
-def neutral(how: str, kind: str) -> float | int:
-    """What changes nothing when it is combined with a value."""
-    if how in ("sum", "any"):
-        return 0
-    if how in ("prod", "all"):
-        return 1
-    if kind in FLOATS:
-        return float("-inf") if how == "max" else float("inf")
-    return _LOWEST[kind] if how == "max" else _HIGHEST[kind]
-
 
 Range = tuple[Reg | int, Reg | int]
 
@@ -350,16 +333,9 @@ class Writer(Values):
             self.side, self.mask = 0, None
             for part, n in zip(parts, reduces):
                 word = COMBINE[n.attrs[0]]
-                self.scopes[-1][n, 0] = b.across(word, self._combined(word, part))
+                self.scopes[-1][n, 0] = b.across(word, in_pairs(b, word, part))
             self._rows(phase)
         self._leave_vectors()
-
-    def _combined(self, word: str, values: list[Reg]) -> Reg:
-        """Several values as one, in pairs."""
-        while len(values) > 1:
-            pairs = [values[k : k + 2] for k in range(0, len(values), 2)]
-            values = [getattr(self.b, word)(*p) if len(p) == 2 else p[0] for p in pairs]
-        return values[0]
 
     def _rows(self, phase: int) -> None:
         """Compute what there is one of per kept element, as far as this phase makes it known."""
@@ -417,7 +393,7 @@ class Writer(Values):
                 for side, value in enumerate(mine):
                     self._remember(n, side, value)
                 continue
-            self._remember(n, 0, self.b.across(word, self._combined(word, mine)))
+            self._remember(n, 0, self.b.across(word, in_pairs(self.b, word, mine)))
 
     def _sides_within(self) -> int:
         """How many vectors side by side a reduction along the vectors takes."""
@@ -546,23 +522,6 @@ class Writer(Values):
             for n in group.nodes:
                 if n.word == "map" and group.phase[n] == self.phase and not group.is_row(n):
                     self._value(n)
-
-
-def finish(n: Node, how: str, part: Scratch, chunks: int) -> Kernel:
-    """The kernel that combines the parts of a node, in the order of their chunks."""
-    b = Builder()
-    operands = Operands(b)
-    source, place = operands.pointer(part), operands.pointer(n)
-    word = COMBINE[how]
-    elems = b.loop(0, n.numel)
-    start = b.const(n.kind, neutral(how, n.kind))
-    sums = b.loop(0, chunks, 1, start)
-    offset = b.add(b.mul(sums.index, b.const("i64", n.numel)), elems.index)
-    value = getattr(b, word)(sums.values[0], b.load(source, n.kind, offset))
-    (total,) = sums.end(value)
-    b.store(total, place, elems.index)
-    elems.end()
-    return Kernel(b, 1, operands.order, 2.0 * chunks * hint(n.numel))
 
 
 def loops(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:

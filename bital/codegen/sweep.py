@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 
+from bital.codegen.combine import finish
 from bital.codegen.kernel import Kernel, Operands, Scratch, place
 from bital.codegen.lanes import totals
-from bital.codegen.loops import finish
 from bital.codegen.scalar import BYTES, Reg
 from bital.codegen.split import CYCLES_PER_NS, chunks_for
 from bital.codegen.target import Target
