@@ -3,23 +3,9 @@
 import copy
 import pickle
 
-from tests.parity.case import Family, const, f, i
+from tests.parity.case import KINDS, Family, const, f, i
 
 convert = Family("convert")
-KINDS = (
-    "bool",
-    "uint8",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "bfloat16",
-    "float32",
-    "float64",
-    "complex64",
-    "complex128",
-)
 NAMES = (
     "bool",
     "byte",

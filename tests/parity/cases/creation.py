@@ -2,23 +2,9 @@
 
 import numpy as np
 
-from tests.parity.case import Family, const, f, i
+from tests.parity.case import KINDS, Family, const, f, i
 
 creation = Family("creation", {"order": 0, "exact": True})
-KINDS = (
-    "bool",
-    "uint8",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "bfloat16",
-    "float32",
-    "float64",
-    "complex64",
-    "complex128",
-)
 
 for name in ("zeros", "ones"):
     creation(

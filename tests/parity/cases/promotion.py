@@ -1,22 +1,8 @@
 """Type promotion: every pair of dtypes, each as tensor, as 0-d tensor and as Python number."""
 
-from tests.parity.case import Family, f
+from tests.parity.case import KINDS, Family, f
 
 promotion = Family("promotion", {"order": 0})
-KINDS = (
-    "bool",
-    "uint8",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "bfloat16",
-    "float32",
-    "float64",
-    "complex64",
-    "complex128",
-)
 NUMBERS = {"bool": True, "int": 3, "float": 2.5, "complex": 1 + 2j}
 
 

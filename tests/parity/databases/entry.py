@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 #: what is asked of an entry
 QUESTIONS = ("values", "errors")
+
+
+def records(module: str, name: str) -> list[Any]:
+    """A table of PyTorch's own tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = getattr(importlib.import_module(f"torch.testing._internal.{module}"), name)
+    # its import forbids setting flags, which other tests do
+    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    torch.set_num_threads(1)
+    return found
 
 
 @dataclass(frozen=True)

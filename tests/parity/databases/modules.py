@@ -25,7 +25,7 @@ from tests.parity.databases.call import (
     see,
     widen,
 )
-from tests.parity.databases.entry import Entry
+from tests.parity.databases.entry import Entry, records
 from tests.parity.databases.translate import Missing, Translator, follow, leaves
 from tests.tolerance import difference, limits
 
@@ -40,13 +40,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 @functools.cache
 def table() -> dict[str, Any]:
     """PyTorch's own records by name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torch.testing._internal.common_modules import module_db
-    # its import forbids setting flags, which other tests do
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
-    torch.set_num_threads(1)
-    return {info.name: info for info in module_db}
+    return {info.name: info for info in records("common_modules", "module_db")}
 
 
 def entries() -> dict[str, Entry]:

@@ -11,7 +11,7 @@ import torch
 
 from bital import torch as bital
 from tests.parity.databases.call import Call, compare, compare_errors, run
-from tests.parity.databases.entry import Entry
+from tests.parity.databases.entry import Entry, records
 from tests.parity.databases.translate import Missing, OtherDevice, Translator, leaves
 
 #: how many samples are run of the first dtype, of every other, and for second derivatives;
@@ -91,13 +91,8 @@ _NOTES = (
 @functools.cache
 def table() -> dict[str, Any]:
     """PyTorch's own records by their full names."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torch.testing._internal.common_methods_invocations import op_db
-    # its import forbids setting flags, which other tests do
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
-    torch.set_num_threads(1)
-    return {info.full_name: info for info in op_db}
+    found = records("common_methods_invocations", "op_db")
+    return {info.full_name: info for info in found}
 
 
 def entries() -> dict[str, Entry]:

@@ -8,6 +8,7 @@ pytest.importorskip("torch")
 import torch
 
 from bital import torch as bital
+from tests.ops.test_harness import sine
 from tests.parity.databases import gaps
 from tests.parity.databases.call import Call, compare, compare_errors
 from tests.parity.databases.entry import QUESTIONS, Entry
@@ -23,32 +24,6 @@ def call(fn, dtype=torch.float32, order=2) -> Call:
 def test_what_is_right_passes() -> None:
     for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.complex64):
         assert compare(call(torch.sin, dtype)) == []
-
-
-def scaled(first: float, second: float):
-    """sin whose first and second derivatives are wrong by factors."""
-
-    class Cosine(bital.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x.cos()
-
-        @staticmethod
-        def backward(ctx, g):
-            return -g * ctx.saved_tensors[0].sin() * second
-
-    class Sine(bital.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x.sin()
-
-        @staticmethod
-        def backward(ctx, g):
-            return g * Cosine.apply(ctx.saved_tensors[0]) * first
-
-    return Sine.apply
 
 
 def writes(x):
@@ -69,8 +44,8 @@ FAULTS = {
     "shape": (lambda x: SINE(x).reshape(3, 2), "shape (3, 2) for (2, 3)"),
     "history": (lambda x: SINE(x).detach(), "requires_grad False for True"),
     "structure": (lambda x: (SINE(x),), "returned"),
-    "gradient": (scaled(1.001, 1), "grads 0: 6 of 6"),
-    "second gradient": (scaled(1, 1.01), "grads2 0: 6 of 6"),
+    "gradient": (sine(bital, 1.001), "grads 0: 6 of 6"),
+    "second gradient": (sine(bital, 1, 1.01), "grads2 0: 6 of 6"),
     "arguments": (writes, "given 0: 6 of 6"),
     "an error": (refuses, "raised ValueError: no"),
 }
