@@ -1,14 +1,14 @@
 """Insight: what bital has recorded and compiled so far, to look at.
 
-import bital
-for plan in bital.plans():
-    print(plan)
+    import bital
+    for plan in bital.plans():
+        print(plan)
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bital.runtime import executor
@@ -43,9 +43,9 @@ class PlanReport:
     state: str
     compile_s: float
     from_cache: bool
-    _native: Any
-    _cycles: list[int]
-    _lines: dict[int, tuple]
+    _native: Any = field(repr=False)
+    _cycles: list[int] = field(repr=False)
+    _lines: dict[int, tuple] = field(repr=False)
 
     @functools.cached_property
     def kernels(self) -> tuple[KernelReport, ...]:

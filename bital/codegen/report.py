@@ -16,6 +16,7 @@ from bital.codegen import jit
 from bital.codegen.kernel import At, Scratch
 from bital.codegen.module import Call
 from bital.codegen.target import host
+from bital.ir.trace import place_of
 from bital.plan.node import Node
 
 
@@ -92,8 +93,8 @@ def _kernel(native: Any, call: Call, seconds: float, lines: dict[int, tuple]) ->
         line = lines.get(number)
         if line is None or line[0].startswith("<"):  # a gradient's: nobody wrote it
             continue
-        if f"{line[0]}:{line[1]}" not in places:
-            places.append(f"{line[0]}:{line[1]}")
+        if place_of(line) not in places:
+            places.append(place_of(line))
     roots = {o.root if isinstance(o, At) else o for o in call.kernel.operands}
     nbytes = sum(hint(r.nbytes) for r in roots if isinstance(r, Node | Scratch))
     return KernelReport(

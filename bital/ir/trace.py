@@ -10,6 +10,7 @@ operators of one or two tensors record is written out in `bital.tensor.recorders
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -364,6 +365,15 @@ def user_line() -> tuple[str, int, str]:
             _own_packages.add(package)
         frame = frame.f_back
     return "<unknown>", 0, "<unknown>"
+
+
+def place_of(line: tuple[str, int, str]) -> str:
+    """A line as a log shows it: its file from the working directory on, if it lies below."""
+    try:
+        folder = os.path.join(os.getcwd(), "")
+    except OSError:  # it is no more
+        folder = ""
+    return f"{line[0].removeprefix(folder)}:{line[1]}"
 
 
 #: those of bital's packages that were met, since a look-up is quicker than taking names apart

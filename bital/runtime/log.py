@@ -21,8 +21,7 @@ if enabled:
 
 def cut(code: list, inputs: dict, held: list, lines: dict, reason: str, known: bool) -> None:
     """Print one cut: the instructions if traces are asked for, one line if plans are."""
-    where = ir.user_line()
-    place = f"{where[0]}:{where[1]}"
+    place = ir.place_of(ir.user_line())
     if trace_wanted:
         alive = set(held)
         for number, (spec, *operands) in enumerate(code):
@@ -48,14 +47,14 @@ def compiled(native: Any, lines: dict[int, tuple]) -> None:
         _print(f"  through NumPy: {name} ({why})")
 
 
-def _instruction(number: int, spec: object, operands: list, kept: bool, line: object) -> str:
+def _instruction(number: int, spec: object, operands: list, kept: bool, line: tuple | None) -> str:
     names = ", ".join(_operand(r) for r in operands)
     if isinstance(spec, Pick):
         text = f"{spec!r} of {names}"
     else:
         attrs = "".join(f" {k}={v!r}" for k, v in spec.attrs.items())  # type: ignore[attr-defined]
         text = f"{spec.op.name}({names}){attrs} -> {spec.out!r}"  # type: ignore[attr-defined]
-    source = f"   # {line[0]}:{line[1]}" if line else ""  # type: ignore[index]
+    source = f"   # {ir.place_of(line)}" if line else ""
     return f"%{number} = {text}{'  kept' if kept else ''}{source}"
 
 

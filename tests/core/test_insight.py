@@ -45,6 +45,7 @@ def test_plans_show_their_kernels():
     assert not plan.opaque
     assert f"@{first.function}(" in plan.llvm_ir and first.function in plan.assembly()
     assert "relu" in str(plan) and "interpreted" not in str(plan)
+    assert "native_runs=" in repr(plan) and " object at " not in repr(plan)
 
 
 def test_the_log_names_kernels_and_lines(tmp_path):

@@ -24,12 +24,13 @@ print(loss.item())
 """
 
 
-def log(tmp_path, words):
+def log(tmp_path, words, folder=None):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, "-m", "bital", "run", str(script)],
         env={**os.environ, "BITAL_LOG": words, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
@@ -52,6 +53,11 @@ def test_trace_names_operations_shapes_and_lines(tmp_path):
     assert product.endswith(f"# {script}:7")
     kept = [line for line in lines if "kept" in line and "= sub(" in line]
     assert kept, "the updated weights are kept"
+
+
+def test_files_below_the_working_directory_are_named_from_there(tmp_path):
+    lines, _ = log(tmp_path, "plan", tmp_path)
+    assert all("at program.py:" in line for line in lines)
 
 
 def test_nothing_is_printed_unless_asked_for(tmp_path):
