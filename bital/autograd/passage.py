@@ -121,12 +121,14 @@ class Writer:
             self.lines.append(f"saved = {n}.saved")
             self.require("saved is not None")
         for at in range(0, len(node.saved), 2):
-            if not self.saved(f"{n}.saved[{at}]", at, *node.saved[at : at + 2]):
+            if not self.saved(f"{n}.saved[{at}]", at, node):
                 return False
         return self.edges(n, node)
 
-    def saved(self, found: str, at: int, t: Any, version: int | None) -> bool:
+    def saved(self, found: str, at: int, node: OpNode) -> bool:
         """Require that what a node keeps, now in `saved`, is what it kept, and was not written."""
+        t, version = node.saved[at : at + 2]
+        recorded = self.recorded(node)
         if isinstance(t, Storage):  # of a result
             self.lines.append(f"cell = saved[{at}]")
             self.require(f"cell.__class__ is {self.name(t.__class__)}")
@@ -142,7 +144,8 @@ class Writer:
         elif version is None:
             return False
         else:
-            self.require(f"saved[{at + 1}] is not None")  # hooks have packed nothing
+            if not recorded:  # which is never said of a node whose tensors hooks have packed
+                self.require(f"saved[{at + 1}] is not None")
             self.lines.append("cell = t._storage")
             self.require(f"cell.version == saved[{at + 1}]")
         if not self.elements(t):

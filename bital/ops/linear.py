@@ -141,6 +141,9 @@ def linear(
     """`input @ weight.T + bias` for rows (..., K), weight (N, K) and bias (N)."""
     if out is not None:
         return takes_out(linear)(input, weight, bias, out=out)
+    if isinstance(input, Tensor) and isinstance(weight, Tensor) and isinstance(bias, Tensor):
+        if input._meta.ndim == 2 == weight._meta.ndim:  # the usual call, by the short way
+            return _linear(input, weight, bias)
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
         check_tensor(input, "linear")
         check_tensor(weight, "linear", "weight", 2)
@@ -160,8 +163,6 @@ def linear(
         if m == 1:
             return matmul(input, weight.t())
         return fold_product(input, weight, (True,))
-    if m == 2:
-        return _linear(input, weight, bias)
     return (_linear_of_batch if contiguous(input) else _linear_of_strided)(input, weight, bias)
 
 

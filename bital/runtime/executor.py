@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from sys import getrefcount
 from typing import Any
 
@@ -35,7 +35,6 @@ from bital.runtime.plan import Plan, hooks
 #: walks over holds; a buffer in a list is held by its value, too
 _UNHELD = list(map(getrefcount, [object()]))[0]
 _UNSHARED = _UNHELD + 1
-_buffer = attrgetter("buf")
 
 
 def _whole(buf: np.ndarray) -> bool:
@@ -48,27 +47,27 @@ class Ending:
 
     That depends on how many references there are to its results, its inputs and their buffers
     (`counts`, in this order). `held` takes the wanted results out of all, `others` what is left of
-    them.
+    them; `whole` and `windows` take buffers that nobody else has out of those of all inputs.
     """
 
-    __slots__ = ("plan", "counts", "held", "others", "loose", "whole")
+    __slots__ = ("plan", "counts", "held", "others", "whole", "windows")
 
     def __init__(
-        self, plan: Plan, counts: list[int], results: int, picks: list[int], loose: list[int],
-        whole: list[bool],
+        self, plan: Plan, counts: list[int], results: int, picks: list[int], whole: list[int],
+        windows: list[int],
     ) -> None:  # fmt: skip
         self.plan, self.counts = plan, counts
         self.held = _taker(picks)
         self.others = _taker(sorted({*range(results)}.difference(picks)))
-        self.loose, self.whole = loose, whole
+        self.whole, self.windows = _taker(whole), _taker(windows)
 
     def fits(self, arrays: list) -> bool:
         """Whether a trace with the same counts is to be run in the same way."""
-        for k, whole in zip(self.loose, self.whole):
-            a = arrays[k]
-            if (a.base is None and a.flags.forc) is not whole:  # `_whole`, without a call
+        native = self.plan.at_once is not None  # which looks at strides itself
+        for a in self.whole(arrays):
+            if a.base is not None or not (native or a.flags.forc):
                 return False
-        return True
+        return not any(map(_whole, self.windows(arrays)))
 
 
 def _taker(places: list[int]) -> Callable[[list], Iterable]:
@@ -208,7 +207,7 @@ def _execute(
     Its code is that of the prefix, and `code` where it is UNKNOWN. Returns whether the program was
     known, and the values that nobody holds.
     """
-    arrays = list(map(_buffer, inputs))
+    arrays = [value.buf for value in inputs]
     counts = [*map(getrefcount, values), *map(getrefcount, inputs), *map(getrefcount, arrays)]
     ending: Any = None if prefix is None else prefix.ending
     known = ending is not None and ending.counts == counts and ending.fits(arrays)
@@ -224,8 +223,9 @@ def _execute(
             k for k, value in enumerate(inputs)
             if own and givers[k] == _UNHELD and owners[k] == _UNSHARED and not value.shared
         ]  # fmt: skip
-        whole = [_whole(arrays[k]) for k in loose]
-        donated = {k for k, each in zip(loose, whole) if each}
+        whole = [k for k in loose if _whole(arrays[k])]
+        donated = set(whole)
+        windows = [k for k in loose if k not in donated]
         key = (
             tuple(code),
             tuple([values[k].number for k in picks]),
@@ -236,7 +236,7 @@ def _execute(
         if plan is None:
             plan = Plan(code, key[1], key[2])
             cache.add(key, plan)
-        ending = Ending(plan, counts, results, picks, loose, whole)
+        ending = Ending(plan, counts, results, picks, whole, windows)
         if known and prefix is not None and prefix is not UNKNOWN:
             prefix.ending = ending
     plan = ending.plan

@@ -246,9 +246,10 @@ def attach(
 
     `prefix` is where the trace stood after recording `out`, where one instruction did that.
     """
+    if trace.grad is not True or nodes.active:
+        prefix = UNKNOWN
     if trace.grad is not True:
         _cut_after_data_update(trace)
-        prefix = UNKNOWN
     kind = spec.nodes.get(wanted)
     if kind is None:
         kind = node_kind(spec, wanted)

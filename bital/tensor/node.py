@@ -444,7 +444,7 @@ def node_kind(spec: Spec, wanted: int) -> Any:
     kind: Any = False
     if cls and not exact:
         saves = cls.vjp.saves
-        kind = cls, _keeper(saves, len(spec.metas))(spec.out) if saves else None
+        kind = cls, keeper_of(saves, len(spec.metas))(spec.out) if saves else None
     spec.nodes[wanted] = kind
     return kind
 
@@ -496,7 +496,7 @@ def _name_saved(cls: type, names: Iterable[str]) -> None:
 
 
 @functools.cache
-def _keeper(saves: tuple[tuple[int, int], ...], count: int) -> Callable:
+def keeper_of(saves: tuple[tuple[int, int], ...], count: int) -> Callable:
     """What makes the `keep` of rules that ask for these, for `count` tensors and a result's meta.
 
     A result is kept as its cell where it is all of that, and else by `keep_output`.
@@ -515,8 +515,8 @@ def _keeper(saves: tuple[tuple[int, int], ...], count: int) -> Callable:
         f"        return [{', '.join(kept)}]",
         "    return keep",
     ]
-    if (OUTPUT, 0) not in saves:
-        del lines[2:5]
+    if (OUTPUT, 0) not in saves:  # the same for every meta
+        lines = [lines[1].strip(), lines[5], "def keeper(whole): return keep"]
     names: dict[str, Any] = {"__name__": "bital.vjp"}  # no user's line
     exec(compile("\n".join(lines), "<bital vjp>", "exec"), names)
     return names["keeper"]

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from bital.ir.op import Op
+from bital.ir.op import INPUT, Op
 from bital.ir.prefix import UNKNOWN, Prefix
 from bital.ir.trace import PARAM, Trace, Value, after, local, new_value, record_many
 from bital.ir.trace import hooks as traces
 from bital.tensor import tensor as tensor_module
 from bital.tensor.dispatch import apply, attach, in_order
 from bital.tensor.node import hooks as nodes
-from bital.tensor.node import next_number, node_kind
+from bital.tensor.node import keeper_of, next_number, node_kind
 from bital.tensor.tensor import (
     Tensor,
     edge_of,
@@ -105,7 +105,12 @@ def family(op):
             node.extra = None
             node.prefix = step
             node.epoch = trace.epoch
-            node.saved = () if keep is None else keep({tensors}, out)
+            if keep is None:
+                node.saved = ()
+            elif keep is keep_all:  # without a call
+                node.saved = [{all}]
+            else:
+                node.saved = keep({tensors}, out)
         return out
     return call
 """
@@ -178,10 +183,13 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         scalar="trace.params.append(scalar)" if scalar else "pass",
         differentiable=f"({' or '.join(f'{edge} is not None' for edge in edges)})",
         wanted=_WANTED[len(names)],
+        all=", ".join(f"{t}, {t}._storage.version" for t in names),
         given=", ".join(edges),
         tensors=tensors, attrs=attrs, params=params,
     )  # fmt: skip
     space = {"__name__": __name__, "__package__": __package__, **_NAMES}
+    count = len(names)
+    space["keep_all"] = keeper_of(tuple([(INPUT, k) for k in range(count)]), count)(None)
     exec(compile(text, "<bital recorder>", "exec"), space)
 
     def recorder(op: Op) -> Callable:
