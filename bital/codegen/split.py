@@ -22,6 +22,8 @@ CYCLES_PER_NS = 2.5
 FAR = 11
 #: so many bytes of B stay in the nearest cache
 _NEAREST_BYTES = 50 * 1024
+#: and so many lines of the same place in it
+_NEAREST_WAYS = 12
 #: a factor of so many bytes stays in a core's own cache: a vector of it takes a cycle, else 11
 _NEAR_BYTES = 768 * 1024
 #: scratch for the sums of a chunk, and for a packed panel
@@ -117,18 +119,26 @@ class Shape(NamedTuple):
     registers: int
     packing: float  # cycles to pack a vector of B; 0: it is read where it is
     row_bytes: int  # from one row of A to the next; 0: A is contiguous along m
+    step_bytes: int  # from one row of B to the next; 0: B is packed
     kept: bool  # whether all sums of a chunk are kept in scratch
     homes: Homes
     tallest: int = 64  # the most rows of a tile
 
 
-def _tile_cost(rows: int, vectors: int, near: bool) -> float:
+def _spread(nbytes: int) -> int:
+    """Over how many places of the nearest cache rows that are so many bytes apart are spread."""
+    return 4096 // math.gcd(4096, nbytes)
+
+
+def _tile_cost(rows: int, vectors: int, near: bool, across: bool) -> float:
     """Cycles of one k: two multiply-adds, hardly two loads a cycle; a sum takes four to be ready.
 
-    Vectors of B that are not in the nearest cache take two and a half each, and disturb.
+    A vector of B that may lie `across` two lines of the cache takes 4/3 cycles, and one that is not
+    in the nearest cache two and a half, and disturbs.
     """
     far = 0 if near else vectors
-    return max(rows * vectors / 2, 4, 0.55 * (rows + vectors), 2.5 * far) + 0.5 * far + 0.5
+    loads = 0.55 * rows + (4 / 3 if across else 0.55) * vectors
+    return max(rows * vectors / 2, 4, loads, 2.5 * far) + 0.5 * far + 0.5
 
 
 def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
@@ -137,21 +147,23 @@ def _cost(shape: Shape, rows: Pieces, panels: Pieces) -> float:
     lines, worse = 0.0, 1.0
     if shape.row_bytes:
         # rows of A multiples of 4 KiB apart want the same eight or twelve places of the cache
-        spread = 4096 // math.gcd(4096, shape.row_bytes)
-        worse = 1 + 0.004 * max(rows.size / spread - 4, 0)
+        worse = 1 + 0.004 * max(rows.size / _spread(shape.row_bytes) - 4, 0)
     elif shape.rows > 8:
         # lines of the cache for each k
         lines = 1 if 2 * rows.size == shape.lanes else 1 + (rows.size - 1) / shape.lanes
+    block = min(depth, DEPTH // 2)
+    held = not shape.step_bytes or block <= _NEAREST_WAYS * _spread(shape.step_bytes)
     wide = [(panels.larger, panels.size), (panels.many - panels.larger, panels.size - 1)]
     cycles = 0.0
     for many, size in wide:
         # a panel is read again by the next tile, all of B by the next batch or kernel
         reach = size if rows.many > 1 else shape.vectors
-        near = min(depth, DEPTH // 2) * reach * shape.lanes * shape.bytes < _NEAREST_BYTES
-        turns = depth * (_tile_cost(rows.size, size, near) + lines) * worse
+        near = held and block * reach * shape.lanes * shape.bytes < _NEAREST_BYTES
+        tile = _tile_cost(rows.size, size, near, shape.step_bytes % 64 > 0)
+        turns = depth * (tile + lines) * worse
         # a row of each tile may be skipped: it is written under a mask
         masked = 0 if rows.larger == rows.many else 4 * size
-        cycles += rows.many * many * (turns + 2 * rows.size * size + 10 + masked)
+        cycles += rows.many * many * (turns + 2 * rows.size * (size + 1) + 10 + masked)
     return cycles
 
 

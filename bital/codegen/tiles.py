@@ -80,7 +80,8 @@ class Tiles(Nest):
                 hint(self.batches), most(p.M) if self.kept else hint(p.M), -(-p.N // self.lanes),
                 hint(p.K), self.lanes, BYTES[p.kind],
                 target.registers, _packing_cycles(p, self.packing),
-                0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind], self.kept,
+                0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind],
+                abs(hint(self.bk)) * BYTES[p.kind] if self.packing == "none" else 0, self.kept,
                 self.homes, *((_TALLEST,) if self.tall else ()),
             )
         )  # fmt: skip

@@ -280,3 +280,13 @@ def test_each_target_multiplies_and_adds_vectors(name, word):
         lines = jit.assembly(text_of(body), on).splitlines()
         assert any(word in line for line in lines)
         assert not any("fmaf" in line for line in lines)
+
+
+def test_tiles_are_wide_but_where_rows_want_the_same_places_of_the_cache():
+    def vectors(p):
+        return chosen(p, target.named("x86-64-v4"), plain_store((p.M, p.N))).split.panels.size
+
+    weight = Product((), 64, 256, 128, "f32", (128, 1), (256, 1))  # rows of 1 KiB
+    assert vectors(weight) < vectors(weight._replace(b=(272, 1)))
+    # each row of a tile is begun: few long ones where the weight is packed
+    assert vectors(Product((), 768, 384, 128, "f32", (128, 1), (1, 128))) >= 4
