@@ -1,8 +1,8 @@
 """Insight: what bital has recorded and compiled so far, to look at.
 
-    import bital
-    for plan in bital.plans():
-        print(plan)
+import bital
+for plan in bital.plans():
+    print(plan)
 """
 
 from __future__ import annotations
