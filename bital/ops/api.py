@@ -89,7 +89,9 @@ def takes_out(fn: Callable, demand: bool | str = True) -> Callable:
     @functools.wraps(fn)
     def spelled(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
-            return fn(*args, **kwargs) if kwargs else fn(*args)
+            if kwargs:
+                return fn(*args, **kwargs)
+            return fn(args[0]) if len(args) == 1 else fn(*args)
         outs = out if isinstance(out, (tuple, list)) else (out,)
         for each in (*outs, *args, *kwargs.values()):
             if isinstance(each, Tensor) and local.trace.grad and edge_of(each) is not None:
@@ -154,7 +156,7 @@ def numpy_names(fn: F) -> F:
     @functools.wraps(fn)
     def spelled(*args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            return fn(args[0]) if len(args) == 1 else fn(*args)  # the one quicker than the other
+            return fn(args[0]) if len(args) == 1 else fn(*args)  # quicker where it is one
         for theirs in kwargs.keys() & _NUMPY_WORDS.keys():
             kwargs[_NUMPY_WORDS[theirs]] = kwargs.pop(theirs)
         return fn(*args, **kwargs)

@@ -271,12 +271,18 @@ def install(
     on_number: Callable,
     *,
     commutes: bool = False,
+    of_number: Callable | None = None,
 ) -> None:
-    """Give Tensor the operator `__name__`, its reflected form and `__iname__`."""
+    """Give Tensor the operator `__name__`, its reflected form and `__iname__`.
+
+    `of_number` takes a tensor and the number on its left.
+    """
     plain = operator(fn, on_tensor, on_number)
     setattr(Tensor, f"__{name}__", plain)
     reflected = f"__r{name}__"
-    turned = _reflected(reflected, plain, on_number) if commutes else with_number_left(fn)
+    turned = (
+        _reflected(reflected, plain, on_number) if commutes else with_number_left(fn, of_number)
+    )
     setattr(Tensor, reflected, turned)
     setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain, getattr(on_tensor, "op", None)))
 
@@ -298,10 +304,13 @@ def _reflected(name: str, plain: Callable, on_number: Callable) -> Callable:
     return with_own_code(method)
 
 
-def with_number_left(fn: Callable) -> Callable:
-    """A reflected operator: fn(number, self)."""
+def with_number_left(fn: Callable, short: Callable | None = None) -> Callable:
+    """A reflected operator: fn(number, self), or short(self, number) for Python's numbers."""
 
     def method(self: Tensor, other: Any) -> Any:
+        kind = other.__class__
+        if short is not None and (kind is int or kind is float) and isinstance(self, Tensor):
+            return short(self, other)
         if isinstance(other, OPERANDS) and isinstance(self, Tensor):
             return fn(other, self)
         return NotImplemented
@@ -320,7 +329,7 @@ def scale_each(tensors: list[Tensor], factor: Tensor) -> None:
 
 
 install("add", add, _add, _add_number, commutes=True)
-install("sub", sub, _sub, _sub_number)
+install("sub", sub, _sub, _sub_number, of_number=_rsub_number)
 install("mul", mul, _mul, _mul_number, commutes=True)
 
 

@@ -505,7 +505,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product of tensors of any rank, batches broadcast, as `torch.matmul`."""
     if not isinstance(other, Tensor):
         check_tensor(other, "matmul", "other", 2)
-    m, n = check_tensor(input, "matmul")._meta.ndim, other._meta.ndim
+    if not isinstance(input, Tensor):
+        check_tensor(input, "matmul")
+    m, n = input._meta.ndim, other._meta.ndim
     if m == 2 == n:
         return matrix_product(input, other, _PLAIN)
     if not m or not n:

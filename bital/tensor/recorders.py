@@ -107,8 +107,8 @@ def family(op):
             node.epoch = trace.epoch
             if keep is None:
                 node.saved = ()
-            elif keep is keep_all:  # without a call
-                node.saved = [{all}]
+            elif keep is usual:  # without a call
+                node.saved = [{kept}]
             else:
                 node.saved = keep({tensors}, out)
         return out
@@ -149,6 +149,7 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
     names = tensors.split(", ")
     parts = list(zip(names, "xyz", "ijk", ("first", "second", "third")))
     scalar = params != "()"
+    kept = (1, 0) if len(names) > 1 else (0,)  # as products: each for the other's gradient
     layout = "pass" if windows else (
         f"if ({', '.join(f'{t}._meta, strides_of({t})' for t in names)}) not in in_order: "
         f"return apply(op, ({tensors},), {attrs}, {params})"
@@ -173,9 +174,14 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         edges="; ".join(f"{edge} = {t}._edge" for t, *_, edge in parts),
         layout=layout,
         # all are read before one is numbered: to read may end the trace
-        reads="; ".join(f"{x} = read({t}, trace)" for t, x, *_ in parts),
+        reads="; ".join(
+            f"{x} = {t}._storage.value if {t}._view is None else read({t}, trace)"
+            for t, x, *_ in parts
+        ),
         none=f"{' = '.join(edges)} = None",
-        found="; ".join(f"{edge} = edge_of({t})" for t, *_, edge in parts),
+        found="; ".join(
+            f"{edge} = {t}._edge if {t}._view is None else edge_of({t})" for t, *_, edge in parts
+        ),
         operands="\n        ".join(operands),
         same=" and ".join(same),
         metas=", ".join(f"{t}._meta" for t in names),
@@ -183,13 +189,17 @@ def _family(tensors: str, attrs: str = "()", params: str = "()", windows: bool =
         scalar="trace.params.append(scalar)" if scalar else "pass",
         differentiable=f"({' or '.join(f'{edge} is not None' for edge in edges)})",
         wanted=_WANTED[len(names)],
-        all=", ".join(f"{t}, {t}._storage.version" for t in names),
+        kept=", ".join(f"{names[k]}, {names[k]}._storage.version" for k in kept),
         given=", ".join(edges),
         tensors=tensors, attrs=attrs, params=params,
     )  # fmt: skip
-    space = {"__name__": __name__, "__package__": __package__, **_NAMES}
-    count = len(names)
-    space["keep_all"] = keeper_of(tuple([(INPUT, k) for k in range(count)]), count)(None)
+    usual = keeper_of(tuple([(INPUT, k) for k in kept]), len(names))(None)
+    return _maker(text, usual)
+
+
+def _maker(text: str, usual: Callable) -> Callable:
+    """What makes the recorder of an operator from its family's text."""
+    space = {"__name__": __name__, "__package__": __package__, **_NAMES, "usual": usual}
     exec(compile(text, "<bital recorder>", "exec"), space)
 
     def recorder(op: Op) -> Callable:
@@ -219,13 +229,18 @@ def writing(op: Op, otherwise: Callable) -> Callable[[Tensor, Any], Any]:
             step.op is op and step.first is a._meta and step.spec.out is a._meta
             and step.second is b._meta and not (old.shared or y.shared)
         ):  # fmt: skip
-            i = old.number if old.trace is trace else trace.number(old)
+            i = old.number if old.trace is trace else trace.inputs.get(old)
+            if i is None:
+                i = trace.number(old)
             j = y.number if y.trace is trace else trace.number(y)
             if (
                 step.i == i and step.j == j
                 and not (trace.room < step.spent or traces.keep_lines or fallible)
             ):  # fmt: skip
-                cell.value = trace.take(step)
+                trace.prefix, spare = step, trace.spare
+                cell.value = value = spare.pop() if spare else new_value(trace)
+                value.meta, value.number = a._meta, step.number
+                trace.values.append(value)
                 cell.version += 1
                 if a._edge is not None or cell.apart:
                     trace.updated = True
