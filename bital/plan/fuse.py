@@ -443,6 +443,9 @@ class Fusion:
         x, axes = n.inputs[0], n.attrs[1]
         if group.kind != "loop" or group.domain != x.shape:
             return False
+        source = source_of(x)
+        if source.word in VIEWS and self.group_of.get(root_of(x)) is group:
+            return False  # through a view that needs the whole in memory
         if group.reduced is None:
             return group.number == self._earliest(n)
         return group.reduced == axes and group.split == splits(x.shape, axes)

@@ -115,6 +115,16 @@ def test_nothing_that_anybody_wants(torch):
     assert seen.plans
 
 
+@pytest.mark.parametrize("how", ["sum", "amax", "logsumexp"])
+def test_reductions_of_what_is_seen_through_memory(torch, how):
+    """They come after the loop that writes it."""
+    x = torch.rand(24, 48, dtype=torch.float64) - 0.5
+    with both():
+        for seen in (x.abs().flip(1), (x + 1).flip(0), x.neg().unfold(1, 48, 1)[:, 0]):
+            assert getattr(seen, how)(1).isfinite().all()
+            assert getattr(seen * 2, how)(1).isfinite().all()
+
+
 def test_long_chains(torch):
     """Neither fusion nor the writing of a kernel goes down a chain by calls."""
     with both(exact=True):

@@ -63,6 +63,12 @@ def test_an_epilogue_reaches_through_a_reshape(build):
     assert build.kinds(out) == [("product", 2)]
 
 
+def test_a_reduction_of_what_is_seen_through_memory_is_a_loop_of_its_own(build):
+    x = build.input(6, 128)
+    turned = build.xp.exp(x)[:, ::-1]
+    assert build.kinds(build.xp.max(turned, axis=1)) == [("loop", 1), ("loop", 1)]
+
+
 def test_softmax_is_one_loop_of_phases(build):
     xp, x = build.xp, build.input(6, 128)
     e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
