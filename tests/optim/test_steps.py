@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 
 from tests.both import same
@@ -333,3 +334,17 @@ def test_step_leaves_the_gradient_mode(torch):
     with pytest.raises(ZeroDivisionError):
         opt.step(lambda: 1 / 0)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("before", [0.0, 2.0**24 - 2, 2.0**24, 0.1])
+def test_counts_are_what_their_dtype_holds(torch, before):
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    opt = torch.optim.Adam([p])
+    opt.step()
+    step, wanted = opt.state[p]["step"].fill_(before), np.float32(before)
+    for _ in range(2):
+        opt.step()
+        wanted = wanted + np.float32(1)
+    assert step.item() == float(wanted)
+    assert step.shape == () and step.dtype == torch.float32

@@ -123,8 +123,9 @@ def _scalars(
     count: float, group: dict[str, Any], decoupled: bool
 ) -> tuple[float, float, float, float, float]:
     """The numbers of the update that is a parameter's `count`-th."""
-    lr, (beta1, beta2) = _number(group["lr"]), map(_number, group["betas"])
-    weight_decay = group["weight_decay"]
+    lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
+    if not (lr.__class__ is beta1.__class__ is beta2.__class__ is float):
+        lr, beta1, beta2 = map(_number, (lr, beta1, beta2))
     root = (1 - beta2**count) ** 0.5
     kept = 1 - lr * weight_decay if decoupled else weight_decay
     return beta1, beta2, kept, group["eps"] * root, lr * root / (1 - beta1**count)
