@@ -245,10 +245,10 @@ def operator(fn: Callable, on_tensor: Callable, on_number: Callable) -> Callable
 OPERANDS = (Tensor, int, float, complex, np.number, np.bool_)
 
 
-def in_place_operator(fn: Callable, plain: Callable, op: Op | None = None) -> Callable:
+def in_place_operator(fn: Callable, plain: Callable, on_tensor: Any = None) -> Callable:
     """`a += b` and its like: the plain operator's result written into a's memory.
 
-    `op` is what the plain operator records of two tensors, where that is one instruction.
+    `on_tensor` is what the plain operator does with two tensors.
     """
 
     def assigning(self: Tensor, other: Any) -> Any:
@@ -260,8 +260,7 @@ def in_place_operator(fn: Callable, plain: Callable, op: Op | None = None) -> Ca
             return NotImplemented
         return inplace(self, fn, other)
 
-    own = with_own_code(assigning)
-    return own if op is None else writing(op, own)
+    return writing(on_tensor, with_own_code(assigning))
 
 
 def install(
@@ -284,7 +283,7 @@ def install(
         _reflected(reflected, plain, on_number) if commutes else with_number_left(fn, of_number)
     )
     setattr(Tensor, reflected, turned)
-    setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain, getattr(on_tensor, "op", None)))
+    setattr(Tensor, f"__i{name}__", in_place_operator(fn, plain, on_tensor))
 
 
 def _reflected(name: str, plain: Callable, on_number: Callable) -> Callable:

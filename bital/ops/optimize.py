@@ -14,8 +14,8 @@ from bital.ir.meta import Meta, meta_of
 from bital.ir.op import Op
 from bital.ir.trace import local
 from bital.ops.arithmetic import add_scaled
-from bital.tensor.dispatch import apply, assign
-from bital.tensor.recorders import updating
+from bital.tensor.dispatch import apply
+from bital.tensor.recorders import updating, writing
 from bital.tensor.tensor import Tensor
 
 #: elements of a block: six arrays of so many floats lie in a core's own cache (1 MiB and more)
@@ -119,15 +119,17 @@ def _adam_native(xp: Any, *args: Any, states: int, maximize: bool, decoupled: bo
     return param, mean, square, *most
 
 
+def _add_scaled_(param: Tensor, grad: Tensor, alpha: float) -> None:
+    param.add_(grad, alpha=alpha)  # type: ignore[attr-defined]
+
+
+_add_scaled_into = writing(add_scaled, _add_scaled_)
+
+
 def sgd_step(param: Tensor, grad: Tensor, lr: float) -> None:
     """param -= lr * grad in place."""
-    trace = local.trace
-    plain = grad._meta is param._meta and lr.__class__ is float and not trace.grad
-    if plain and grad._storage.memory is not param._storage.memory:
-        # the same as below, without its questions
-        assign(param, add_scaled(param, grad, -lr), trace)
-    else:
-        param.add_(grad, alpha=-lr)  # type: ignore[attr-defined]
+    step = _add_scaled_into if lr.__class__ is float else _add_scaled_
+    step(param, grad, -lr)
 
 
 _ADAM = Op(

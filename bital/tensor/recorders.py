@@ -210,19 +210,22 @@ def _maker(text: str, usual: Callable) -> Callable:
     return recorder
 
 
-def writing(op: Op, otherwise: Callable) -> Callable[[Tensor, Any], Any]:
-    """(a, b) -> a: put op's result, known to look like `a`, in the place of `a`. Hot.
+def writing(record: Any, otherwise: Callable) -> Callable[..., Any]:
+    """(a, b, *scalars) -> a: put the result of `record`, one like `a`, in the place of `a`. Hot.
 
     That is `a -= b` where no gradient is recorded, as in most updates; no tensor is made for the
     result. What is not whole tensors, or an instruction that is not known to follow, is left to
-    `otherwise`.
+    `otherwise`, and all is where `record` is no recorder of an operator without attributes.
     """
+    op = getattr(record, "op", None)
+    if op is None:
+        return otherwise
     fallible = op.fallible
 
-    def write_result(a: Tensor, b: Any) -> Any:
+    def write_result(a: Tensor, b: Any, *scalars: Any) -> Any:
         trace = local.trace
         if trace.grad or b.__class__ is not Tensor or a._view is not None or b._view is not None:
-            return otherwise(a, b)
+            return otherwise(a, b, *scalars)
         cell, step = a._storage, trace.prefix.likely
         old, y = cell.value, b._storage.value
         if (
@@ -237,6 +240,8 @@ def writing(op: Op, otherwise: Callable) -> Callable[[Tensor, Any], Any]:
                 step.i == i and step.j == j
                 and not (trace.room < step.spent or traces.keep_lines or fallible)
             ):  # fmt: skip
+                if scalars:
+                    trace.params += scalars
                 trace.prefix, spare = step, trace.spare
                 cell.value = value = spare.pop() if spare else new_value(trace)
                 value.meta, value.number = a._meta, step.number
@@ -245,7 +250,7 @@ def writing(op: Op, otherwise: Callable) -> Callable[[Tensor, Any], Any]:
                 if a._edge is not None or cell.apart:
                     trace.updated = True
                 return a
-        return otherwise(a, b)
+        return otherwise(a, b, *scalars)
 
     return with_own_code(write_result)
 
