@@ -6,15 +6,17 @@ a vector of one row at a time.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Set
 
 from bital.base.extent import hint
 from bital.codegen.kernel import Kernel, Operand, Operands, place
 from bital.codegen.nest import Product
 from bital.codegen.scalar import Builder, Reg
+from bital.codegen.split import NEAR_BYTES
 from bital.codegen.target import Target
 from bital.codegen.values import Values
-from bital.plan.access import access, follow, root_of
+from bital.plan.access import Access, access, follow, of_operand, root_of
 from bital.plan.fuse import Group
 from bital.plan.node import Node
 
@@ -114,6 +116,32 @@ class Epilogue(Values):
                     found = self.scopes[0]
                 b.lines, b.label = lines, label
         return found
+
+    def fetch(self, b: Builder, indices: tuple[Reg, ...]) -> None:
+        """Ask for what will be read and written with the element at some indices."""
+        self.b = self.operands.b = b
+        self.open = list(enumerate(indices))
+        self.scopes = [{} for _ in range(len(indices) + 1)]
+        for a, write in self.beside.items():
+            b.prefetch(self._pointer(a, len(indices)), a.root.kind, indices[-1], write)
+
+    @functools.cached_property
+    def beside(self) -> dict[Access, bool]:
+        """The arrays as large as the result that are read with it, and where they are written.
+
+        None, if what is read stays in a core's own cache; what is only written waits by itself.
+        """
+        group, size = self.group, hint(self.first.numel)
+        found: dict[Access, bool] = {}
+        for n in group.nodes[1:]:
+            for x in n.inputs if n.word == "map" else ():
+                a = access(x, of_operand(x, group.places[n]), self.rank)
+                if hint(x.numel) == size and a.root.word != "iota" and a.root not in group.places:
+                    found[a] = False
+        if sum(hint(root.nbytes) for root in {a.root for a in found}) < NEAR_BYTES:
+            return {}
+        found.update((self._target(n), True) for n in group.stored if hint(n.numel) == size)
+        return {a: write for a, write in found.items() if a.strides[-1] == 1}
 
     def kernel(self, builder: Builder, chunks: int) -> Kernel:
         """The finished kernel with its operands."""

@@ -355,11 +355,11 @@ class Builder(Text):
         )  # fmt: skip
         return self.cast(got, "i1") if kind == "i1" else got
 
-    def prefetch(self, pointer: Reg, kind: str, offset: int) -> None:
-        """Ask for the cache line of an element that will be read; it need not exist."""
+    def prefetch(self, pointer: Reg, kind: str, offset: int | Reg, write: bool = False) -> None:
+        """Ask for the cache line of an element that will be read, or written; it need not exist."""
         place = self.at(pointer, kind, offset)
         self.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 0, i32 3, i32 1)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 {int(write)}, i32 3, i32 1)")
 
     def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
         """Write elements at `offsets`, a vector of i64, those of the mask only."""

@@ -13,6 +13,7 @@ import math
 from typing import NamedTuple
 
 from bital.base.extent import Extent, fewest, hint, most
+from bital.codegen import epilogue
 from bital.codegen.cuts import Epilogue
 from bital.codegen.nest import Nest, Product
 from bital.codegen.pack import pack_any, pack_columns, pack_rows
@@ -22,6 +23,8 @@ from bital.codegen.target import Target
 
 #: an epilogue is written out for every accumulator as long as the lines of a tile are not more
 _MOST_LINES = 400
+#: an epilogue of more lines computes as long as it waits for what it reads
+_SHORT = 40
 #: rows of B are fetched to the nearest cache so many k before they are read; farther ahead they
 #: push one another out
 _AHEAD = 16
@@ -193,7 +196,7 @@ class Tiles(Nest):
             tiles = b.loop(*self.row_range)
             row, skip = self._tile_rows(tiles.index)
             start = b.at(self.left, p.kind, b.affine(0, *zip((row, first), p.a[-2:])))
-            sums = self._tile(start, source, step, depth, strip.width, mask)
+            sums = self._tile(start, source, step, depth, strip.width, mask, (row, col))
             if self.kept:
                 place = self._sums_of(panels.index, row, strip.width)
                 self._add_sums(sums, place, b.eq(first, b.index(0)), skip)
@@ -207,9 +210,13 @@ class Tiles(Nest):
             panels.end()
 
     def _tile(
-        self, a: Reg, source: Reg, step: int, depth: Reg, width: int, mask: Reg | None
-    ) -> list[list[Reg]]:
-        """A tile's sums over `depth` k; `step` leads from a row of B to the next."""
+        self, a: Reg, source: Reg, step: int, depth: Reg, width: int, mask: Reg | None,
+        place: tuple[Reg, Reg],
+    ) -> list[list[Reg]]:  # fmt: skip
+        """A tile's sums over `depth` k; `step` leads from a row of B to the next.
+
+        `place` is the tile's first row and column in the result.
+        """
         b, kind, lanes, rows = self.b, self.p.kind, self.lanes, self.rows.size
         am, ak = self.p.a[-2:]
         turns = 1
@@ -223,6 +230,7 @@ class Tiles(Nest):
                 b.prefetch(source, kind, _AHEAD * step + v * lanes)
         if am == 1 and self._far(ak):
             b.prefetch(a, kind, _AHEAD * ak)
+        self._fetch(walk.index, place, width)
         for turn in range(turns):
             right = [
                 b.load(source, kind, turn * step + v * lanes, lanes,
@@ -236,6 +244,24 @@ class Tiles(Nest):
         following = b.at(a, kind, turns * ak), b.at(source, kind, turns * step)
         sums = walk.end(*following, *sums)[2:]
         return [sums[r * width : (r + 1) * width] for r in range(rows)]
+
+    def _fetch(self, k: Reg, place: tuple[Reg, Reg], width: int) -> None:
+        """Ask for a line of the cache of what is read when the tile is done.
+
+        All at once they would keep what the tile itself waits for from coming.
+        """
+        b, follows, (row, col) = self.b, self.epilogue, place
+        if self.kept or isinstance(self.p.K, Extent) or not isinstance(follows, epilogue.Epilogue):
+            return
+        if self.epilogue_lines > _SHORT or not follows.beside:
+            return
+        vectors = (width - 1).bit_length()
+        # each line so many times that the last one's turn comes; what is beyond the tile is next
+        times = self.p.K >> (vectors + (self.rows.size - 1).bit_length())
+        line = b.shr(k, b.index(max(times, 1).bit_length() - 1))
+        down, right = b.shr(line, b.index(vectors)), b.both(line, b.index((1 << vectors) - 1))
+        at = b.add(row, down), b.affine(0, (col, 1), (right, self.lanes))
+        follows.fetch(b, (*self.batch, *at))
 
     def _pack(self, source: Reg, strip: _Strip, col: Reg, depth: Reg, mask: Reg | None) -> None:
         """The panel's rows of B into scratch."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
+from bital.base.stride import contiguous_strides
 from bital.codegen import jit, target
 from bital.codegen.cuts import plain_store
 from bital.codegen.gemm import chosen, prefers_library
@@ -290,3 +291,18 @@ def test_tiles_are_wide_but_where_rows_want_the_same_places_of_the_cache():
     assert vectors(weight) < vectors(weight._replace(b=(272, 1)))
     # each row of a tile is begun: few long ones where the weight is packed
     assert vectors(Product((), 768, 384, 128, "f32", (128, 1), (1, 128))) >= 4
+
+
+def test_what_is_read_with_a_result_is_asked_for_while_it_is_computed():
+    """And where it is written; a result that is only written waits in the processor."""
+    graph = Graph()
+    a, b, c = [
+        graph.input(k, s, "f32", contiguous_strides(s))
+        for k, s in enumerate([(512, 32), (32, 480), (512, 480)])
+    ]
+    whole = graph.product(a, b)
+    alone, with_c = graph.map("exp", whole), graph.map("mul", whole, c)
+    for found, asked in (whole, False), (alone, False), (with_c, True):
+        (group,) = Fusion(list(graph.table.values()), [found], []).groups
+        (kernel,) = products(group, target.host(), {found}, None)
+        assert ("call void @llvm.prefetch" in kernel.builder.text("kernel")) is asked
