@@ -13,7 +13,7 @@ import atexit
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import sleep
 from typing import Any, Generic, TypeVar
 
@@ -126,6 +126,8 @@ class _Line:
                     return
                 job = self.jobs.popleft()
             job.run()
+            while not job._ended:  # who waits for it was quicker
+                self.help(job)
 
     def help(self, job: Job) -> None:
         """Do a part that nobody is at, or wait for one, or for the job's end."""
@@ -177,19 +179,6 @@ def offer(function: Callable[[], T]) -> Job[T]:
         _line.parts[part] = None
         _line.news.notify_all()
     return part
-
-
-def together(functions: Iterable[Callable[[], T]]) -> list[T]:
-    """The results of the parts of a job; of one part nothing is offered."""
-    first, *others = functions
-    if not others:
-        return [first()]
-    parts = [offer(function) for function in (first, *others)]
-    try:
-        return [part.result() for part in parts]
-    finally:
-        for part in parts:
-            part.cancel()
 
 
 def give_way() -> None:

@@ -16,6 +16,7 @@ A size is a number, or [a, b] for a * n + b where n is a size that changes.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -43,7 +44,7 @@ class Form(NamedTuple):
     stretches    in order, an Opaque, or None for a native one
     results      operands, in order
     bounds       for which n it holds: the least, the most, what is left out; [] where none changes
-    text         the key under which its machine code is kept
+    texts        the keys under which its machine code is kept
     """
 
     inputs: int
@@ -56,7 +57,7 @@ class Form(NamedTuple):
     stretches: list
     results: list
     bounds: list
-    text: str = ""
+    texts: Sequence[str] = ()
 
     def pack(self) -> bytes:
         """As bytes."""

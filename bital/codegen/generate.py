@@ -8,10 +8,12 @@ Python objects themselves, and a table of numbers (see module).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from bital.base.extent import Extent
 from bital.codegen import gemm
 from bital.codegen.alike import Alike
+from bital.codegen.divide import Functions
 from bital.codegen.form import Form, Opaque
 from bital.codegen.kernel import Kernel, is_word, scratch_of
 from bital.codegen.loops import loops
@@ -31,9 +33,12 @@ from bital.plan.node import DTYPES, ROOM, SIZE, Node
 
 
 class Generated:
-    """What a trace becomes: `text`, the `calls` of its kernels in order, and its `form`."""
+    """What a trace becomes: `text`, the `calls` of its kernels in order, and its `form`.
 
-    def __init__(self, task: Task) -> None:
+    `use` is given each part of the text that can be compiled by itself, as soon as it is there.
+    """
+
+    def __init__(self, task: Task, use: Callable[[str], object] = lambda part: None) -> None:
         target = host()
         self.program = program = Program(task, is_known, prefers_library)
         graph = program.graph
@@ -50,6 +55,7 @@ class Generated:
         self.layout = Layout(fusion, task.donated)
         in_memory = fusion.in_memory
         alike, over = Alike(in_memory), set(self.layout.over)
+        self.functions = Functions(use)
         target, across = host(), set[Node]()  # of which cores write ranges of columns
         self.kernels: dict[int, list[Kernel]] = {}
         for g in self.layout.order:
@@ -58,7 +64,9 @@ class Generated:
                 kernels = alike.kernels(g, g.nodes[0] in over, write_now)
                 if any(k.across for k in kernels):
                     across.update(g.stored)
-                self.kernels[g.number] = [k.of_size(self.size) for k in kernels]
+                self.kernels[g.number] = found = [k.of_size(self.size) for k in kernels]
+                for kernel in found:
+                    self.functions.name(kernel)
         self.layout.place(lambda g: scratch_of(self.kernels.get(g.number, ())))
         self.inputs = len(task.donated)
         self._assemble(results)
@@ -93,11 +101,11 @@ class Generated:
             else:
                 segments.append([batch])
         self.first_param = 1 + sum(len(kernels) for kernels in self.kernels.values())
-        module = Module(self)
+        module = Module(self, self.functions)
         for k, segment in enumerate(segments):
             if isinstance(segment, list):
                 module.segment(k, segment)
-        self.text = module.whole()
+        self.text = module.end()
         self.calls = module.calls
         for call in self.calls:
             call.kernel.builder.forget()

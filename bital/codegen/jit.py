@@ -11,10 +11,10 @@ import atexit
 import functools
 import itertools
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from bital.codegen import background, cache, elf, llvm
-from bital.codegen.divide import parts
 from bital.codegen.target import Target, host
 
 
@@ -57,14 +57,14 @@ def assembly(text: str, target: Target) -> str:
 class Library:
     """Loaded code: the addresses of its functions hold as long as it lives.
 
-    Where objects are not what `elf` serves, LLVM's linker loads them. `key` is that under which
-    the objects are kept on disk.
+    Where objects are not what `elf` serves, LLVM's linker loads them. `keys` are those under which
+    they are kept on disk, if all are.
     """
 
     def __init__(
-        self, objects: list[bytes], key: bytes = b"", from_cache: bool = False
+        self, objects: list[bytes], keys: Sequence[bytes] = (), from_cache: bool = False
     ) -> None:  # fmt: skip
-        self.key, self.from_cache = key, from_cache
+        self.keys, self.from_cache = keys, from_cache
         self._code = elf.Image(objects) if elf.SERVED else _Linked(objects)
 
     def address(self, name: str) -> int:
@@ -118,23 +118,67 @@ def _leave_all() -> None:
 atexit.register(_leave_all)
 
 
-def stored(key: bytes) -> Library | None:
-    """Load what is on the disk under a key."""
-    objects = cache.get(key)
-    return None if objects is None else Library(objects, key, from_cache=True)
+def stored(keys: Sequence[bytes]) -> Library | None:
+    """Load what is on the disk under some keys."""
+    objects = []
+    for key in keys:
+        found = cache.get(key)
+        if found is None:
+            return None
+        objects += found
+    return Library(objects, keys, from_cache=True)
+
+
+class _Object(NamedTuple):
+    """Object code, and where it is on the disk."""
+
+    code: bytes
+    key: bytes
+    from_cache: bool
+
+
+def _object(text: str, level: int) -> _Object:
+    """The object code of LLVM IR text for the host, from the disk or compiled now."""
+    key = cache.key_of(text, f"{level} {llvm.RELOC} {llvm.CODE_MODEL}")
+    found = cache.get(key)
+    if found is not None:
+        return _Object(found[0], key, True)
+    background.give_way()
+    code = compile_object(text, host(), level)
+    cache.put(key, [code])
+    return _Object(code, key, False)
+
+
+def _loaded(objects: list[_Object]) -> Library:
+    codes, keys, from_cache = zip(*objects)
+    return Library([*codes], keys, all(from_cache))
 
 
 def build(text: str, level: int = llvm.LEVEL) -> Library:
     """Load the code of LLVM IR text for the host, from the disk or compiled now."""
-    key = cache.key_of(text, f"{level} {llvm.RELOC} {llvm.CODE_MODEL}")
-    found = stored(key)
-    if found is not None:
-        return found
+    return _loaded([_object(text, level)])
 
-    def compiled(part: str) -> bytes:
-        background.give_way()
-        return compile_object(part, host(), level)
 
-    objects = background.together(functools.partial(compiled, part) for part in parts(text))
-    cache.put(key, objects)
-    return Library(objects, key)
+class Building:
+    """Code that is compiled part by part, by who waits for it while more text is written.
+
+    Leaving it as a context lets go of parts that nobody has begun.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[background.Job[_Object]] = []
+
+    def add(self, text: str) -> None:
+        """Compile LLVM IR text, from now on."""
+        self._parts.append(background.offer(lambda: _object(text, llvm.LEVEL)))
+
+    def library(self) -> Library:
+        """Load all that was added."""
+        return _loaded([part.result() for part in self._parts])
+
+    def __enter__(self) -> Building:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for part in self._parts:
+            part.cancel()

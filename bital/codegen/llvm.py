@@ -57,6 +57,8 @@ SIGNATURES: dict[str, tuple] = {
     "GetBufferSize": (c_size_t, c_void_p),
     "DisposeMemoryBuffer": (None, c_void_p),
 }  # fmt: skip
+#: those that let go of the interpreter meanwhile: who wants it back may wait for 5 ms
+_LONG = {"ParseAssembly", "TargetMachineEmitToMemory"}
 _LIBRARY = {"win32": "llvmlite.dll", "darwin": "libllvmlite.dylib"}
 
 
@@ -71,10 +73,12 @@ def folder() -> str:
 @functools.cache
 def _load() -> SimpleNamespace:
     name = _LIBRARY.get(sys.platform, "libllvmlite.so")
-    library = ctypes.CDLL(os.path.join(folder(), "binding", name))
+    path = os.path.join(folder(), "binding", name)
+    library, short = ctypes.CDLL(path), ctypes.PyDLL(path)
     functions = SimpleNamespace()
     for word, (result, *arguments) in SIGNATURES.items():
-        function = library["LLVMPY_" + word]  # by index, it is nobody else's
+        # by index, it is nobody else's
+        function = (library if word in _LONG else short)["LLVMPY_" + word]
         function.restype, function.argtypes = result, arguments
         setattr(functions, word, function)
     functions.InitializeNativeTarget()

@@ -12,16 +12,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from bital.base.extent import Extent
+from bital.codegen.divide import Functions
 from bital.codegen.kernel import At, Kernel
 from bital.codegen.walk import SEGMENT, TYPES
 from bital.plan.access import root_of
 from bital.plan.fuse import Group
 from bital.plan.node import BYTES, Node
-
-ATTRIBUTES = (
-    'attributes #0 = { nounwind "prefer-vector-width"="512" "no-builtins" '
-    '"denormal-fp-math"="ieee" }\n'
-)
 
 
 class Call(NamedTuple):
@@ -42,26 +38,17 @@ _TOGETHER_NS = 6000
 
 
 class Module:
-    """The module: kernels, equal ones once, and the functions that call them."""
+    """The module: kernels, and the functions that call them."""
 
-    def __init__(self, plan: Any) -> None:
+    def __init__(self, plan: Any, functions: Functions) -> None:
         self.plan = plan
         self.required = {root_of(n) for n in plan.program.required}
-        self.functions: dict[str, str] = {}
-        self.declared: set[str] = set()
+        self.functions = functions
         self.movers: dict[str, int] = {}
         self.segments: list[str] = []
         self.calls: list[Call] = []
         self.regions = 0
         self.chunks: list[str] = []
-
-    def _function(self, kernel: Kernel) -> str:
-        body = kernel.builder.text("@")
-        name = self.functions.get(body)
-        if name is None:
-            name = self.functions[body] = f"k{len(self.functions)}"
-            self.declared |= kernel.builder.declared
-        return name
 
     def segment(self, number: int, batches: list[list[Group]]) -> None:
         """The function that runs the kernels of some batches of groups: (list, table) -> i64."""
@@ -115,7 +102,7 @@ class Module:
             operands.append(f"i64 {24 * len(self.chunks)}, i32 -2, i32 -1")
         chunks: list[tuple[float, str]] = []  # in which part of its kernel each is
         for group, kernel in region:
-            name = self._function(kernel)
+            name = self.functions.name(kernel)
             self.calls.append(Call(group, kernel, name, self.regions, _ns(kernel) / whole))
             first = len(operands)
             chunks += [
@@ -183,16 +170,11 @@ class Module:
                     found.append(f"i64 {node.attrs[0]}, i64 {axis}, i64 {fixed}, i64 {more}")
         return found
 
-    def whole(self) -> str:
-        """The text of the module."""
-        functions = [body.replace("@@", f"@{name}", 1) for body, name in self.functions.items()]
-        return "".join([
-            *[line + "\n" for line in sorted(self.declared)],
-            TYPES,
-            _array("movers", "mover", list(self.movers)),
-            _array("chunks", "chunk", self.chunks),
-            *functions, *self.segments, ATTRIBUTES,
-        ])  # fmt: skip
+    def end(self) -> str:
+        """Give the functions the rest of the module; its text."""
+        movers = _array("movers", "mover", list(self.movers))
+        chunks = _array("chunks", "chunk", self.chunks)
+        return self.functions.end("".join([TYPES, movers, chunks, *self.segments]))
 
 
 def _array(name: str, kind: str, rows: list[str]) -> str:

@@ -7,6 +7,7 @@ a run needs. What people look at is generated again when they do.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -63,20 +64,21 @@ class Native:
         """Per region (see module) the processor's cycles so far, all threads' runs together."""
         return [sum(clocks) for clocks in zip(*[t[1 : self._regions] for t in self.tables])]
 
-    def _generate(self) -> Generated:
+    def _generate(self, use: Callable[[str], object] = lambda part: None) -> Generated:
         from bital.codegen.generate import Generated
 
-        return Generated(self.task)
+        return Generated(self.task, use)
 
     def _made(self, key: bytes | None) -> tuple[Form, jit.Library]:
         """Generated now; compiled where the disk has nothing of the text either."""
-        pool = background.offer(threads.address)  # LLVM is loaded for it, while lines are written
-        try:
-            generated = self._generate()
-            library = jit.build(generated.text)
-        finally:
-            pool.cancel()
-        packed = generated.form._replace(text=library.key.hex()).pack()
+        pool = background.offer(threads.address)  # LLVM is loaded for it, while text is written
+        with jit.Building() as building:
+            try:
+                generated = self._generate(building.add)
+                library = building.library()
+            finally:
+                pool.cancel()
+        packed = generated.form._replace(texts=[key.hex() for key in library.keys]).pack()
         if key:
             cache.put(key, [packed])
         return Form.unpack(packed), library
@@ -88,5 +90,5 @@ def _stored(key: bytes) -> tuple[Form, jit.Library] | None:
     if packed is None:
         return None
     form = Form.unpack(packed[0])
-    library = jit.stored(bytes.fromhex(form.text))
+    library = jit.stored([*map(bytes.fromhex, form.texts)])
     return None if library is None else (form, library)

@@ -19,6 +19,11 @@ def begun(job: background.Job) -> background.Job:
     return job
 
 
+def together(functions: list) -> list:
+    """The results of parts."""
+    return [part.result() for part in [*map(background.offer, functions)]]
+
+
 def test_jobs_are_done_in_the_background():
     release = threading.Event()
     job = begun(background.submit(lambda: release.wait(60) and threading.get_ident()))
@@ -66,25 +71,37 @@ def test_who_waits_does_parts_that_nobody_is_at():
         both.wait(60)  # only two threads together get through
         return threading.get_ident()
 
-    job = begun(background.submit(lambda: background.together([part] * 6)))
+    job = begun(background.submit(lambda: together([part] * 6)))
     found = job.result()
     assert found.count(here) == 3 and len(set(found)) == 2
     assert not background._line.parts
 
 
+def test_the_thread_does_parts_of_what_another_has_begun():
+    release, both = threading.Event(), threading.Barrier(2)
+    held = begun(background.submit(lambda: release.wait(60)))
+
+    def whole():
+        release.set()
+        return together([lambda: both.wait(60)] * 4)
+
+    assert sorted(background.submit(whole).result()) == [0, 0, 1, 1]
+    assert held.result()
+
+
 def test_parts_are_done_where_nobody_waits():
-    job = begun(background.submit(lambda: background.together([threading.get_ident] * 3)))
+    job = begun(background.submit(lambda: together([threading.get_ident] * 3)))
     while not job.done():
         time.sleep(0.001)
     assert len(set(job.result())) == 1 and threading.get_ident() not in job.result()
 
 
-def test_the_error_of_a_part_is_the_jobs():
-    done = []
-    parts = [lambda: 1 // 0, lambda: done.append(1)]
-    with pytest.raises(ZeroDivisionError):
-        background.together(parts)
-    assert not done and not background._line.parts
+def test_parts_may_be_cancelled():
+    part = background.offer(lambda: 1)
+    part.cancel()
+    with pytest.raises(RuntimeError, match="cancelled"):
+        part.result()
+    assert not background._line.parts
 
 
 def test_an_interrupted_part_is_done_by_another():

@@ -1,4 +1,4 @@
-"""Texts in parts: linked they do what the whole does, and exit need not wait for all."""
+"""Kernels in parts: linked they do what the whole does, and exit need not wait for all."""
 
 import ctypes
 import os
@@ -13,59 +13,83 @@ pytest.importorskip("llvmlite")
 
 from bital.base import config
 from bital.codegen import jit
-from bital.codegen.divide import LEAST, parts
+from bital.codegen.divide import LEAST, Functions
+from bital.codegen.kernel import Kernel
+from bital.codegen.scalar import Builder
 
 KERNELS = 9
+HELPER = "define internal void @helper(ptr %p) #0 {\n  ret void\n}\n"
 
 
-def module(lines: int) -> str:
-    """KERNELS kernels of so many lines, of which number k adds k lines times to a place."""
-    kernels = []
-    for k in range(KERNELS):
-        called = "call void @helper(ptr %x0)" if k == 4 else "store volatile i8 0, ptr %at"
-        values = [f"  %x{n + 1} = getelementptr i8, ptr %x{n}, i64 {k}" for n in range(lines)]
-        kernels.append(
-            f"define internal void @k{k}(ptr %args, i64 %chunk) #0 {{\n"
-            f"  %at = alloca i8\n  %x0 = load ptr, ptr %args\n  {called}\n" + "\n".join(values)
-            + f"\n  store ptr %x{lines}, ptr %args\n  ret void\n}}\n"
-        )  # fmt: skip
-    pointers = ", ".join(f"ptr @k{k}" for k in range(KERNELS))
-    calls = "".join(
-        f"  %f{k}.at = getelementptr ptr, ptr @steps, i64 {k}\n  %f{k} = load ptr, ptr %f{k}.at\n"
-        f"  call void %f{k}(ptr %args, i64 0)\n"
-        for k in range(KERNELS)
-    )
-    return (
-        "define internal void @helper(ptr %p) #0 {\n  ret void\n}\n" + "".join(kernels)
-        + f"@steps = internal constant [{KERNELS} x ptr] [ {pointers} ]\n"
-        + f"define void @all(ptr %args) #0 {{\n{calls}  ret void\n}}\n"
-        + "attributes #0 = { nounwind }\n"
-    )  # fmt: skip
+def kernel(number: int, lines: int) -> Kernel:
+    """Of so many lines, each of which adds its number to a place; number 4 calls a function."""
+    b = Builder()
+    b.line("%x0 = load ptr, ptr %args")
+    if number == 4:
+        b.declared.add(HELPER)
+        b.line("call void @helper(ptr %x0)")
+    for n in range(lines):
+        b.line(f"%x{n + 1} = getelementptr i8, ptr %x{n}, i64 {number}")
+    b.line(f"store ptr %x{lines}, ptr %args")
+    return Kernel(b, 1, [])
 
 
-def result(text: str) -> int:
+def divided(lines: int, use) -> str:
+    """A module that runs them all."""
+    functions = Functions(use)
+    names = [functions.name(kernel(k, lines)) for k in range(KERNELS)]
+    assert names == [functions.name(kernel(k, lines)) for k in range(KERNELS)]
+    calls = "".join(f"  call void @{name}(ptr %args, i64 0)\n" for name in names)
+    return functions.end(f"define void @all(ptr %args) #0 {{\n{calls}  ret void\n}}\n")
+
+
+def moved(library: jit.Library) -> int:
     """How far the kernels move a pointer."""
-    library = jit.build(text)
     start = np.array([1000], np.int64)
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(start.ctypes.data)
     return int(start[0]) - 1000
 
 
-def test_a_short_text_is_one_part():
-    assert parts(module(10)) == [module(10)]
+def built(lines: int) -> jit.Library:
+    """The module, compiled in parts."""
+    with jit.Building() as building:
+        divided(lines, building.add)
+        return building.library()
+
+
+def test_a_short_module_is_one_part():
+    parts = []
+    assert divided(10, parts.append).count("define internal void @k") == KERNELS
+    assert len(parts) == 1
 
 
 def test_parts_do_what_the_whole_does(tmp_path):
-    lines = LEAST // 3
-    text = module(lines)
-    divided = parts(text)
-    assert len(divided) == 5 and all(part.count("\n") < LEAST + 100 for part in divided)
-    assert "define internal void @k4" in divided[-1]  # it refers to another function
-    assert sum("define hidden" in part for part in divided) == 4
+    lines, parts = LEAST // 2, []
+    text = divided(lines, parts.append)
+    assert len(parts) == 5 and all(part.count("\n") < LEAST + 100 for part in parts[:-1])
+    assert "define internal void @k4" in parts[-1]  # it refers to another function
+    assert all(HELPER not in part for part in parts[:-1])
     with config.override(cache=True, cache_dir=str(tmp_path)):
         expected = lines * sum(range(KERNELS))
-        assert result(text) == result(text) == expected
-        assert jit.build(text).from_cache
+        assert moved(jit.build(text)) == moved(built(lines)) == moved(built(lines)) == expected
+        assert built(lines).from_cache and jit.stored(built(lines).keys).from_cache
+
+
+def test_long_modules_have_longer_parts():
+    parts = []
+    functions = Functions(parts.append)
+    for k in range(300):
+        functions.name(kernel(k, 100))
+    sizes = [part.count("\n") for part in parts]
+    assert sizes == sorted(sizes) and sizes[0] < LEAST + 110 and len(sizes) < 30
+
+
+def test_parts_that_nobody_began_are_let_go():
+    with jit.Building() as building:
+        building.add("not right")
+        building.add("define void @f() {\n ret void\n}")
+        with pytest.raises(ValueError, match="not valid LLVM IR"):
+            building.library()
 
 
 def test_exit_does_not_wait_for_all_parts():
@@ -80,8 +104,7 @@ def test_exit_does_not_wait_for_all_parts():
             time.sleep(0.2)
             return whole(*given)
         jit.compile_object = slow
-        text = test_divide.module(test_divide.LEAST)
-        background.submit(lambda: jit.build(text))
+        background.submit(lambda: test_divide.built(test_divide.LEAST))
         while not compiled:
             time.sleep(0.001)
         background._line.close()

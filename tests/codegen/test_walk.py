@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bital.codegen import jit, threads
-from bital.codegen.module import ATTRIBUTES, _array, _quarter
+from bital.codegen.divide import ATTRIBUTES
+from bital.codegen.module import _array, _quarter
 from bital.codegen.target import host
 from bital.codegen.walk import SEGMENT, TYPES
 
