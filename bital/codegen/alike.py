@@ -74,7 +74,8 @@ class _Description:
             for n in group.nodes
         )  # fmt: skip
         there = [root_of(x) in group.homes for x in group.nodes[0].inputs]
-        self.key = group.kind, group.domain, group.reduced, group.split, nodes, tuple(there)
+        how = group.reduced, group.split, group.tracks
+        self.key = group.kind, group.domain, how, nodes, tuple(there)
 
     def _number(self, operand: Operand) -> int:
         return self.numbers.setdefault(operand, len(self.numbers))

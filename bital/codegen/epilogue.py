@@ -41,7 +41,7 @@ class Epilogue(Values):
         Of nodes `across` cores have written ranges of columns, of others of rows.
         """
         n = self.first
-        x, y = n.inputs
+        x, y = n.inputs[:2]
         turn_a, turn_b = n.attrs
         batch = n.shape[:-2]
         rank = len(n.shape) + 1  # the domain of a product: batch, m, n, k
@@ -57,15 +57,18 @@ class Epilogue(Values):
             self.factors.append(place(a))
             return a.strides
 
-        a = strides(x, (k, m) if turn_a else (m, k))
-        b = strides(y, (col, k) if turn_b else (k, col))
+        along = (k, m) if turn_a else (m, k), (col, k) if turn_b else (k, col)
+        # factors of other terms lie alike
+        a, b, *_ = [strides(f, along[side % 2]) for side, f in enumerate(n.inputs)]
+        terms = len(n.inputs) // 2
         K = x.shape[-2] if turn_a else x.shape[-1]
-        self.ns = hint(n.numel) * hint(K) / (_PER_NS if n.kind == "f32" else _PER_NS / 2)
+        per_ns = _PER_NS if n.kind == "f32" else _PER_NS / 2
+        self.ns = hint(n.numel) * hint(K) * terms / per_ns
         self.operands = Operands(self.b, tuple(self.factors))
         return Product(
             tuple(batch), n.shape[-2], n.shape[-1], K, n.kind,
             (*a[: len(batch)], a[m], a[k]), (*b[: len(batch)], b[k], b[col]),
-            (root_of(x) in across, root_of(y) in across), self._results(across),
+            (root_of(x) in across, root_of(y) in across), self._results(across), terms,
         )  # fmt: skip
 
     def _results(self, across: Set[Node]) -> tuple[int, int]:

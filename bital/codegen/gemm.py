@@ -25,7 +25,7 @@ def chosen(p: Product, target: Target, epilogue: Epilogue) -> Nest:
     b = Builder(masks=target.vector_bytes == 64)
     lanes = target.lanes(BYTES[p.kind])
     found: list[Nest] = [Tiles(b, p, target, epilogue)]
-    if any(isinstance(n, Extent) for n in (*p.batch, p.M, p.N, p.K)):
+    if p.terms > 1 or any(isinstance(n, Extent) for n in (*p.batch, p.M, p.N, p.K)):
         return found[0]
     if Dots.suits(p, lanes):
         found.append(Dots(b, p, target, epilogue))

@@ -41,6 +41,7 @@ class Generated:
     def __init__(self, task: Task, use: Callable[[str], object] = lambda part: None) -> None:
         target = host()
         self.program = program = Program(task, is_known, prefers_library)
+        program.simplify()
         graph = program.graph
         self.bounds = task.bounds  # of the size that changes, if one does
         #: that size, and it in whole units of the arena, as run-time scalars
@@ -52,7 +53,7 @@ class Generated:
         #: the shapes of arrays that are results under another shape than their nodes'
         self.shapes = {root_of(n): n.shape for n in results}
         fusion = Fusion(list(graph.table.values()), results, program.required)
-        self.layout = Layout(fusion, task.donated)
+        self.layout = Layout(fusion, task.donated, chained=True)
         in_memory = fusion.in_memory
         alike, over = Alike(in_memory), set(self.layout.over)
         self.functions = Functions(use)

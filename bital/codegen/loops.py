@@ -111,6 +111,9 @@ class Writer(Values):
             ns += elems * (_DEAR_NS if dear else _WORD_NS)
         ns += _BYTE_NS * sum(hint(n.nbytes) for n in (*group.stored, *group.leaves))
         self.ns = ns
+        if group.tracks:  # the first axis is the outermost one
+            self.step = self.axes[0].size // group.tracks
+            return 0, group.tracks
         wanted = chunks_of(ns)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
         if wanted < 2 or not able:

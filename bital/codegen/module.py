@@ -33,6 +33,10 @@ class Call(NamedTuple):
     share: float
 
 
+#: a region weighs as much as it has chunks, or more where they are long (see team)
+_WEIGHT_NS = 20_000
+#: a track is so many kernels long: then threads wait for one another
+_MOST_IN_TRACK = 512
 #: kernels that need nothing of each other share the threads if they take longer than this together
 _TOGETHER_NS = 6000
 
@@ -56,12 +60,12 @@ class Module:
         operands: list[str] = []
         first, most = 1 + self.regions, 1
         for batch in batches:
-            for region in [r for stage in self._stages(batch) for r in _regions(stage)]:
+            for region in self._regions(batch):
                 mine = self._region(region, steps)
                 operands += mine
                 most = max(most, len(mine))
             for n in [n for group in batch for n in group.stored if n in self.required]:
-                steps.append("ptr null, i64 0, i64 1")
+                steps.append("ptr null, i64 0, i64 1, i64 0")
                 operands.append(self._operand(n))
         inputs = self._layouts() if not self.segments else []
         size = self._param(self.plan.size) if self.plan.bounds else 0
@@ -77,6 +81,13 @@ class Module:
             + f"@stretch{number} = internal constant %stretch {{ {stretch} }}\n"
             + SEGMENT.substitute(number=number)
         )
+
+    def _regions(self, batch: list[Group]) -> list[list[tuple[Group, Kernel]]]:
+        """The kernels of a batch, or of parts of a chain, that are called as one."""
+        if batch[0].tracks:
+            whole = [(g, kernel) for g in batch for kernel in self.plan.kernels[g.number]]
+            return [whole[k : k + _MOST_IN_TRACK] for k in range(0, len(whole), _MOST_IN_TRACK)]
+        return [region for stage in self._stages(batch) for region in _regions(stage)]
 
     def _stages(self, batch: list[Group]) -> list[list[tuple[Group, Kernel]]]:
         """The kernels of a batch: the first of every group, the second ones, and so on.
@@ -94,9 +105,10 @@ class Module:
         return found
 
     def _region(self, region: list[tuple[Group, Kernel]], steps: list[str]) -> list[str]:
-        """Add the step that runs kernels side by side; its operands."""
+        """Add the step that runs kernels side by side, or one after another; its operands."""
+        tracks = region[0][0].tracks
         whole = sum(map(_ns, [kernel for _, kernel in region]))
-        several = len(region) > 1
+        several = len(region) > 1 or tracks > 0
         operands: list[str] = []
         if several:  # the first says which chunk is whose
             operands.append(f"i64 {24 * len(self.chunks)}, i32 -2, i32 -1")
@@ -106,15 +118,18 @@ class Module:
             self.calls.append(Call(group, kernel, name, self.regions, _ns(kernel) / whole))
             first = len(operands)
             chunks += [
-                (_quarter(c, kernel.chunks), f"ptr @{name}, i64 {first}, i64 {c}")
+                (c if tracks else _quarter(c, kernel.chunks), f"ptr @{name}, i64 {first}, i64 {c}")
                 for c in range(kernel.chunks)
             ]
             operands += map(self._operand, kernel.operands)
         if several:
             # a thread takes neighbours: the same part of each kernel, which often reads the same
+            self.chunks.append(f"ptr null, i64 {len(region) if tracks else 1}, i64 0")
             self.chunks += [text for _, text in sorted(chunks, key=lambda chunk: chunk[0])]
         fn = "null" if several else f"@{name}"
-        steps.append(f"ptr {fn}, i64 {len(chunks)}, i64 {len(operands)}")
+        count = tracks or len(chunks)
+        weight = max(count, int(whole / _WEIGHT_NS))
+        steps.append(f"ptr {fn}, i64 {count}, i64 {len(operands)}, i64 {weight}")
         self.regions += 1
         return operands
 

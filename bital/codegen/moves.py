@@ -17,13 +17,16 @@ from bital.plan.node import Node
 class Move(Writer):
     """Copies what a node shows to a window of another one's memory."""
 
-    def __init__(self, source: Node, place: Access, target: Target, in_memory: set[Node]) -> None:
+    def __init__(
+        self, source: Node, place: Access, target: Target, in_memory: set[Node], tracks: int = 0
+    ) -> None:
         copy = Node("map", (source,), ("copy",), source.shape, source.kind)
         group = Group(0, "loop", source.shape)
         group.nodes = group.stored = [copy]
         group.places[copy] = identity(copy)
         group.phase[copy] = 0
         group.leaves = {root_of(source): None}
+        group.tracks = tracks
         self.place = place
         super().__init__(group, target, in_memory)
 
@@ -40,7 +43,7 @@ def concat(group: Group, target: Target, in_memory: set[Node]) -> list[Kernel]:
     for part in whole.inputs:
         place = Access(whole, strides, offset, None)
         if root_of(part) not in group.homes:
-            found += Move(part, place, target, in_memory).kernels()
+            found += Move(part, place, target, in_memory, group.tracks).kernels()
         offset += part.shape[axis] * strides[axis]
     return found
 

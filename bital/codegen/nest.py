@@ -31,6 +31,13 @@ class Product(NamedTuple):
     across: tuple[bool, bool] = (False, False)
     #: how many arrays of the result's shape are read that were written by rows, and by columns
     results: tuple[int, int] = (0, 0)
+    #: as many pairs of A and B, which are arguments by turns; their products are added up
+    terms: int = 1
+
+    @property
+    def depth(self) -> int:
+        """How many products of two numbers an element is the sum of."""
+        return self.K * self.terms
 
 
 def _narrowed(b: Builder, value: Reg, mask: Reg) -> tuple[Reg, Reg | None]:
@@ -79,6 +86,10 @@ class Nest:
         """How many chunks."""
         return math.prod(self.parts)
 
+    def one_for_each_batch(self) -> None:
+        """Have as many chunks as batches."""
+        self.parts = self.batches, 1, 1
+
     def write(self) -> None:
         """The whole body."""
         raise NotImplementedError
@@ -97,10 +108,18 @@ class Nest:
         begin, end = self._bounds(rest, batch_parts, self.batches)
         loop = b.loop(begin, end)
         self.batch = self._batch_indices(loop.index)
-        left, right = (b.affine(0, *zip(self.batch, steps)) for steps in (p.a[:-2], p.b[:-2]))
-        self.left = b.at(b.argument(self.factors[0]), p.kind, left)
-        self.right = b.at(b.argument(self.factors[1]), p.kind, right)
+        self.starts = [b.affine(0, *zip(self.batch, steps)) for steps in (p.a[:-2], p.b[:-2])]
+        self.left, self.right = (self.factor(side, b.index(0)) for side in (0, 1))
         return loop
+
+    def factor(self, side: int, term: Reg) -> Reg:
+        """Where the left (0) or the right factor (1) of a term begins, in the open batch."""
+        b, k = self.b, self.factors[side]
+        if self.p.terms == 1:
+            whole = b.argument(k)
+        else:
+            whole = b.load(Reg("%args", "ptr"), "ptr", b.affine(k, (term, 2)))
+        return b.at(whole, self.p.kind, self.starts[side])
 
     def _divided(self, number: Reg, by: int) -> tuple[Reg, Reg]:
         """Quotient and remainder by a constant."""

@@ -17,7 +17,7 @@ from bital.codegen.cuts import plain_store
 from bital.codegen.epilogue import Epilogue
 from bital.codegen.kernel import Kernel, Operands, Scratch
 from bital.codegen.nest import Nest, Product
-from bital.codegen.scalar import Builder
+from bital.codegen.scalar import Builder, Reg
 from bital.codegen.split import CYCLES_PER_NS, FAR, chunks_for
 from bital.codegen.target import Target
 from bital.plan.fuse import Group
@@ -42,6 +42,8 @@ def products(
     p = epilogue.product(across or frozenset())
     if 0 in (p.M, p.N, *p.batch):
         return []
+    if group.tracks:
+        return [_tracks(p, group.tracks, target, epilogue)]
     nest = gemm.chosen(p, target, epilogue)
     parts = _parts(p, nest) if across is not None and nest.chunks > 1 else 1
     if parts > 1:
@@ -62,6 +64,21 @@ def products(
     return [epilogue.kernel(nest.b, nest.chunks)._replace(across=nest.by_columns)]
 
 
+def _tracks(p: Product, tracks: int, target: Target, epilogue: Epilogue) -> Kernel:
+    """The kernel of a product whose rows are cut into so many ranges, each of which is a chunk."""
+    rows = p.M // tracks
+    cut = p._replace(batch=(tracks,), M=rows, a=(rows * p.a[0], *p.a), b=(0, *p.b))
+
+    def follow(b: Builder, value: Reg, indices: tuple[Reg, ...], mask: Reg | None) -> None:
+        track, row, col = indices
+        epilogue(b, value, (b.affine(0, (track, rows), (row, 1)), col), mask)
+
+    nest = gemm.chosen(cut, target, follow)
+    nest.one_for_each_batch()
+    nest.write()
+    return epilogue.kernel(nest.b, nest.chunks)
+
+
 def _cut(p: Product, parts: int) -> Product:
     """The product whose batches are parts of k."""
     K = p.K // parts
@@ -70,7 +87,7 @@ def _cut(p: Product, parts: int) -> Product:
 
 def _parts(p: Product, nest: Nest) -> int:
     """The number of parts of k that saves most time; 1: none does."""
-    if p.batch or any(isinstance(n, Extent) for n in (p.M, p.N, p.K)):
+    if p.batch or p.terms > 1 or any(isinstance(n, Extent) for n in (p.M, p.N, p.K)):
         return 1
     able = [n for n in range(2, nest.chunks + 1) if p.K % n == 0 and p.K // n >= _SHORTEST]
     extra = {n: _extra(p, nest, n) for n in able}

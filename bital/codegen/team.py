@@ -12,8 +12,8 @@ from string import Template
 MOST = 256  # threads of one team
 SPIN_NS = 500_000  # an idle worker sleeps after this long
 _YIELD_NS = 30_000  # who waits gives way to others from here on
-_WORTH_WAKING = 8  # chunks, of some 10 µs each; waking takes 40 µs
-_MOST_QUIET = 512  # chunks
+_WORTH_WAKING = 8  # units of weight, of some 10 µs each; waking takes 40 µs
+_MOST_QUIET = 512  # units of weight
 _CREDIT_NS = 4_000_000  # as much at most is owed or saved up
 _SAVED_NS = 100_000  # as much at most is saved by a region: its caller may have lost its core
 _ALONE = 16  # for so much longer than its debt a caller runs alone
@@ -33,10 +33,10 @@ _POOL = Template("""
 @credit = internal global i64 0           ; nanoseconds that workers saved, less those of stalls
 @until = internal global i64 0            ; when the caller no longer runs regions alone
 @last = internal global i64 0             ; when the last region began
-@seen = internal global i64 0             ; chunks of this burst of regions
+@seen = internal global i64 0             ; weight of this burst of regions
 @roused = internal global i1 false        ; whether sleeping workers are woken in it
 @helped = internal global i1 false        ; whether any worker did anything in it
-@quiet = internal global i64 0            ; chunks that wake nobody after a burst that did in vain
+@quiet = internal global i64 0            ; weight that wakes nobody after a burst that did in vain
 @pauses = internal global i64 0           ; how many of them are left
 
 declare i32 @sched_yield() nounwind
@@ -203,7 +203,7 @@ end:
 
 ; Whether this region wakes workers that sleep. It takes longer than a few chunks do: regions that
 ; follow one another closely are counted together. Where it was in vain, it is left for a while.
-define internal i1 @rouses(i64 %began, i64 %chunks) nounwind {
+define internal i1 @rouses(i64 %began, i64 %weight) nounwind {
 entry:
   %last = load i64, ptr @last
   store i64 %began, ptr @last
@@ -229,10 +229,10 @@ burst:
   br label %count
 count:
   %seen = load i64, ptr @seen
-  %seen.now = add i64 %seen, %chunks
+  %seen.now = add i64 %seen, %weight
   store i64 %seen.now, ptr @seen
   %pauses = load i64, ptr @pauses
-  %left = call i64 @llvm.usub.sat.i64(i64 %pauses, i64 %chunks)
+  %left = call i64 @llvm.usub.sat.i64(i64 %pauses, i64 %weight)
   store i64 %left, ptr @pauses
   %free = icmp eq i64 %left, 0
   %many = icmp sge i64 %seen.now, $WORTH_WAKING
@@ -348,7 +348,9 @@ declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.usub.sat.i64(i64, i64)
 
 ; The region itself, of a caller who holds @busy.
-define internal void @region(ptr %fn, ptr %args, i64 %chunks, i64 %wanted) nounwind {
+define internal void @region(
+    ptr %fn, ptr %args, i64 %chunks, i64 %weight, i64 %wanted
+) nounwind {
 entry:
   %began = call i64 @now()
   %until = load i64, ptr @until
@@ -375,7 +377,7 @@ go:
   store ptr %args, ptr @args
   store atomic i64 %team, ptr @team monotonic, align 8
   store atomic i64 0, ptr @done monotonic, align 8
-  %rouses = call i1 @rouses(i64 %began, i64 %chunks)
+  %rouses = call i1 @rouses(i64 %began, i64 %weight)
   call void @share(i64 %team, i64 %chunks, i1 %rouses)
   %own = call i64 @work(i64 0)
   %need = sub i64 %chunks, %own
@@ -389,7 +391,7 @@ end:
   ret void
 }
 
-define void @parallel(ptr %fn, ptr %args, i64 %chunks) nounwind {
+define void @parallel(ptr %fn, ptr %args, i64 %chunks, i64 %weight) nounwind {
 entry:
   %limit = load atomic i64, ptr @limit monotonic, align 8
   %wanted = call i64 @llvm.umin.i64(i64 %limit, i64 %chunks)
@@ -400,7 +402,7 @@ ask:
   %free = icmp eq i32 %taken, 0
   br i1 %free, label %region, label %serial
 region:
-  call void @region(ptr %fn, ptr %args, i64 %chunks, i64 %wanted)
+  call void @region(ptr %fn, ptr %args, i64 %chunks, i64 %weight, i64 %wanted)
   store atomic i32 0, ptr @busy release, align 4
   ret void
 serial:  ; one thread, or inside a region, or beside another thread's
@@ -512,7 +514,7 @@ def pool_text(system: str, machine: str) -> str:
 
 # Where threads are not POSIX's there is no pool: the caller runs all chunks.
 SERIAL = """
-define void @parallel(ptr %fn, ptr %args, i64 %chunks) nounwind {
+define void @parallel(ptr %fn, ptr %args, i64 %chunks, i64 %weight) nounwind {
 entry:
   %some = icmp sgt i64 %chunks, 0
   br i1 %some, label %run, label %end

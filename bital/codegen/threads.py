@@ -1,6 +1,6 @@
 """Threads: the pool on which compiled code runs the chunks of its kernels.
 
-Room: codegen. The pool is native code without Python: `parallel(fn, args, chunks)` calls
+Room: codegen. The pool is native code without Python: `parallel(fn, args, chunks, weight)` calls
 `fn(args, chunk)` for every chunk below `chunks`, on as many threads as `set_threads` allows, and
 returns when all are done. Which thread runs a chunk changes nothing but the time.
 
@@ -76,7 +76,7 @@ if hasattr(os, "register_at_fork"):
 def address(name: str = "parallel") -> int:
     """The address of a function.
 
-    void parallel(void (*fn)(args, chunk), args, chunks)
+    void parallel(void (*fn)(args, chunk), args, chunks, weight)
     int64_t walk(list, table, stretch)                    see `walk`
     """
     return _pool().address(name)

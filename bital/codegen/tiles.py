@@ -75,13 +75,13 @@ class Tiles(Nest):
     def __init__(self, b: Builder, p: Product, target: Target, epilogue: Epilogue) -> None:
         super().__init__(b, p, target, epilogue)
         self.tall = isinstance(p.M, Extent)
-        self.kept = self.turns or p.K > DEPTH
+        self.kept = self.turns or p.depth > DEPTH
         self.bk, self.bn = p.b[-2:]
         self.packing = _packing(p, self.lanes)
         self.split = split(
             Shape(
                 hint(self.batches), most(p.M) if self.kept else hint(p.M), -(-p.N // self.lanes),
-                hint(p.K), self.lanes, BYTES[p.kind],
+                hint(p.depth), self.lanes, BYTES[p.kind],
                 target.registers, _packing_cycles(p, self.packing),
                 0 if p.a[-2] == 1 else abs(hint(p.a[-2])) * BYTES[p.kind],
                 abs(hint(self.bk)) * BYTES[p.kind] if self.packing == "none" else 0, self.kept,
@@ -96,12 +96,13 @@ class Tiles(Nest):
             raise TypeError("fewer rows than a tile has")
         self.strips = self._strips()
         self.widest = self.split.panels.size * self.lanes
-        depth = self.depth = most(p.K) if self.kept else min(most(p.K), DEPTH)
+        depth = self.depth = most(p.depth) if self.kept else min(most(p.depth), DEPTH)
         self.blocks = 1
-        if p.K > DEPTH:
-            # whole vectors of k in each block, so that transposing meets no rest but the last;
-            # half as long as could be, as a panel then stays in the nearest cache
-            self.depth = 16 * math.ceil(depth / math.ceil(2 * depth / DEPTH) / 16)
+        if p.depth > DEPTH:
+            # whole terms, or vectors of k, in each block, so that transposing meets no rest but the
+            # last; half as long as could be, as a panel then stays in the nearest cache
+            unit = 16 if p.terms == 1 else p.K
+            self.depth = unit * math.ceil(depth / math.ceil(2 * depth / DEPTH) / unit)
             self.blocks = math.ceil(depth / self.depth)
 
     def _strips(self) -> list[_Strip]:
@@ -119,6 +120,12 @@ class Tiles(Nest):
             last = last._replace(begin=last.end - 1)
         return [*found, last]
 
+    def one_for_each_batch(self) -> None:
+        """Have as many chunks as batches."""
+        super().one_for_each_batch()
+        batches, rows, panels = self.parts
+        self.split = self.split._replace(batch_parts=batches, row_parts=rows, panel_parts=panels)
+
     def write(self) -> None:
         """The whole body."""
         b, p, cut = self.b, self.p, self.split
@@ -133,10 +140,11 @@ class Tiles(Nest):
             tiles = b.div(b.add(b.index(p.M), b.index(high - 1)), b.index(high))
         batches = self.open(tiles, cut.panels.many)
         if self.blocks == 1:
-            self._block(b.index(0), b.index(p.K))
+            self._block(b.index(0), b.index(p.terms if p.terms > 1 else p.K))
         else:
-            walk = b.loop(0, p.K, self.depth)
-            self._block(walk.index, b.minimum(b.index(self.depth), b.sub(b.index(p.K), walk.index)))
+            whole, part = (p.K, self.depth) if p.terms == 1 else (p.terms, self.depth // p.K)
+            walk = b.loop(0, whole, part)
+            self._block(walk.index, b.minimum(b.index(part), b.sub(b.index(whole), walk.index)))
             walk.end()
         if self.turns:
             self._turn()
@@ -178,58 +186,112 @@ class Tiles(Nest):
 
     # tiles
 
-    def _far(self, stride: int) -> bool:
-        """Whether what is read by steps of k lies too far apart to be fetched by itself."""
-        size = BYTES[self.p.kind]
-        return hint(self.p.K) * stride * size > 64 * 1024 and stride * size >= 256
+    @property
+    def _fetches(self) -> tuple[bool, bool]:
+        """Whether A, and B, is read by steps too far apart for it to be fetched by itself."""
+        am, ak = self.p.a[-2:]
+        size, depth = BYTES[self.p.kind], hint(self.p.depth)
+        a, b = (step * size >= 256 and depth * step * size > 64 * 1024 for step in (ak, self.bk))
+        return am == 1 and a, self.packing == "none" and b
 
-    def _block(self, first: Reg, depth: Reg) -> None:
-        """All tiles of the chunk over `depth` k from `first` on."""
+    def _block(self, first: Reg, count: Reg) -> None:
+        """All tiles of the chunk over `count` k from `first` on, or so many terms."""
         b, p = self.b, self.p
+        end = p.K - self.depth if p.terms == 1 else p.terms - self.depth // p.K
         for strip in self.strips:
             panels, col, mask = self._panels(strip)
-            source = b.at(self.right, p.kind, b.affine(0, (first, self.bk), (col, self.bn)))
-            step = self.bk
             if self.packing != "none":
-                self._pack(source, strip, col, depth, mask)
-                source, step = self.panel, strip.width * self.lanes
+                terms, term, k, depth = self._terms(first, count)
+                self._pack(term, k, strip, col, depth, mask, self._panel(terms.index, strip.width))
+                terms.end()
             tiles = b.loop(*self.row_range)
             row, skip = self._tile_rows(tiles.index)
-            start = b.at(self.left, p.kind, b.affine(0, *zip((row, first), p.a[-2:])))
-            sums = self._tile(start, source, step, depth, strip.width, mask, (row, col))
+            sums = self._tile(row, col, first, count, strip.width, mask)
             if self.kept:
                 place = self._sums_of(panels.index, row, strip.width)
                 self._add_sums(sums, place, b.eq(first, b.index(0)), skip)
             else:
                 self._finish(sums, row, skip, col, mask)
             if self.kept and not self.turns:
-                last = b.when(b.ge(first, b.index(p.K - self.depth)))
+                last = b.when(b.ge(first, b.index(end)))
                 self._finish_rows(place, strip.width, row, skip, col, mask)
                 last.end((), ())
             tiles.end()
             panels.end()
 
-    def _tile(
-        self, a: Reg, source: Reg, step: int, depth: Reg, width: int, mask: Reg | None,
-        place: tuple[Reg, Reg],
-    ) -> list[list[Reg]]:  # fmt: skip
-        """A tile's sums over `depth` k; `step` leads from a row of B to the next.
+    def _terms(self, first: Reg, count: Reg, *carried: Reg) -> tuple[Loop, Reg, Reg, Reg]:
+        """A loop over a block's terms; of each its number, the first k, and how many k."""
+        b, p = self.b, self.p
+        if p.terms == 1:
+            return b.loop(0, 1, 1, *carried), b.index(0), first, count
+        loop = b.loop(0, count, 1, *carried)
+        return loop, b.add(first, loop.index), b.index(0), b.index(p.K)
 
+    def _left(self, term: Reg, row: Reg, k: Reg) -> Reg:
+        """Where A of a term is."""
+        b = self.b
+        place = b.affine(0, *zip((row, k), self.p.a[-2:]))
+        return b.at(self.factor(0, term), self.p.kind, place)
+
+    def _right(self, term: Reg, k: Reg, col: Reg) -> Reg:
+        """Where B of a term is."""
+        b = self.b
+        place = b.affine(0, (k, self.bk), (col, self.bn))
+        return b.at(self.factor(1, term), self.p.kind, place)
+
+    def _panel(self, index: Reg, width: int) -> Reg:
+        """Where the panel of a block's term is packed."""
+        b, p = self.b, self.p
+        size = 0 if p.terms == 1 else p.K * width * self.lanes
+        return b.at(self.panel, p.kind, b.affine(0, (index, size)))
+
+    def _tile(
+        self, row: Reg, col: Reg, first: Reg, count: Reg, width: int, mask: Reg | None
+    ) -> list[list[Reg]]:
+        """A tile's sums over a block."""
+        b, p = self.b, self.p
+        zeros = [b.const(p.kind, 0, self.lanes)] * (self.rows.size * width)
+        terms, term, k, depth = self._terms(first, count, *zeros)
+        start = self._left(term, row, k), self._right(term, k, col)
+        ahead: list[Reg] = []
+        if p.terms > 1 and p.K >= 2 * _AHEAD and any(self._fetches):
+            # where the next term would be if it came _AHEAD k after this one's end
+            following = b.minimum(b.add(term, b.index(1)), b.index(p.terms - 1))
+            k = b.index(_AHEAD - p.K)
+            ahead = [self._left(following, row, k), self._right(following, k, col)]
+        panel = None if self.packing == "none" else self._panel(terms.index, width)
+        sums = self._add_products(terms.values, start, panel, ahead, depth, width, mask, (row, col))
+        sums = terms.end(*sums)
+        return [sums[r * width : (r + 1) * width] for r in range(self.rows.size)]
+
+    def _add_products(
+        self, sums: list[Reg], start: tuple[Reg, Reg], panel: Reg | None, ahead: list[Reg],
+        depth: Reg, width: int, mask: Reg | None, place: tuple[Reg, Reg],
+    ) -> list[Reg]:  # fmt: skip
+        """A tile's sums with `depth` k added, from `start` in A and B on.
+
+        B may be packed in a panel; for the last k what is fetched ahead lies elsewhere.
         `place` is the tile's first row and column in the result.
         """
         b, kind, lanes, rows = self.b, self.p.kind, self.lanes, self.rows.size
         am, ak = self.p.a[-2:]
+        a, source = start[0], panel or start[1]
+        step = self.bk if panel is None else width * lanes
         turns = 1
         if rows * width < 16 and isinstance(self.p.K, int) and self.p.K % 4 == 0:
             turns = 4 if rows * width < 8 else 2
-        zeros = [b.const(kind, 0, lanes)] * (rows * width)
-        walk = b.loop(0, depth, turns, a, source, *zeros)
+        walk = b.loop(0, depth, turns, a, source, *ahead, *sums)
         a, source, *sums = walk.values
-        if self.packing == "none" and self._far(self.bk):
-            for v in range(width):
-                b.prefetch(source, kind, _AHEAD * step + v * lanes)
-        if am == 1 and self._far(ak):
-            b.prefetch(a, kind, _AHEAD * ak)
+        ahead, sums = sums[: len(ahead)], sums[len(ahead) :]
+        then = b.at(a, kind, _AHEAD * ak), b.at(source, kind, _AHEAD * step)
+        if ahead:
+            within = b.lt(walk.index, b.sub(depth, b.index(_AHEAD)))
+            then = b.select(within, then[0], ahead[0]), b.select(within, then[1], ahead[1])
+        fetches_a, fetches_b = self._fetches
+        for v in range(width if fetches_b else 0):
+            b.prefetch(then[1], kind, v * lanes)
+        if fetches_a:
+            b.prefetch(then[0], kind, 0)
         self._fetch(walk.index, place, width)
         for turn in range(turns):
             right = [
@@ -241,9 +303,9 @@ class Tiles(Nest):
                 left = b.splat(b.load(a, kind, turn * ak + r * am), lanes)
                 for v in range(width):
                     sums[r * width + v] = b.fma(left, right[v], sums[r * width + v])
-        following = b.at(a, kind, turns * ak), b.at(source, kind, turns * step)
-        sums = walk.end(*following, *sums)[2:]
-        return [sums[r * width : (r + 1) * width] for r in range(rows)]
+        steps = turns * ak, turns * step
+        following = [b.at(place, kind, steps[k % 2]) for k, place in enumerate((a, source, *ahead))]
+        return walk.end(*following, *sums)[len(following) :]
 
     def _fetch(self, k: Reg, place: tuple[Reg, Reg], width: int) -> None:
         """Ask for a line of the cache of what is read when the tile is done.
@@ -251,7 +313,9 @@ class Tiles(Nest):
         All at once they would keep what the tile itself waits for from coming.
         """
         b, follows, (row, col) = self.b, self.epilogue, place
-        if self.kept or isinstance(self.p.K, Extent) or not isinstance(follows, epilogue.Epilogue):
+        if self.kept or self.p.terms > 1 or isinstance(self.p.K, Extent):
+            return
+        if not isinstance(follows, epilogue.Epilogue):
             return
         if self.epilogue_lines > _SHORT or not follows.beside:
             return
@@ -263,21 +327,23 @@ class Tiles(Nest):
         at = b.add(row, down), b.affine(0, (col, 1), (right, self.lanes))
         follows.fetch(b, (*self.batch, *at))
 
-    def _pack(self, source: Reg, strip: _Strip, col: Reg, depth: Reg, mask: Reg | None) -> None:
-        """The panel's rows of B into scratch."""
+    def _pack(
+        self, term: Reg, k: Reg, strip: _Strip, col: Reg, depth: Reg, mask: Reg | None, panel: Reg
+    ) -> None:
+        """The panel's rows of a term's B into scratch."""
         b, p, width = self.b, self.p, strip.width * self.lanes
+        source = self._right(term, k, col)
         if self.packing == "rows":
-            pack_rows(b, p.kind, self.lanes, source, self.bk, strip.width, mask, depth, self.panel)
+            pack_rows(b, p.kind, self.lanes, source, self.bk, strip.width, mask, depth, panel)
             return
         columns = b.sub(b.index(p.N), col) if mask else None
         if self.packing == "columns":
-            least = fewest(p.K) - (self.blocks - 1) * self.depth
+            least = fewest(p.K) - (self.blocks - 1) * self.depth if p.terms == 1 else p.K
             pack_columns(
-                b, p.kind, self.lanes, source, self.bn, columns, strip.width, depth, least,
-                self.panel,
-            )  # fmt: skip
+                b, p.kind, self.lanes, source, self.bn, columns, strip.width, depth, least, panel
+            )
         else:
-            pack_any(b, p.kind, source, (self.bk, self.bn), columns, width, depth, self.panel)
+            pack_any(b, p.kind, source, (self.bk, self.bn), columns, width, depth, panel)
 
     # sums over several blocks of k
 

@@ -14,8 +14,9 @@ TYPES = """
 %operand = type { i64, i32, i32 }     ; bytes; item, -1: table, -2: chunks; mover, -1: none
 %mover = type { i64, i64, i64 }       ; scalar's place in the table, bytes, whether it is a double
 %chunk = type { ptr, i64, i64 }       ; kernel, its first argument, its own number of the chunk
-; kernel, or null: all chunks of %chunk, or a condition; chunks, 0 for a condition; operands
-%step = type { ptr, i64, i64 }
+; (before those of a region null, and how many of them follow one another)
+; kernel, or null: all chunks of %chunk, or a condition; chunks, 0 for a condition; operands; weight
+%step = type { ptr, i64, i64, i64 }
 ; inputs, steps, operands, movers and chunks; how many inputs and steps there are, the most operands
 ; of a step; where in the table are the cycles of the first step and the size that changes, in bytes
 %stretch = type { ptr, ptr, ptr, ptr, ptr, i64, i64, i64, i64, i64 }
@@ -106,18 +107,29 @@ placed:
   ret ptr %found
 }
 
-; One chunk of kernels that run side by side.
+; One chunk of kernels that run side by side, or a track of a chain: as many chunks in a row.
 define internal void @side(ptr %args, i64 %number) nounwind {
 entry:
   %chunks = load ptr, ptr %args, align 8
-  %fn.at = getelementptr %chunk, ptr %chunks, i64 %number
+  %count.at = getelementptr %chunk, ptr %chunks, i64 0, i32 1
+  %count = load i64, ptr %count.at, align 8
+  %begin = mul i64 %number, %count
+  %end = add i64 %begin, %count
+  br label %run
+run:
+  %n = phi i64 [ %begin, %entry ], [ %n.next, %run ]
+  %n.next = add i64 %n, 1
+  %fn.at = getelementptr %chunk, ptr %chunks, i64 %n.next
   %fn = load ptr, ptr %fn.at, align 8
-  %first.at = getelementptr %chunk, ptr %chunks, i64 %number, i32 1
+  %first.at = getelementptr %chunk, ptr %chunks, i64 %n.next, i32 1
   %first = load i64, ptr %first.at, align 8
-  %own.at = getelementptr %chunk, ptr %chunks, i64 %number, i32 2
+  %own.at = getelementptr %chunk, ptr %chunks, i64 %n.next, i32 2
   %own = load i64, ptr %own.at, align 8
   %mine = getelementptr ptr, ptr %args, i64 %first
   call void %fn(ptr %mine, i64 %own)
+  %more = icmp slt i64 %n.next, %end
+  br i1 %more, label %run, label %done
+done:
   ret void
 }
 
@@ -192,7 +204,9 @@ kernel:
 share:
   %several = icmp eq ptr %fn, null
   %all = select i1 %several, ptr @side, ptr %fn
-  call void @parallel(ptr %all, ptr %args, i64 %chunks)
+  %weight.at = getelementptr %step, ptr %steps, i64 %n, i32 3
+  %weight = load i64, ptr %weight.at, align 8
+  call void @parallel(ptr %all, ptr %args, i64 %chunks, i64 %weight)
   br label %clock
 call:
   call void %fn(ptr %args, i64 0)

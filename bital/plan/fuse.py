@@ -67,10 +67,11 @@ class Group:
     stored    the nodes whose values are needed elsewhere, or again in a later phase
     homes     the windows of a concatenation where such nodes lie; of it, where its parts do
     leaves    whose memory is read; `read`: as what it is read
+    tracks    of a chain, which it is part of (see chain); 0 of none
     """
 
     __slots__ = ("number", "kind", "domain", "reduced", "split", "nodes", "places", "phase",
-                 "stored", "homes", "leaves", "read")  # fmt: skip
+                 "stored", "homes", "leaves", "read", "tracks")  # fmt: skip
 
     def __init__(self, number: int, kind: str, domain: Ints) -> None:
         self.number, self.kind, self.domain = number, kind, domain
@@ -83,6 +84,7 @@ class Group:
         self.homes: dict[Node, Node] = {}
         self.leaves: dict[Node, None] = {}  # in the order in which they are read
         self.read: set[Node] = set()
+        self.tracks = 0
 
     def is_row(self, n: Node) -> bool:
         """Whether a node has one value per kept element, not per element of the domain."""

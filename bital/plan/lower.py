@@ -19,6 +19,7 @@ from bital.ir.task import Task
 from bital.ir.trace import PARAM, Pick
 from bital.plan.graph import Graph
 from bital.plan.node import KINDS, SIZE, Ints, Node, Untraceable
+from bital.plan.sums import join, turn
 from bital.plan.symbolic import Array, Namespace
 
 #: categories of dtype from which a run-time scalar is an integer
@@ -61,6 +62,17 @@ class Program:
             bounds.number = None
             if self.opaque:  # or it only seems to be what is left to NumPy
                 raise Untraceable(f"of changing size: {self.opaque[0][1]}")
+
+    def simplify(self) -> None:
+        """Rewrite the graph by what only the whole of it shows."""
+        for rewrite in (turn, join):
+            now = rewrite(self.graph, [*self.results, *self.required])
+            for old, new in now.items():
+                if old in self.numbers:
+                    self.numbers.setdefault(new, self.numbers[old])
+            self.graph.made.clear()
+            self.results = [now.get(n, n) for n in self.results]
+            self.required[:] = [now.get(n, n) for n in self.required]
 
     def _number(self, size: Extent) -> Array:
         """A size that changes as a number, of the run-time scalar SIZE."""

@@ -13,6 +13,7 @@ from typing import Any
 from bital.base.extent import Extent
 from bital.base.stride import contiguous_strides
 from bital.plan.access import access, root_of
+from bital.plan.chain import chains
 from bital.plan.fuse import Fusion, Group
 from bital.plan.node import Node
 
@@ -22,9 +23,11 @@ _ALIGN = 64
 class Layout:
     """The order of the groups, in batches, and for every stored node one of: an input's array it
     overwrites (`over`), an array of its own (`arrays`, in order), a place in the arena (`offsets`).
+
+    A chain is a batch of its own, where it is asked for.
     """
 
-    def __init__(self, fusion: Fusion, donated: tuple[bool, ...]) -> None:
+    def __init__(self, fusion: Fusion, donated: tuple[bool, ...], chained: bool = False) -> None:
         self.fusion = fusion
         self.after: dict[int, set[int]] = {g.number: set() for g in fusion.groups}
         self.readers: dict[Node, list[Group]] = {}
@@ -36,7 +39,11 @@ class Layout:
                     self.after[group.number].add(made.number)
         self.over: dict[Node, int] = {}
         self._overwrite(donated)
-        self.batches = self._batches()
+        self.batches = self._batches([])
+        if chained:
+            order = [group for batch in self.batches for group in batch]
+            found = chains(fusion, order, self.after, self.over)
+            self.batches = self._batches(found) if found else self.batches
         self.order = [group for batch in self.batches for group in batch]
         self.arrays: list[Node] = []
         self.offsets: dict[object, int] = {}
@@ -123,10 +130,10 @@ class Layout:
 
     # the order
 
-    def _batches(self) -> list[list[Group]]:
+    def _batches(self, chains: list[list[Group]]) -> list[list[Group]]:
         """Groups that need nothing of each other together, after all that they need.
 
-        Opaque ones stand alone and come late, so that native ones run in one go.
+        Chains come late, and opaque ones, which stand alone, later: native ones run in one go.
         """
         groups = self.fusion.groups
         waiting = {g.number: len(self.after[g.number]) for g in groups}
@@ -136,16 +143,25 @@ class Layout:
                 then[needed].append(number)
         free = [number for number, count in waiting.items() if not count]
         found = []
+        tied = [[g.number for g in chain] for chain in chains]
+        late = {n for chain in tied for n in chain}
+        late.update(g.number for g in groups if g.kind == "opaque")
         while free:
-            native = sorted(n for n in free if groups[n].kind != "opaque")
-            batch = native or [min(free)]
+            batch = sorted(n for n in free if n not in late)
+            if not batch:
+                ready = [  # all that it waits for is in it
+                    chain for chain in tied
+                    if all(waiting[n] == len(self.after[n].intersection(chain)) for n in chain)
+                ]  # fmt: skip
+                batch = ready[0] if ready else [min(n for n in free if groups[n].kind == "opaque")]
             found.append([groups[n] for n in batch])
-            free = [n for n in free if n not in batch]
             for number in batch:
+                waiting[number] = -1
                 for other in then[number]:
                     waiting[other] -= 1
                     if not waiting[other]:
                         free.append(other)
+            free = [n for n in free if waiting[n] == 0]
         return found
 
     # arrays and the arena

@@ -28,7 +28,7 @@ define void @count(ptr %args, i64 %chunk) nounwind {
 define void @nested(ptr %args, i64 %chunk) nounwind {
   %parallel.at = getelementptr ptr, ptr %args, i64 1
   %parallel = load ptr, ptr %parallel.at
-  call void %parallel(ptr @count, ptr %args, i64 4)
+  call void %parallel(ptr @count, ptr %args, i64 4, i64 4)
   ret void
 }
 define void @many(ptr %parallel, ptr %fn, ptr %args, i64 %chunks, i64 %times) nounwind {
@@ -36,7 +36,7 @@ entry:
   br label %next
 next:
   %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
-  call void %parallel(ptr %fn, ptr %args, i64 %chunks)
+  call void %parallel(ptr %fn, ptr %args, i64 %chunks, i64 %chunks)
   %i.next = add i64 %i, 1
   %more = icmp slt i64 %i.next, %times
   br i1 %more, label %next, label %end

@@ -30,21 +30,25 @@ define internal void @add(ptr %args, i64 %chunk) #0 {
 FIRST_SCALAR = 4  # in the table, after `walk` and three clocks
 
 
-def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False):
+def segment(steps, operands, inputs=(), movers=(), chunks=(), scalars=False, in_a_row=1):
     """The function of these steps; None is a condition. Every kernel is ADD.
 
     Strides of inputs may grow with the first of the `scalars`.
 
-    Where there are chunks, each step runs them all: (first argument, number of the chunk).
+    Where there are chunks, each step runs them all, some in a row: (first argument, number of the
+    chunk).
     """
     fn = "null" if chunks else "@add"
-    words = [f"ptr {'null' if c is None else fn}, i64 {c or 0}, i64 {n}" for c, n in steps]
+    words = [f"ptr {'null' if c is None else fn}, i64 {c or 0}, i64 {n}, i64 1" for c, n in steps]
     size = 8 * FIRST_SCALAR if scalars else 0
     arrays = ", ".join(f"ptr @{n}" for n in ("inputs0", "steps0", "operands0", "movers", "chunks"))
     text = "".join([
         TYPES, ADD,
         _array("movers", "mover", [f"i64 {8 * p}, i64 {b}, i64 {d}" for p, b, d in movers]),
-        _array("chunks", "chunk", [f"ptr @add, i64 {first}, i64 {own}" for first, own in chunks]),
+        _array("chunks", "chunk", [
+            f"ptr null, i64 {in_a_row}, i64 0",
+            *[f"ptr @add, i64 {first}, i64 {own}" for first, own in chunks],
+        ]),
         _array("inputs0", "input", [
             f"i64 {n}, i64 {a}, i64 {s}, i64 {sum(more)}" for n, a, s, *more in inputs
         ]),
@@ -119,6 +123,17 @@ def test_kernels_run_side_by_side():
     arrays = [np.array([1.0, 2.0]), np.zeros(4)]
     wrong, cycles = run(arrays)
     assert not wrong and arrays[1].tolist() == [1, 2, 2, 0] and not any(cycles[1:])
+
+
+def test_some_chunks_follow_one_another():
+    # the second sum of a track is made of the first
+    places = [(0, 0, -1), (0, 1, -1), (0, 1, -1), (16, 1, -1), (8, 1, -1), (16, 1, -1)]
+    run = segment(
+        [(2, 7)], [(0, -2, -1), *places], chunks=[(1, 0), (3, 0), (1, 1), (5, 1)], in_a_row=2
+    )
+    arrays = [np.array([1.0]), np.zeros(4)]
+    assert not run(arrays)[0]
+    assert arrays[1].tolist() == [1, 1, 1, 1]
 
 
 def test_there_may_be_no_steps():

@@ -220,9 +220,9 @@ class Evaluator:
     def _take(self, node: Node, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         return x[numbers]
 
-    def _product(self, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        turn_a, turn_b = node.attrs
-        return np.matmul(a.swapaxes(-1, -2) if turn_a else a, b.swapaxes(-1, -2) if turn_b else b)
+    def _product(self, node: Node, *factors: np.ndarray) -> np.ndarray:
+        seen = [f.swapaxes(-1, -2) if node.attrs[k % 2] else f for k, f in enumerate(factors)]
+        return sum(map(np.matmul, seen[2::2], seen[3::2]), np.matmul(*seen[:2]))
 
     def _special(self, node: Node, *args: np.ndarray) -> Any:
         name, *attrs = node.attrs
