@@ -50,10 +50,6 @@ class Batch:
     def lanes(self) -> tuple[tuple[int, int], ...]:
         return self.outs[0].device.lanes
 
-    def has_all(self, k: int) -> bool:
-        """Whether operand k has every lane of the result."""
-        return self.metas[k].device.lanes == self.lanes
-
     def align(self, k: int, rank: int) -> Callable[[Any], Any]:
         """What gives operand k's array the axes by which it broadcasts with the others.
 

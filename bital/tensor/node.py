@@ -16,7 +16,6 @@ from types import FunctionType, NoneType
 from typing import Any
 
 from bital.base.dtype import INT, dtype
-from bital.base.errors import Unsupported
 from bital.ir.meta import Meta
 from bital.ir.op import ATTR, INPUT, META, OUTPUT, PARAM, SHAPE, TOGETHER, Op, Spec, Vjp
 from bital.ir.prefix import UNKNOWN, Prefix
@@ -594,7 +593,3 @@ def _place(vjp: Vjp, kind: int, where: Any) -> str:
         SHAPE: f"node.spec.metas[{where}].shape",
         META: f"node.spec.metas[{where}]",
     }[kind]
-
-
-def not_differentiable(name: str) -> Unsupported:
-    return Unsupported(f"bital has no gradient for '{name}' yet")
