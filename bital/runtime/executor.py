@@ -72,7 +72,9 @@ class Ending:
 
 def _taker(places: list[int]) -> Callable[[list], Iterable]:
     """What takes the items at those places out of a list."""
-    return itemgetter(*places) if len(places) > 1 else lambda items: [items[k] for k in places]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))  # as a list
 
 
 class PlanCache:
