@@ -19,6 +19,21 @@ _SAVED_NS = 100_000  # as much at most is saved by a region: its caller may have
 _ALONE = 16  # for so much longer than its debt a caller runs alone
 _STACK_BYTES = 2 << 20
 
+#: what runs all chunks by itself
+_ONE_BY_ONE = """entry:
+  %some = icmp sgt i64 %chunks, 0
+  br i1 %some, label %run, label %end
+run:
+  %chunk = phi i64 [ 0, %entry ], [ %next, %run ]
+  call void %fn(ptr %args, i64 %chunk)
+  %next = add i64 %chunk, 1
+  %more = icmp slt i64 %next, %chunks
+  br i1 %more, label %run, label %end
+end:
+  ret void
+}
+"""
+
 _POOL = Template("""
 %slot = type { i64, i64, i32, [108 x i8] }  ; chunks left, where they end, whether its thread sleeps
 
@@ -65,19 +80,7 @@ define internal i64 @now() nounwind {
 
 ; All chunks on this thread.
 define internal void @serial(ptr %fn, ptr %args, i64 %chunks) nounwind {
-entry:
-  %some = icmp sgt i64 %chunks, 0
-  br i1 %some, label %run, label %end
-run:
-  %chunk = phi i64 [ 0, %entry ], [ %next, %run ]
-  call void %fn(ptr %args, i64 %chunk)
-  %next = add i64 %chunk, 1
-  %more = icmp slt i64 %next, %chunks
-  br i1 %more, label %run, label %end
-end:
-  ret void
-}
-
+$ONE_BY_ONE
 ; Claim and run chunks of a slot until none is left; how many they were. The region's own words
 ; are read after a claim: from then on it cannot end before this chunk is done.
 define internal i64 @drain(i64 %number) nounwind {
@@ -497,6 +500,7 @@ def pool_text(system: str, machine: str) -> str:
         **(_LINUX if system == "linux" else _DARWIN),
         PAUSE=pause,
         DECLARE_PAUSE=declare_pause,
+        ONE_BY_ONE=_ONE_BY_ONE,
         MOST=MOST,
         SPIN_NS=SPIN_NS,
         YIELD_NS=_YIELD_NS,
@@ -513,22 +517,10 @@ def pool_text(system: str, machine: str) -> str:
 
 
 # Where threads are not POSIX's there is no pool: the caller runs all chunks.
-SERIAL = """
-define void @parallel(ptr %fn, ptr %args, i64 %chunks, i64 %weight) nounwind {
-entry:
-  %some = icmp sgt i64 %chunks, 0
-  br i1 %some, label %run, label %end
-run:
-  %chunk = phi i64 [ 0, %entry ], [ %next, %run ]
-  call void %fn(ptr %args, i64 %chunk)
-  %next = add i64 %chunk, 1
-  %more = icmp slt i64 %next, %chunks
-  br i1 %more, label %run, label %end
-end:
+SERIAL = f"""
+define void @parallel(ptr %fn, ptr %args, i64 %chunks, i64 %weight) nounwind {{
+{_ONE_BY_ONE}@limit = global i64 1
+define void @reset() nounwind {{
   ret void
-}
-@limit = global i64 1
-define void @reset() nounwind {
-  ret void
-}
+}}
 """
