@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from bital.codegen import generate, steps
 from bital.codegen.native import Native
 from bital.ir.op import Spec
 from bital.ir.task import Task, absent_of
 from bital.ir.trace import Pick
+from bital.plan.fuse import Fusion
 from bital.runtime import executor
 from bital.runtime.compile import layouts_of
 from bital.runtime.plan import Plan, hooks
+from tests.plan.sound import Sound
 from tests.tolerance import BETWEEN_RUNS, difference
 
 #: kinds of dtype that are compared within a tolerance, and as what
@@ -130,12 +133,17 @@ def run_both(seen: Seen, plan: Plan, arrays: list, params: list) -> list:
 
 @contextmanager
 def both(exact: bool = False) -> Iterator[Seen]:
-    """Within the block every plan runs both ways; `exact`: with the same bits."""
+    """Within the block every plan runs both ways; `exact`: with the same bits.
+
+    What is compiled is looked at, too: whether groups read only what is there.
+    """
     seen = Seen(exact)
     before = Plan.run, executor._is_tiny
+    generate.Fusion = steps.Fusion = Sound
     Plan.run = lambda plan, arrays, params: run_both(seen, plan, arrays, params)
     executor._is_tiny = lambda step: False  # which would run without a plan
     try:
         yield seen
     finally:
         Plan.run, executor._is_tiny = before
+        generate.Fusion = steps.Fusion = Fusion

@@ -30,11 +30,15 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--slow"):
-        return
+    left_out = []
+    if not config.getoption("--slow"):
+        left_out.append(("slow", "takes minutes: pytest --slow"))
+    if config.getoption("--both"):
+        left_out.append(("own_runs", "looks at how plans are run"))
     for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --slow"))
+        for mark, reason in left_out:
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -72,6 +72,7 @@ def test_what_was_kept_is_freed_by_backward(torch):
         gc.enable()
 
 
+@pytest.mark.own_runs
 def test_a_training_step_leaves_no_cycles(torch):
     w = torch.ones(3, requires_grad=True)
 

@@ -49,6 +49,7 @@ def train(torch, sizes):
 SIZES = [int(n) for n in np.random.default_rng(0).integers(1, 90, 60)]
 
 
+@pytest.mark.own_runs
 def test_training_on_batches_of_all_sizes(torch, known):
     got = train(torch, SIZES)
     (family,) = [f for f in of_kin(known) if len(f.code) > 10]
@@ -58,6 +59,7 @@ def test_training_on_batches_of_all_sizes(torch, known):
     np.testing.assert_allclose(got, want, rtol=2e-5)
 
 
+@pytest.mark.own_runs
 def test_a_family_is_one_plan_to_look_at(torch):
     train(torch, SIZES)
     plan = next(p for p in bital.plans() if p.instructions > 10 and p.state == "native")

@@ -33,6 +33,7 @@ for _ in range(20):
 """
 
 
+@pytest.mark.own_runs
 def test_plans_show_their_kernels():
     exec(PROGRAM, {})
     found = [p for p in bital.plans() if p.state == "native" and "relu" in str(p)]
@@ -60,6 +61,7 @@ def test_the_log_names_kernels_and_lines(tmp_path):
     assert kernels and f"{file}:6" in kernels[0]
 
 
+@pytest.mark.own_runs
 def test_a_plan_without_native_code_says_so():
     from bital import torch
 
@@ -69,6 +71,7 @@ def test_a_plan_without_native_code_says_so():
         plain[0].assembly()
 
 
+@pytest.mark.own_runs
 def test_a_profiler_shows_kernels():
     from bital import torch
 
