@@ -116,7 +116,7 @@ class Writer(Values):
             return 0, group.tracks
         wanted = chunks_of(ns)
         able = [k for k, a in enumerate(self.axes) if group.split or not a.reduced]
-        if wanted < 2 or not able:
+        if wanted < 2 or not able or 0 in group.domain:
             return -1, 1
         sizes = [hint(a.size) for a in self.axes]
         large = [k for k in able if sizes[k] >= wanted]

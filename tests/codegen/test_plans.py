@@ -125,6 +125,17 @@ def test_reductions_of_what_is_seen_through_memory(torch, how):
             assert getattr(seen * 2, how)(1).isfinite().all()
 
 
+def test_nothing_of_much_is_written(torch):
+    """An empty window of a large array is no work that could be cut into chunks."""
+    x = torch.rand(1000, 1000, requires_grad=True)
+    with both() as seen:
+        (x * 2)[:0].sum().backward()
+        y = torch.zeros(1000, 1000)
+        y[5:5] = (x.detach() + 1)[:0]
+        assert not x.grad.any() and not y.any()
+    assert seen.plans
+
+
 def test_long_chains(torch):
     """Neither fusion nor the writing of a kernel goes down a chain by calls."""
     with both(exact=True):
