@@ -51,6 +51,7 @@ class Node:
     concat      (axis)          inputs one after another
     take        ()              rows of the first input by the second one's numbers
     product     (turn_a, turn_b)    (..., M, K) by (..., K, N), flags for transposed storage
+                                of several pairs of inputs the sum of their products
     special     (name, attributes)  a word with a kernel writer of its own
     opaque      (spec)          an instruction that NumPy runs
     pick        (k)             one of the results of an opaque or special node
