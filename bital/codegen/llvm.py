@@ -169,14 +169,18 @@ def seat() -> Iterator[_Seat]:
         found.lock.release()
 
 
+# who loads takes no seat meanwhile, so this order is safe
+_LOCKS = [*(each.lock for each in _SEATS), _loading]
+
+
 def _before_fork() -> None:
-    for each in _SEATS:
-        each.lock.acquire()
+    for lock in _LOCKS:
+        lock.acquire()
 
 
 def _after_fork() -> None:
-    for each in _SEATS:
-        each.lock.release()
+    for lock in _LOCKS:
+        lock.release()
 
 
 if hasattr(os, "register_at_fork"):

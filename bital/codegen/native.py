@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bital.codegen import background, cache, jit, threads
+from bital.codegen import background, cache, jit, llvm, threads
 from bital.codegen.form import Form
 from bital.codegen.runner import runner
 from bital.ir.task import Task
@@ -65,9 +65,7 @@ class Native:
         return [sum(clocks) for clocks in zip(*[t[1 : self._regions] for t in self.tables])]
 
     def _generate(self, use: Callable[[str], object] = lambda part: None) -> Generated:
-        from bital.codegen.generate import Generated
-
-        return Generated(self.task, use)
+        return _generator()(self.task, use)
 
     def _made(self, key: bytes | None) -> tuple[Form, jit.Library]:
         """Generated now; compiled where the disk has nothing of the text either."""
@@ -82,6 +80,13 @@ class Native:
         if key:
             cache.put(key, [packed])
         return Form.unpack(packed), library
+
+
+def _generator() -> type[Generated]:
+    """What generates; a fork waits while it is imported, since a child would wait for that."""
+    with llvm.seat():
+        from bital.codegen.generate import Generated
+    return Generated
 
 
 def _stored(key: bytes) -> tuple[Form, jit.Library] | None:

@@ -185,3 +185,27 @@ def test_exit_while_compiling():
         time.sleep(0.03)
         """
     run_program(program)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_waits_while_the_generator_is_imported():
+    program = """
+        import os, sys, threading, time
+        from bital.codegen import native
+        begun = threading.Event()
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "bital.codegen.generate":
+                    begun.set()
+                    time.sleep(0.2)
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=native._generator)
+        thread.start()
+        begun.wait()
+        child = os.fork()
+        print(native._generator().__name__, flush=True)
+        if not child:
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        """
+    assert run_program(program) == "Generated\nGenerated\n"
