@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bital.base.device import together
+from bital.base.dtype import dtype
 from bital.base.extent import Extent
 from bital.ir.batch import AS_IT_IS, Batch
 from bital.ir.meta import Meta
@@ -124,14 +125,17 @@ class Program:
             return None
         if r >= PARAM:
             return Array(self.xp, self.graph.param(r - PARAM, "i64" if whole else "f64"))
-        return Array(self.xp, self._value(r, spec.metas[k]))
+        return Array(self.xp, self._value(r, spec, k))
 
-    def _value(self, r: int, meta: Meta) -> Node:
+    def _value(self, r: int, spec: Spec, k: int) -> Node:
+        """Operand k: as it is, cast already where the instruction computes in another dtype."""
         if r >= 0:
             return self.values[r]
         found = self.inputs.get(~r)
         if found is None:
-            found = self.graph.input(~r, shape_of(meta), kind_of(meta), self.layouts[~r])
+            shape = shape_of(spec.metas[k])
+            kind = kind_of(spec.compute or spec.metas[k].dtype)
+            found = self.graph.input(~r, shape, kind, self.layouts[~r])
             self.inputs[~r] = found
         return found
 
@@ -139,7 +143,7 @@ class Program:
         inputs = tuple(
             self.graph.node("scalar", (), (r - PARAM,), (), "object")
             if r >= PARAM
-            else self._value(r, spec.metas[k])
+            else self._value(r, spec, k)
             for k, r in enumerate(refs)
         )
         if isinstance(spec.out, tuple):
@@ -147,9 +151,9 @@ class Program:
         return self.graph.node("opaque", inputs, (spec,), shape_of(spec.out), kind_of(spec.out))
 
 
-def kind_of(meta: Meta) -> str:
+def kind_of(what: Meta | dtype) -> str:
     """The kind of a value; of one that only NumPy knows, its dtype's name."""
-    return KINDS.get(meta.np) or meta.np.name
+    return KINDS.get(what.np) or what.np.name
 
 
 def shape_of(meta: Meta) -> Ints:

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("llvmlite", reason="native code needs llvmlite")
 
 from bital import torch as ours
+from bital.base import config
 from tests.compiled import both
 from tests.property.test_compiled import real
 
@@ -199,3 +200,13 @@ def test_a_difference_is_found():
         pytest.skip("PyTorch is not installed")
     wrong = complaints({"abs": lambda ns, x: x.abs() if ns is ours else x}, [edges("float32")])
     assert len(wrong) == 1 and wrong[0].startswith("abs[(-")
+
+
+def test_operands_that_were_cast_before_the_plan_are_read_as_what_they_are_now():
+    x = ours.tensor([[0.5]], dtype=ours.float64)
+    for kind in (ours.float32, ours.int32):
+        weight = ours.tensor([[3]], dtype=kind)
+        with config.override(eager=True), both() as seen:
+            ours.ones(2).add(1).tolist()  # from here on each operation is a plan
+            assert (x * weight).tolist() == [[1.5]]
+        assert seen.runs and not seen.refused

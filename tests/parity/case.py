@@ -14,7 +14,7 @@ import numpy as np
 FLOATING = ("float32", "float64", "float16", "bfloat16")
 COMPLEX = ("complex64", "complex128")
 INTEGRAL = ("uint8", "int8", "int16", "int32", "int64")
-KINDS = ("bool", *INTEGRAL, *FLOATING, *COMPLEX)
+KINDS = ("bool", *INTEGRAL, "float16", "bfloat16", "float32", "float64", *COMPLEX)
 
 
 @dataclass(frozen=True)

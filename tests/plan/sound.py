@@ -6,6 +6,8 @@ from bital.plan.node import Node
 
 #: kinds of groups whose nodes are computed one by one from the values before
 _BY_VALUES = ("loop", "product", "special", "sweep")
+#: words of what is read from no group's memory, also where a result is made of it
+_AT_HAND = ("constant", "param")
 
 
 class Sound(Fusion):
@@ -22,7 +24,8 @@ class Sound(Fusion):
         for k, x in enumerate(n.inputs):
             root = root_of(x)
             theirs = self.group_of.get(root)
-            if theirs is not None and theirs.number > group.number and self.group_of[n] is group:
+            later = theirs is not None and theirs.number > group.number
+            if later and self.group_of[n] is group and root.word not in _AT_HAND:
                 return f"{root} is computed later, by {theirs}"
             first = n is group.nodes[0] and group.kind != "loop"
             if n.word not in ("map", "reduce", "take") or group.kind not in _BY_VALUES or first:
