@@ -39,7 +39,6 @@ class Generated:
     """
 
     def __init__(self, task: Task, use: Callable[[str], object] = lambda part: None) -> None:
-        target = host()
         self.program = program = Program(task, is_known, prefers_library)
         program.simplify()
         graph = program.graph

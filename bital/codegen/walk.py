@@ -9,18 +9,45 @@ from string import Template
 
 import numpy as np
 
-TYPES = """
-%input = type { i64, i64, i64, i64 }  ; number, axis, stride in bytes, more for each of a size
-%operand = type { i64, i32, i32 }     ; bytes; item, -1: table, -2: chunks; mover, -1: none
-%mover = type { i64, i64, i64 }       ; scalar's place in the table, bytes, whether it is a double
-%chunk = type { ptr, i64, i64 }       ; kernel, its first argument, its own number of the chunk
-; (before those of a region null, and how many of them follow one another)
-; kernel, or null: all chunks of %chunk, or a condition; chunks, 0 for a condition; operands; weight
-%step = type { ptr, i64, i64, i64 }
-; inputs, steps, operands, movers and chunks; how many inputs and steps there are, the most operands
-; of a step; where in the table are the cycles of the first step and the size that changes, in bytes
-%stretch = type { ptr, ptr, ptr, ptr, ptr, i64, i64, i64, i64, i64 }
-"""
+#: what a plan's data are: type and name of every field
+_FIELDS = {
+    # which, and one of its axes; its stride in bytes, and more for each of the size that changes
+    "input": "i64 number, i64 axis, i64 fixed, i64 each",
+    # from where on; number of the array, -1: of the table, -2: of the chunks; mover -1: none
+    "operand": "i64 bytes, i32 number, i32 mover",
+    # the scalar's place in the table, bytes for each of it, whether it is a double
+    "mover": "i64 scalar, i64 size, i64 double",
+    # a kernel, the number of its first argument, and its own; before those of a region null, and
+    # how many of them follow one another
+    "chunk": "ptr fn, i64 first, i64 own",
+    # a kernel, or null: all chunks of %chunk, or a condition, which has 0; how many operands
+    "step": "ptr fn, i64 chunks, i64 wanted, i64 weight",
+    # inputs, steps, operands, movers and chunks; how many inputs and steps there are, and the most
+    # operands of a step; where in the table are the cycles of the first step and the size that
+    # changes, in bytes
+    "stretch": "ptr inputs, ptr steps, ptr operands, ptr movers, ptr shared, "
+    "i64 laid.count, i64 count, i64 most, i64 first, i64 size.bytes",
+}
+
+
+def _fields(kind: str) -> list[list[str]]:
+    """Type and name of every field of a struct."""
+    return [field.split() for field in _FIELDS[kind].split(", ")]
+
+
+def _loads(kind: str, pointer: str) -> str:
+    """The lines that load all fields of a struct."""
+    lines = []
+    for k, (type_, name) in enumerate(_fields(kind)):
+        lines.append(f"  %{name}.from = getelementptr %{kind}, ptr {pointer}, i64 0, i32 {k}")
+        align = 4 if type_ == "i32" else 8
+        lines.append(f"  %{name} = load {type_}, ptr %{name}.from, align {align}")
+    return "\n".join(lines)
+
+
+TYPES = "".join(
+    f"%{kind} = type {{ {', '.join(type_ for type_, _ in _fields(kind))} }}\n" for kind in _FIELDS
+)
 
 _WALK = Template("""
 declare i64 @llvm.readcyclecounter()
@@ -33,14 +60,8 @@ entry:
   br i1 %some, label %look, label %right
 look:
   %n = phi i64 [ 0, %entry ], [ %n.next, %same ]
-  %at = getelementptr %input, ptr %inputs, i64 %n
-  %number = load i64, ptr %at, align 8
-  %axis.at = getelementptr %input, ptr %inputs, i64 %n, i32 1
-  %axis = load i64, ptr %axis.at, align 8
-  %wanted.at = getelementptr %input, ptr %inputs, i64 %n, i32 2
-  %fixed = load i64, ptr %wanted.at, align 8
-  %more.at = getelementptr %input, ptr %inputs, i64 %n, i32 3
-  %each = load i64, ptr %more.at, align 8
+  %input.in = getelementptr %input, ptr %inputs, i64 %n
+$input
   %growing = mul i64 %each, %size
   %wanted = add i64 %fixed, %growing
   %item.at = getelementptr ptr, ptr %items, i64 %number
@@ -66,11 +87,7 @@ define internal ptr @place(
     ptr %items, ptr %table, ptr %movers, ptr %chunks, ptr %operand
 ) nounwind {
 entry:
-  %bytes = load i64, ptr %operand, align 8
-  %number.at = getelementptr %operand, ptr %operand, i64 0, i32 1
-  %number = load i32, ptr %number.at, align 4
-  %mover.at = getelementptr %operand, ptr %operand, i64 0, i32 2
-  %mover = load i32, ptr %mover.at, align 4
+$operand
   %shared = icmp eq i32 %number, -2
   %given = select i1 %shared, ptr %chunks, ptr %table
   %listed = icmp sge i32 %number, 0
@@ -87,12 +104,8 @@ based:
   %moves = icmp sge i32 %mover, 0
   br i1 %moves, label %move, label %placed
 move:
-  %m = getelementptr %mover, ptr %movers, i32 %mover
-  %scalar = load i64, ptr %m, align 8
-  %size.at = getelementptr %mover, ptr %movers, i32 %mover, i32 1
-  %size = load i64, ptr %size.at, align 8
-  %double.at = getelementptr %mover, ptr %movers, i32 %mover, i32 2
-  %double = load i64, ptr %double.at, align 8
+  %mover.in = getelementptr %mover, ptr %movers, i32 %mover
+$mover
   %scalar.at = getelementptr i8, ptr %table, i64 %scalar
   %as.double = load double, ptr %scalar.at, align 8
   %as.integer = load i64, ptr %scalar.at, align 8
@@ -119,12 +132,8 @@ entry:
 run:
   %n = phi i64 [ %begin, %entry ], [ %n.next, %run ]
   %n.next = add i64 %n, 1
-  %fn.at = getelementptr %chunk, ptr %chunks, i64 %n.next
-  %fn = load ptr, ptr %fn.at, align 8
-  %first.at = getelementptr %chunk, ptr %chunks, i64 %n.next, i32 1
-  %first = load i64, ptr %first.at, align 8
-  %own.at = getelementptr %chunk, ptr %chunks, i64 %n.next, i32 2
-  %own = load i64, ptr %own.at, align 8
+  %chunk.in = getelementptr %chunk, ptr %chunks, i64 %n.next
+$chunk
   %mine = getelementptr ptr, ptr %args, i64 %first
   call void %fn(ptr %mine, i64 %own)
   %more = icmp slt i64 %n.next, %end
@@ -139,25 +148,7 @@ define i64 @walk(ptr %list, ptr %table, ptr %stretch) nounwind {
 entry:
   %items.at = getelementptr i8, ptr %list, i64 $items
   %items = load ptr, ptr %items.at, align 8
-  %inputs = load ptr, ptr %stretch, align 8
-  %steps.at = getelementptr %stretch, ptr %stretch, i64 0, i32 1
-  %steps = load ptr, ptr %steps.at, align 8
-  %operands.at = getelementptr %stretch, ptr %stretch, i64 0, i32 2
-  %operands = load ptr, ptr %operands.at, align 8
-  %movers.at = getelementptr %stretch, ptr %stretch, i64 0, i32 3
-  %movers = load ptr, ptr %movers.at, align 8
-  %shared.at = getelementptr %stretch, ptr %stretch, i64 0, i32 4
-  %shared = load ptr, ptr %shared.at, align 8
-  %laid.count.at = getelementptr %stretch, ptr %stretch, i64 0, i32 5
-  %laid.count = load i64, ptr %laid.count.at, align 8
-  %count.at = getelementptr %stretch, ptr %stretch, i64 0, i32 6
-  %count = load i64, ptr %count.at, align 8
-  %most.at = getelementptr %stretch, ptr %stretch, i64 0, i32 7
-  %most = load i64, ptr %most.at, align 8
-  %first.at = getelementptr %stretch, ptr %stretch, i64 0, i32 8
-  %first = load i64, ptr %first.at, align 8
-  %size.in = getelementptr %stretch, ptr %stretch, i64 0, i32 9
-  %size.bytes = load i64, ptr %size.in, align 8
+$stretch
   %size.at = getelementptr i8, ptr %table, i64 %size.bytes
   %cycles = getelementptr i8, ptr %table, i64 %first
   %args = alloca ptr, i64 %most, align 64
@@ -174,12 +165,8 @@ look:
   %more = icmp slt i64 %n, %count
   br i1 %more, label %step, label %done
 step:
-  %fn.at = getelementptr %step, ptr %steps, i64 %n
-  %fn = load ptr, ptr %fn.at, align 8
-  %chunks.at = getelementptr %step, ptr %steps, i64 %n, i32 1
-  %chunks = load i64, ptr %chunks.at, align 8
-  %wanted.at = getelementptr %step, ptr %steps, i64 %n, i32 2
-  %wanted = load i64, ptr %wanted.at, align 8
+  %step.in = getelementptr %step, ptr %steps, i64 %n
+$step
   br label %place
 place:
   %k = phi i64 [ 0, %step ], [ %k.next, %place ]
@@ -204,8 +191,6 @@ kernel:
 share:
   %several = icmp eq ptr %fn, null
   %all = select i1 %several, ptr @side, ptr %fn
-  %weight.at = getelementptr %step, ptr %steps, i64 %n, i32 3
-  %weight = load i64, ptr %weight.at, align 8
   call void @parallel(ptr %all, ptr %args, i64 %chunks, i64 %weight)
   br label %clock
 call:
@@ -271,4 +256,6 @@ def walk_text(is_x86: bool) -> str:
     items, data, strides = _offsets()
     # elsewhere a program may not read the counter
     now = "call i64 @llvm.readcyclecounter()" if is_x86 else "add i64 0, 0"
-    return TYPES + _WALK.substitute(items=items, data=data, strides=strides, now=now)
+    given = {"operand": "%operand", "stretch": "%stretch"}  # others are looked for
+    loads = {kind: _loads(kind, given.get(kind, f"%{kind}.in")) for kind in _FIELDS}
+    return TYPES + _WALK.substitute(loads, items=items, data=data, strides=strides, now=now)

@@ -6,8 +6,6 @@ plays for as long as one likes and prints the shortest step of every kind of dis
 """
 
 import random
-import sys
-import time
 import warnings
 
 import numpy as np
@@ -18,6 +16,7 @@ from hypothesis import strategies as st
 from bital import torch
 from bital.runtime.plan import interpreted
 from tests.property.compare import Disagreement
+from tests.property.search import Game, search
 from tests.property.steps import Step
 
 pytest.importorskip("llvmlite")
@@ -100,33 +99,11 @@ def complaint(step: Step) -> str | None:
     return None
 
 
-def shrink(step: Step, wanted: str) -> str:
-    """Take lines away for as long as it goes wrong in the same way."""
-    n = len(step.lines)
-    while n:
-        n -= 1
-        line = step.lines.pop(n)
-        found = complaint(step)
-        if found is None or found[:20] != wanted[:20]:
-            step.lines.insert(n, line)
-        else:
-            wanted = found
-    return f"{step.text()}\n# {wanted}"
-
-
-def main(seconds: float, seed: int) -> None:
-    dice = random.Random(seed)
-    end = time.monotonic() + seconds
-    games, kinds = 0, set()
-    while time.monotonic() < end:
-        step = drawn(dice.choice, dice.random() < 0.25, dice.randint(2, 16))
-        games += 1
-        found = complaint(step)
-        if found is not None and found[:60] not in kinds:
-            kinds.add(found[:60])
-            print("\n" + shrink(step, found)[:1500], flush=True)
-    print(f"\n{games} steps, {len(kinds)} kinds of disagreement")
+def play(dice: random.Random) -> Game:
+    """A random step, smooth or exact."""
+    step = drawn(dice.choice, dice.random() < 0.25, dice.randint(2, 16))
+    return Game([step.lines], step.text, lambda: complaint(step))
 
 
 if __name__ == "__main__":
-    main(*[float(sys.argv[1]), int(sys.argv[2])] if len(sys.argv) > 2 else [30.0, 0])
+    search(play)

@@ -6,8 +6,6 @@ plays for as long as one likes and prints the shortest loop of every kind of dis
 """
 
 import random
-import sys
-import time
 import traceback
 import warnings
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from bital.base import config
 from tests.plan.sound import Sound
 from tests.property.compare import Disagreement
 from tests.property.loops import Loop
+from tests.property.search import Game, search
 from tests.property.test_compiled import real
 
 pytest.importorskip("llvmlite")
@@ -126,35 +125,11 @@ def complaint(loop: Loop, chunks: bool) -> str | None:
     return None
 
 
-def shrink(loop: Loop, wanted: str, chunks: bool) -> str:
-    """Take lines away for as long as it goes wrong in the same way."""
-    for lines in (loop.lines, loop.before):
-        n = len(lines)
-        while n:
-            n -= 1
-            line = lines.pop(n)
-            found = complaint(loop, chunks)
-            if found is None or found[:30] != wanted[:30]:
-                lines.insert(n, line)
-            else:
-                wanted = found
-    return f"{loop.text()}\n# {wanted}"
-
-
-def main(seconds: float, seed: int) -> None:
-    dice = random.Random(seed)
-    end = time.monotonic() + seconds
-    games, kinds = 0, set()
-    while time.monotonic() < end:
-        loop = Loop(dice.choice, dice.randint(1, 9))
-        chunks = dice.random() < 0.7
-        games += 1
-        found = complaint(loop, chunks)
-        if found is not None and found[:50] not in kinds:
-            kinds.add(found[:50])
-            print(f"\n# loop {games}\n" + shrink(loop, found, chunks)[:3000], flush=True)
-    print(f"\n{games} loops, {len(kinds)} kinds of disagreement", flush=True)
+def play(dice: random.Random) -> Game:
+    """A random loop, cut in chunks or not."""
+    loop, chunks = Loop(dice.choice, dice.randint(1, 9)), dice.random() < 0.7
+    return Game([loop.lines, loop.before], loop.text, lambda: complaint(loop, chunks))
 
 
 if __name__ == "__main__":
-    main(*[float(sys.argv[1]), int(sys.argv[2])] if len(sys.argv) > 2 else [30.0, 0])
+    search(play)
