@@ -13,7 +13,6 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
-from multiprocessing import forkserver, spawn
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
@@ -38,8 +37,23 @@ def _prepare_with_bital(module: ModuleType) -> None:
     module.get_preparation_data = with_bital  # type: ignore[attr-defined]
 
 
-class _LokyFinder(MetaPathFinder):
-    """Finds the module by which loky, joblib's own multiprocessing, prepares its children."""
+def _preload_nothing(module: ModuleType) -> None:
+    """Keep the fork server from importing the main module, which it would do without the data."""
+    module.set_forkserver_preload([])
+
+
+def _change_of(name: str) -> Callable[[ModuleType], None] | None:
+    """What to change in a module that starts processes; None for any other."""
+    if name == "multiprocessing.forkserver":
+        return _preload_nothing
+    # loky is joblib's own multiprocessing.
+    if name == "multiprocessing.spawn" or name.endswith("loky.backend.spawn"):
+        return _prepare_with_bital
+    return None
+
+
+class _SpawnFinder(MetaPathFinder):
+    """Finds the modules that start processes, with a loader that makes the change."""
 
     def find_spec(
         self,
@@ -47,8 +61,9 @@ class _LokyFinder(MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        """That module's spec, with a loader that reaches the children; else None."""
-        if not fullname.endswith("loky.backend.spawn"):
+        """That module's spec; None for any other."""
+        change = _change_of(fullname)
+        if change is None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
         if spec is not None and spec.loader is not None:
@@ -56,7 +71,7 @@ class _LokyFinder(MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                _prepare_with_bital(module)
+                change(module)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -66,12 +81,14 @@ def _reach_children() -> None:
     """Let `torch` mean bital in the processes that multiprocessing starts, too.
 
     What a spawned child is sent first is its preparation data, and it imports the program's main
-    module only after unpickling them: one more entry in them comes in time. A fork server would
-    import the main module without them, so it is told not to; its children do it themselves.
+    module only after unpickling them: one more entry in them comes in time. What starts processes
+    is changed when the program imports it, as importing it takes a tenth of the time bital takes.
     """
-    _prepare_with_bital(spawn)
-    forkserver.set_forkserver_preload([])
-    sys.meta_path.insert(0, _LokyFinder())
+    for name, module in list(sys.modules.items()):
+        change = _change_of(name)
+        if change is not None:
+            change(module)
+    sys.meta_path.insert(0, _SpawnFinder())
 
 
 def _own_frames(traceback: TracebackType | None) -> TracebackType | None:

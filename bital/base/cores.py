@@ -1,4 +1,4 @@
-"""Cores: how many this process may use.
+"""Cores: how many this process may use, and how many threads it is to use.
 
 Room: base; the standard library only.
 """
@@ -6,11 +6,35 @@ Room: base; the standard library only.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 _CPUS = Path("/sys/devices/system/cpu")
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
+
+_threads = 0  # 0: nobody has asked or set it yet
+#: called when the number of threads was set
+changed: list[Callable[[], None]] = []
+
+
+def set_threads(count: int) -> None:
+    """Let what is computed from now on use up to so many threads; ValueError for none."""
+    global _threads
+    if count < 1:
+        raise ValueError(f"expected a positive number of threads, got {count}")
+    _threads = count
+    for notice in changed:
+        notice()
+
+
+def get_threads() -> int:
+    """How many threads may be used: as set, else OMP_NUM_THREADS, else the cores there are."""
+    global _threads
+    if not _threads:
+        first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        _threads = int(first) if first.isdecimal() and int(first) else available_cores()
+    return _threads
 
 
 def available_cores() -> int:

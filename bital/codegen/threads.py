@@ -1,7 +1,7 @@
 """Threads: the pool on which compiled code runs the chunks of its kernels.
 
 Room: codegen. The pool is native code without Python: `parallel(fn, args, chunks, weight)` calls
-`fn(args, chunk)` for every chunk below `chunks`, on as many threads as `set_threads` allows, and
+`fn(args, chunk)` for every chunk below `chunks`, on as many threads as `base/cores.py` says, and
 returns when all are done. Which thread runs a chunk changes nothing but the time.
 
 Each thread of a team has a slot with a share of the chunks, claimed one after another by counting
@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from bital.base.cores import available_cores
+from bital.base import cores
 from bital.codegen import jit, team
 from bital.codegen.jit import Library
 from bital.codegen.walk import walk_text
@@ -32,13 +32,12 @@ _LEVEL = 0
 
 
 class _State:
-    """The pool, once it is needed, and how many threads it may use."""
+    """The pool, once it is needed."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.library: Library | None = None  # never freed: workers run until the process ends
         self.reset: Callable[[], None] | None = None
-        self.threads = 0  # 0: nobody has asked or set it yet
 
 
 _state = _State()
@@ -52,14 +51,16 @@ def _pool() -> Library:
             text = pool + walk_text(machine in ("x86_64", "AMD64"))
             _state.library = jit.build(text, _LEVEL)
             _state.reset = ctypes.CFUNCTYPE(None)(_state.library.address("reset"))
-            _allow(_state.library)
+            cores.changed.append(_allow)
+            _allow()
         return _state.library
 
 
-def _allow(library: Library) -> None:
+def _allow() -> None:
     """Let the pool know how many threads it may use."""
-    limit = ctypes.c_int64.from_address(library.address("limit"))
-    limit.value = min(get_threads(), team.MOST)
+    assert _state.library is not None
+    limit = ctypes.c_int64.from_address(_state.library.address("limit"))
+    limit.value = min(cores.get_threads(), team.MOST)
 
 
 def _after_fork() -> None:
@@ -80,20 +81,3 @@ def address(name: str = "parallel") -> int:
     int64_t walk(list, table, stretch)                    see `walk`
     """
     return _pool().address(name)
-
-
-def set_threads(count: int) -> None:
-    """Let regions from now on use up to so many threads; ValueError for none."""
-    if count < 1:
-        raise ValueError(f"expected a positive number of threads, got {count}")
-    _state.threads = count
-    if _state.library is not None:
-        _allow(_state.library)
-
-
-def get_threads() -> int:
-    """How many threads a region may use: as set, else OMP_NUM_THREADS, else the cores there are."""
-    if not _state.threads:
-        first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-        _state.threads = int(first) if first.isdecimal() and int(first) else available_cores()
-    return _state.threads

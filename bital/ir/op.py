@@ -9,7 +9,6 @@ and attributes; it is made once, memoised, and named by identity in traces.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
@@ -79,6 +78,28 @@ INPUT, OUTPUT, ATTR, PARAM, SHAPE, META = range(6)
 TOGETHER = -1
 
 
+def asking(fn: Callable, *names: str) -> Callable:
+    """A gradient rule made of `fn`: it gets what comes in, and then what `names` say."""
+
+    def rule(*values: Any) -> Any:
+        return fn(*values)
+
+    rule.asks = names  # type: ignore[attr-defined]
+    return rule
+
+
+def asked_by(rule: Callable) -> tuple[str, ...]:
+    """What a gradient rule asks for: the names it was given, or those of its arguments."""
+    names = getattr(rule, "asks", None)
+    return own_names(rule)[1:] if names is None else names
+
+
+def own_names(fn: Callable) -> tuple[str, ...]:
+    """The names of a function's arguments; to ask `inspect` takes twenty times longer."""
+    code = fn.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
 class Vjp:
     """The gradient rule of an Op for one choice of inputs that need gradients.
 
@@ -97,7 +118,7 @@ class Vjp:
             rule = op.vjp if callable(op.vjp) else op.vjp[min(i, len(op.vjp) - 1)]
             if rule is None:
                 continue
-            places = [op.locate(n) for n in list(inspect.signature(rule).parameters)[1:]]
+            places = [op.locate(n) for n in asked_by(rule)]
             saves += [p for p in places if p[0] <= OUTPUT and p not in saves]
             parts.append((i, rule, places))
         self.saves = tuple(saves)

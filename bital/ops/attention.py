@@ -15,12 +15,11 @@ import numpy as np
 
 from bital.base.dtype import BOOL, LOW_PRECISION, float32
 from bital.ir.meta import Meta
-from bital.ir.op import Op, like
+from bital.ir.op import Op, asking, like
 from bital.ir.trace import local
 from bital.ops.api import public
 from bital.ops.descend import descend
 from bital.ops.dropout import dropout
-from bital.ops.loss import with_names
 from bital.ops.norm import wide
 from bital.tensor.dispatch import apply, cast
 from bital.tensor.tensor import Tensor, edge_of, from_array
@@ -246,7 +245,7 @@ def _attend_op(name: str, *mask: str) -> Op:
     inputs = ("query", "key", "value", *mask)
     kept = ("out0", "out1", "out2", "scale", "causal", "beside")
     return Op(
-        name, _attend_rule, _attend, inputs=inputs, vjp=with_names(_attend_vjp, *inputs, *kept),
+        name, _attend_rule, _attend, inputs=inputs, vjp=asking(_attend_vjp, *inputs, *kept),
         grad_fn="ScaledDotProductFlashAttentionForCpuBackward0", native=_attend_native,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import numpy as np
 from bital.base.dtype import BOOL, COMPLEX, INT, int64, uint8
 from bital.ir.batch import Batch, looped
 from bital.ir.meta import Meta, meta_of
-from bital.ir.op import Op, like, same_as
+from bital.ir.op import Op, asking, like, same_as
 from bital.ops.api import check_tensor, public
 from bital.ops.family import check_dtype
 from bital.ops.loss import (
@@ -25,7 +25,6 @@ from bital.ops.loss import (
     reduction_of,
     refuse_gradient,
     widened,
-    with_names,
 )
 from bital.ops.softmax import log_softmax
 from bital.tensor.dispatch import apply, composite
@@ -263,14 +262,14 @@ class _Nll:
         self.weighted = weighted
         self.back = Op(
             f"{key}_backward", _nll_backward_rule, _nll_backward, inputs=("g", "target", *extra),
-            vjp=(with_names(self._climb, "target", *extra, "reduction", "ignore_index"),
+            vjp=(asking(self._climb, "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
             grad_fn=f"{title}BackwardBackward0", batch=_nll_backward_many,
             native=_nll_backward_native,
         )  # fmt: skip
         self.op = Op(
             key, _nll_rule, _nll_impl, inputs=("self", "target", *extra),
-            vjp=(with_names(self._descend, "self", "target", *extra, "reduction", "ignore_index"),
+            vjp=(asking(self._descend, "self", "target", *extra, "reduction", "ignore_index"),
                  *[None] * (1 + weighted)),
             grad_fn=f"{title}Backward0", fallible=True, batch=_nll_many, native=_nll_native,
         )  # fmt: skip

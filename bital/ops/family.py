@@ -7,7 +7,6 @@ its own.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ from bital.base.dtype import (
 )
 from bital.base.size import broadcast_shapes
 from bital.ir.meta import Meta, meta_of
-from bital.ir.op import Op
+from bital.ir.op import Op, asking, own_names
 from bital.ops.api import check_tensor, public, type_error
 from bital.ops.create import constant
 from bital.tensor.dispatch import apply
@@ -123,7 +122,7 @@ def _takes_out(impl: str | Callable, kind: str) -> str | None:
     """Whether an implementation can write into an operand's buffer."""
     if kind not in ("promote", "float"):
         return None
-    return "any" if isinstance(impl, str) or "out" in inspect.signature(impl).parameters else None
+    return "any" if isinstance(impl, str) or "out" in own_names(impl) else None
 
 
 def unary_op(
@@ -373,13 +372,6 @@ def select(xp: Any, mask: Any, a: Any, b: Any) -> Any:
     return keep.view(a.dtype)
 
 
-def named_like(vjp: Callable, names: tuple[str, ...]) -> None:
-    """Give a gradient rule made by a function the names by which its arguments are found."""
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    named = [inspect.Parameter(n, kind) for n in names]
-    vjp.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-
-
 def masked_op(
     name: str,
     condition: Callable,
@@ -408,9 +400,9 @@ def masked_op(
         n = len(inputs)
         return apply(op, (g, *saved[:n]), (), saved[n:])
 
-    named_like(vjp, ("g", *inputs, *params))
     op = Op(
         name, rule, impl, inputs=("g", *inputs), params=params,
-        vjp=(vjp, *[zeros_for if second else None] * len(inputs)), elementwise=True,
+        vjp=(asking(vjp, *inputs, *params), *[zeros_for if second else None] * len(inputs)),
+        elementwise=True,
     )  # fmt: skip
     return op

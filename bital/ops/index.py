@@ -7,7 +7,6 @@ uses. Indices that are known are checked when the operation is recorded, others 
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from bital.base.dtype import dtype
 from bital.base.stride import contiguous_strides, elementwise_strides
 from bital.ir.meta import Meta, meta_of
-from bital.ir.op import Op
+from bital.ir.op import Op, asking
 from bital.ops.window import laid_out
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor, known_array, strides_of
@@ -221,19 +220,6 @@ def add_rows(xp: Any, out: Any, index: Any, rows: Any) -> None:
         out[ordered[starts]] += xp.add.reduceat(rows[order], starts, axis=0)
 
 
-def _written(names: list[str], fn: Any) -> Any:
-    """fn(*args) under a signature of these names, by which it asks for its arguments."""
-
-    def rule(*args: Any) -> Any:
-        return fn(*args)
-
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    rule.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(n, kind) for n in names]
-    )
-    return rule
-
-
 @functools.cache
 def index_op(count: int) -> Op:
     """x[…] at `count` index tensors on given axes."""
@@ -246,7 +232,7 @@ def index_op(count: int) -> Op:
 
     return Op(
         f"index_{count}", _index_rule, _index_impl, inputs=("x", *names), grad_fn="IndexBackward0",
-        vjp=(_written(["g", *names, "axes", "x_shape"], back), None), fallible=True,
+        vjp=(asking(back, *names, "axes", "x_shape"), None), fallible=True,
         native=_index_native,
     )  # fmt: skip
 
@@ -270,8 +256,8 @@ def put_op(count: int) -> Op:
     return Op(
         f"index_put_{count}", _put_rule, _put_impl, inputs=("x", "values", *names),
         vjp=(
-            _written(["g", *names, "axes", "accumulate"], back_x),
-            _written(["g", *names, "axes"], back_values),
+            asking(back_x, *names, "axes", "accumulate"),
+            asking(back_values, *names, "axes"),
             None,
         ),
         grad_fn="IndexPutBackward0", out="first", fallible=True, native=_put_native,

@@ -8,7 +8,6 @@ of formulas: PyTorch's documentation of each function of torch.nn.functional.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.base.size import broadcast_shapes
 from bital.ir.batch import Batch
 from bital.ir.meta import Meta
-from bital.ir.op import Op, like
+from bital.ir.op import Op, asking, like
 from bital.ir.trace import local
 from bital.ops.api import public
 from bital.ops.family import Refusals, again, check_dtype, elementwise_rule
@@ -67,17 +66,6 @@ def refuse_gradient(t: Any, fn: str, argument: str) -> None:
             f"The function '{fn}' is not differentiable with respect to argument '{argument}'. "
             "This input cannot have requires_grad True."
         )
-
-
-def with_names(fn: Callable, *names: str) -> Callable:
-    """A gradient rule of many operators: it takes what comes in, and then what `names` say."""
-
-    def rule(*values: Any) -> Any:
-        return fn(*values)
-
-    kinds = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("incoming", *names)]
-    rule.__signature__ = inspect.Signature(kinds)  # type: ignore[attr-defined]
-    return rule
 
 
 def times(t: Any, factor: float | None) -> Any:
@@ -176,9 +164,9 @@ class PointwiseLoss:
             return lambda *args: fn(*[a(b) for a, b in zip(full, args)], *args[len(full) :])
 
         names = (*self.inputs, *self.params, "reduction")
-        vjps = [with_names(self._descend, *names)]
+        vjps = [asking(self._descend, *names)]
         if len(self.curves) > 1:
-            vjps.append(with_names(self._along_target, *names, "n"))
+            vjps.append(asking(self._along_target, *names, "n"))
         return Op(
             name, rule, values if each else total, inputs=self.inputs, params=self.params,
             vjp=self._padded(vjps), grad_fn=f"{self.title}Backward0", elementwise=each,
@@ -197,8 +185,8 @@ class PointwiseLoss:
             return again(xp.multiply, self.slope(xp, *args), times(g, self._scale(reduction, n)))
 
         names = (*self.inputs, *self.params)
-        vjps = [with_names(self._descend, *names, "reduction")]
-        vjps += [with_names(self._bend(c), "g", *names, "reduction", "n") for c in self.curves]
+        vjps = [asking(self._descend, *names, "reduction")]
+        vjps += [asking(self._bend(c), "g", *names, "reduction", "n") for c in self.curves]
         return Op(
             name, rule, impl, inputs=("g", *self.inputs), params=self.params,
             vjp=self._padded(vjps, 1), grad_fn=f"{self.title}BackwardBackward0", elementwise=True,

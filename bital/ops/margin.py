@@ -10,11 +10,11 @@ from typing import Any
 
 from bital.base.dtype import int64
 from bital.ir.meta import Meta
-from bital.ir.op import Op, like
+from bital.ir.op import Op, asking, like
 from bital.ops.api import public
 from bital.ops.extremes import minimum
 from bital.ops.family import check_dtype, not_implemented
-from bital.ops.loss import MEAN, NONE, reduced, reduction_of, refuse_gradient, widened, with_names
+from bital.ops.loss import MEAN, NONE, reduced, reduction_of, refuse_gradient, widened
 from bital.ops.mask import where
 from bital.ops.norms import pairwise_distance
 from bital.ops.smooth import logsigmoid
@@ -126,7 +126,7 @@ def _margin_op(name: str, rule: Callable, impl: Callable, slope: Callable, input
 
     return Op(
         f"{name}{key}", rule, impl, inputs=inputs, params=params,
-        vjp=(with_names(descend, *inputs, *params, *attrs), *[None] * (len(inputs) - 1)),
+        vjp=(asking(descend, *inputs, *params, *attrs), *[None] * (len(inputs) - 1)),
         grad_fn="".join(w.title() for w in name.split("_")) + "Backward0", fallible=True,
     )  # fmt: skip
 

@@ -18,9 +18,8 @@ import numpy as np
 from bital.base.dtype import BOOL, COMPLEX, INT, LOW_PRECISION, float32
 from bital.ir.batch import Batch
 from bital.ir.meta import Meta
-from bital.ir.op import Op, like
+from bital.ir.op import Op, asking, like
 from bital.ops.family import check_dtype
-from bital.ops.loss import with_names
 from bital.ops.pooling import laid_like
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
@@ -227,11 +226,11 @@ class Normalisation:
             return out.astype(x.dtype, copy=False), mean, r, var
 
         kept = ("input", "out1", "out2", *extra[:weighted], "eps", "layout")
-        vjps = [with_names(self._descend, *kept)]
+        vjps = [asking(self._descend, *kept)]
         if weighted:
-            vjps.append(with_names(self._along_weight, *kept))
+            vjps.append(asking(self._along_weight, *kept))
         if biased:
-            vjps.append(with_names(_along_bias, "bias_meta", "layout"))
+            vjps.append(asking(_along_bias, "bias_meta", "layout"))
         return Op(
             f"{self.name}{'_weight' * weighted}{'_bias' * biased}", rule, impl,
             inputs=("input", *extra), params=("eps",), vjp=tuple(vjps), grad_fn=self.grad_fn,
@@ -278,10 +277,10 @@ class Normalisation:
 
         kept = ("g", "input", "mean", "r", *extra, "eps", "layout")
         vjps: list[Callable | None] = [
-            with_names(self._along_g, *kept), with_names(self._along_input, *kept), None, None,
+            asking(self._along_g, *kept), asking(self._along_input, *kept), None, None,
         ]  # fmt: skip
         if weighted:
-            vjps.append(with_names(self._along_inner_weight, *kept))
+            vjps.append(asking(self._along_inner_weight, *kept))
         return Op(
             f"{self.name}{'_weight' * weighted}_backward", rule, impl,
             inputs=("g", "input", "mean", "r", *extra), params=("eps",), vjp=tuple(vjps),
@@ -340,12 +339,12 @@ class Normalisation:
             f"{self.name}_weight_slope", rule, impl, inputs=kept[:4], params=("eps",),
             batch=of_examples,
             vjp=(
-                with_names(
+                asking(
                     lambda v, g, x, mean, r, eps, layout:
                         v * _of_input(x, eps, layout)[0].reshape(x._meta.shape),
                     *kept,
                 ),
-                with_names(
+                asking(
                     lambda v, g, x, mean, r, eps, layout:
                         self._project(g * v, x, mean, r, eps, layout),
                     *kept,

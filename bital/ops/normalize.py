@@ -12,11 +12,11 @@ from typing import Any
 from bital.base.dtype import LOW_PRECISION, finfo, float32
 from bital.ir.batch import Batch, looped
 from bital.ir.meta import Meta
-from bital.ir.op import Op, same_as
+from bital.ir.op import Op, asking, same_as
 from bital.ops.api import NAMESPACES, check_tensor, public, type_error
 from bital.ops.buffer import update
 from bital.ops.family import check_dtype
-from bital.ops.loss import refuse_gradient, with_names
+from bital.ops.loss import refuse_gradient
 from bital.ops.norm import Layout, Normalisation, Shape, check_parameters, wide
 from bital.ops.pad import pad
 from bital.tensor.dispatch import apply, cast
@@ -314,11 +314,11 @@ def _eval_op(weighted: bool, biased: bool) -> Op:
 
     stats = ("running_mean", "running_var")
     more = (*extra[:weighted], "eps", "affine")
-    vjps: list = [with_names(along_input, "running_var", *more), None, None]
+    vjps: list = [asking(along_input, "running_var", *more), None, None]
     if weighted:
-        vjps.append(with_names(along_weight, "input", *stats, *more))
+        vjps.append(asking(along_weight, "input", *stats, *more))
     if biased:
-        vjps.append(with_names(along_bias, "bias_meta", "affine"))
+        vjps.append(asking(along_bias, "bias_meta", "affine"))
     return Op(
         f"batch_norm_eval{'_weight' * weighted}{'_bias' * biased}", rule, impl,
         inputs=("input", *stats, *extra), params=("eps",), vjp=tuple(vjps),

@@ -17,14 +17,13 @@ import numpy as np
 
 from bital.base.dtype import BOOL, COMPLEX, INT
 from bital.ir.meta import Meta, meta_of
-from bital.ir.op import Op, like
+from bital.ir.op import Op, asking, like
 from bital.ir.trace import local
 from bital.ops import unrolled
 from bital.ops.create import constant
 from bital.ops.descend import descend
 from bital.ops.family import check_dtype
 from bital.ops.join import cat
-from bital.ops.loss import with_names
 from bital.ops.norm import wide
 from bital.tensor.dispatch import apply
 from bital.tensor.tensor import Tensor
@@ -74,7 +73,7 @@ class Recurrence:
         kept = ["out0", *[f"out{1 + len(states) + k}" for k in range(self.kept - 1)]]
         self.forward = Op(
             name, self._rule, _in_single(forward), inputs=inputs,
-            vjp=with_names(self._vjp, *inputs, *kept, "steps"), grad_fn="StackBackward0",
+            vjp=asking(self._vjp, *inputs, *kept, "steps"), grad_fn="StackBackward0",
             native=native[0],
         )  # fmt: skip
         self.backward = Op(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bital.ir.meta import Meta
-from bital.ir.op import Op
+from bital.ir.op import Op, asking
 from bital.ops.activation import functional
 from bital.ops.api import check_tensor, public
 from bital.ops.family import (
@@ -20,7 +20,6 @@ from bital.ops.family import (
     again,
     conj,
     masked_op,
-    named_like,
     number_of,
     select,
     times,
@@ -46,14 +45,13 @@ def backward_op(name: str, impl: Callable, second: Callable, params: tuple[str, 
     def again_by_g(gg: Tensor, x: Tensor, *values: Any) -> Tensor:
         return apply(op, (gg, x), (), values)
 
-    named_like(again_by_g, ("gg", "x", *params))
     op = Op(
         name,
         _like_g,
         impl,
         inputs=("g", "x"),
         params=params,
-        vjp=(again_by_g, second),
+        vjp=(asking(again_by_g, "x", *params), second),
         elementwise=True,
     )
     return op

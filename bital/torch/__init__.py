@@ -141,7 +141,6 @@ Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
 from bital.torch import (  # noqa: E402 (they use the names above)
     amp,
     autograd,
-    backends,
     cpu,
     cuda,
     fft,
@@ -157,7 +156,6 @@ from bital.torch import (  # noqa: E402 (they use the names above)
     signal,
     special,
     storage,
-    testing,
     utils,
     version,
 )
@@ -175,8 +173,9 @@ globals().update(_STORAGE_TYPES)
 
 #: modules that are loaded when a program first asks for them
 _LATER = (
-    "_C", "_dynamo", "accelerator", "ao", "compiler", "distributed", "distributions", "futures",
-    "fx", "hub", "jit", "library", "mps", "mtia", "multiprocessing", "nested", "onnx", "profiler",
-    "quantization", "quasirandom", "sparse", "types", "xpu",
+    "_C", "_dynamo", "accelerator", "ao", "backends", "compiler", "distributed",
+    "distributions", "futures", "fx", "hub", "jit", "library", "mps", "mtia", "multiprocessing",
+    "nested", "onnx", "profiler", "quantization", "quasirandom", "sparse", "testing", "types",
+    "xpu",
 )  # fmt: skip
 __getattr__ = missing_attribute("torch", *_LATER)

@@ -12,9 +12,9 @@ import warnings
 from typing import Any
 
 from bital.autograd.anomaly import set_detect_anomaly
+from bital.base import cores
 from bital.base import dtype as dtypes
 from bital.base.errors import Unsupported
-from bital.codegen import threads
 from bital.ops.facts import TypedStorage, UntypedStorage
 from bital.ops.legacy import TensorType
 from bital.tensor.tensor import Tensor
@@ -37,13 +37,13 @@ def _check_threads(fn: str, count: Any) -> None:
 
 def get_num_threads() -> int:
     """The number of threads for one operation."""
-    return threads.get_threads()
+    return cores.get_threads()
 
 
 def set_num_threads(int: Any) -> None:
     """Set the number of threads for one operation."""
     _check_threads("set_num_threads", int)
-    threads.set_threads(int)
+    cores.set_threads(int)
 
 
 def get_num_interop_threads() -> int:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bital.base import config
-from bital.codegen import threads
+from bital.base import config, cores
 from bital.runtime.executor import cache
 from tests.compiled import both
 
@@ -13,9 +12,9 @@ pytest.importorskip("llvmlite")
 @pytest.fixture(autouse=True)
 def fresh():
     cache.plans.clear()
-    before = threads.get_threads()
+    before = cores.get_threads()
     yield
-    threads.set_threads(before)
+    cores.set_threads(before)
 
 
 def tracks():
@@ -94,7 +93,7 @@ def test_in_double_precision_and_of_other_inputs(torch, cell):
 def test_any_number_of_threads_gives_the_same_bits(torch):
     got = []
     for number in (1, 2, 3):
-        threads.set_threads(number)
+        cores.set_threads(number)
         cache.plans.clear()
         with config.override(compile="always"):
             got.append([a.tobytes() for a in learn(torch, gru, 32, 48, torch.float32)])

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import bital
-from bital.base import config
-from bital.codegen import gemm, target, threads
+from bital.base import config, cores
+from bital.codegen import gemm, target
 from bital.codegen.cuts import plain_store
 from bital.codegen.nest import Product
 from bital.codegen.products import Joined
@@ -20,10 +20,10 @@ from tests.codegen.test_gemm import run, targets, written
 @pytest.fixture(autouse=True)
 def always():
     cache.plans.clear()
-    before = threads.get_threads()
+    before = cores.get_threads()
     with config.override(compile="always"):
         yield
-    threads.set_threads(before)
+    cores.set_threads(before)
 
 
 # rows of 100, whose last vector lacks lanes; a single column; f64; k that has no fitting parts
@@ -42,7 +42,7 @@ def test_what_lies_in_order_of_k_is_cut_along_k(torch, m, k, n, dtype, parts):
     exact = np.maximum(arrays[0].astype(np.float64) @ arrays[1] + arrays[2], 0)
     got = []
     for number in (1, 2, 3):
-        threads.set_threads(number)
+        cores.set_threads(number)
         x, w, bias = map(torch.from_numpy, arrays)
         got.append((x @ w + bias).relu().numpy())
     kernels = max((plan.kernels for plan in bital.plans()), key=len)

@@ -68,14 +68,14 @@ class Regions:
 @pytest.fixture(scope="module")
 def regions():
     """Regions; the number of threads is put back when the tests are over."""
-    before = threads.get_threads()
+    before = cores.get_threads()
     yield Regions()
-    threads.set_threads(before)
+    cores.set_threads(before)
 
 
 @pytest.mark.parametrize("number", [1, 2, 4, 3])
 def test_every_chunk_runs_once(regions, number):
-    threads.set_threads(number)
+    cores.set_threads(number)
     for chunks in (0, 1, 2, 3, 5, 64, 1000):
         counts = regions.run("count", 1001, chunks, times=500)
         assert (counts[:chunks] == 500).all() and not counts[chunks:].any(), chunks
@@ -83,12 +83,12 @@ def test_every_chunk_runs_once(regions, number):
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_regions_inside_regions(regions, number):
-    threads.set_threads(number)
+    cores.set_threads(number)
     assert regions.run("nested", 4, 5, times=300).tolist() == [1500] * 4
 
 
 def test_two_callers_at_once(regions):
-    threads.set_threads(2)
+    cores.set_threads(2)
     found = {}
 
     def caller(name: int) -> None:
@@ -103,7 +103,7 @@ def test_two_callers_at_once(regions):
 
 
 def test_workers_come_back_after_sleeping(regions):
-    threads.set_threads(2)
+    cores.set_threads(2)
     for _ in range(20):
         assert (regions.run("count", 64, 64, times=1) == 1).all()
         threading.Event().wait(3 * team.SPIN_NS * 1e-9)
@@ -149,9 +149,10 @@ def run_program(program: str) -> str:
     """What a program in a fresh process prints; it must end well."""
     setup = """
         import os, sys
+        from bital.base import cores
         from bital.codegen import threads
         from tests.codegen.test_threads import Regions
-        threads.set_threads(3)
+        cores.set_threads(3)
         regions = Regions()
         """
     done = subprocess.run(
@@ -248,4 +249,4 @@ def test_the_number_of_threads():
         )
         assert done.stdout.strip() == expected, done.stderr
     with pytest.raises(ValueError, match="positive"):
-        threads.set_threads(0)
+        cores.set_threads(0)

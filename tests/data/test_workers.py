@@ -1,5 +1,6 @@
 """DataLoader with worker processes: the same batches in the same order, seeds, ends, failures."""
 
+import multiprocessing
 import os
 import random
 import time
@@ -126,8 +127,14 @@ def test_iterable_dataset_shared_out(same):
 
 
 def test_in_order_and_out_of_order(torch):
+    other_has_begun = multiprocessing.Event()
+
     def sample(index):
-        time.sleep(0.2 if index == 0 else 0)
+        if index == 0:
+            other_has_begun.wait(30)
+            time.sleep(0.2)
+        elif index == 3:  # the other worker's second one
+            other_has_begun.set()
         return index
 
     def batches(in_order):

@@ -8,7 +8,9 @@ import pytest
 
 from tests.structure.source import ROOT
 
-HEAVY = {"llvmlite", "matplotlib", "numba", "pandas", "scipy", "sklearn", "torch"}
+HEAVY = {
+    "llvmlite", "matplotlib", "multiprocessing", "numba", "pandas", "scipy", "sklearn", "torch",
+}  # fmt: skip
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -24,7 +26,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_import_bital_loads_not_even_numpy():
-    assert not loaded_by("import bital") & (HEAVY | {"numpy", "ml_dtypes", "multiprocessing"})
+    assert not loaded_by("import bital") & (HEAVY | {"numpy", "ml_dtypes"})
 
 
 @pytest.mark.parametrize("statement", ["import bital.torch", "from bital import torch"])
