@@ -185,7 +185,7 @@ class _Backward(_Writer):
         rows = p.size[0] - (p.out[0] - self.band) * p.stride[0] if p.side_by_side else p.size[0]
         self.plane = b.alloca(p.kind, rows * p.size[1] + 2 * self.lanes + self.wide)
         self.shares = b.alloca(p.kind, self.lanes)
-        self.numbers = b.alloca("i32", self.lanes)
+        self.numbers = b.alloca("i64", self.lanes)
 
     def write(self, epilogue: Epilogue) -> tuple[Builder, int]:
         b, p = self.b, self.p
@@ -289,9 +289,11 @@ class _Backward(_Writer):
         """Add each window's share to one element, `winner` from the window's first on."""
         b, p = self.b, self.p
         b.store(share, self.shares)
-        b.store(winner, self.numbers)
+        # not as they are: a narrow number that is read, and widened, right after two were stored
+        # has the other in its upper half (LLVM 22)
+        b.store(b.cast(winner, "i64"), self.numbers)
         window = b.loop(0, b.minimum(count, b.index(self.lanes)))
-        number = b.cast(b.load(self.numbers, "i32", window.index), "i64")
+        number = b.load(self.numbers, "i64", window.index)
         at = b.affine(0, (place, 1), (window.index, p.stride[1]), (number, 1))
         value = b.add(b.load(self.plane, p.kind, at), b.load(self.shares, p.kind, window.index))
         b.store(value, self.plane, at)

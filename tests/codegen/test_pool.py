@@ -109,6 +109,8 @@ def test_mean_of_random_windows(seed, on):
         ((4, 8, 9), Numbers(5)),
         ((1, 1, 300, 300), Numbers(2)),
         ((1, 1, 100, 100), Numbers(3, 1, 1)),
+        ((2, 1, 3), Numbers((1, 3), 1)),
+        ((2, 1, 4), Numbers((1, 3), 2)),
     ],
     ids=str,
 )

@@ -220,4 +220,5 @@ def test_nested_with_an_argument_each(name):
 
 def test_most_operators_take_all_examples_at_once():
     ways = [op.batch.__name__ for op in REGISTRY.values() if op.impl is not None]
-    assert ways.count("looped") < len(ways) // 4
+    # rare ones, which are declared when they are first used, loop
+    assert ways.count("looped") < len(ways) // 3
