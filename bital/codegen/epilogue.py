@@ -112,12 +112,13 @@ class Epilogue(Values):
                 if source in group.places or source in self.in_memory or not source.uniform:
                     continue
                 self.scopes = [dict(found)]
-                lines, b.lines, label = b.lines, [], b.label
+                lines, b.lines, label, known = b.lines, [], b.label, b.known
+                b.known = {}
                 self._value(source)
                 if b.label == label:  # in one block
                     b.entry += b.lines
                     found = self.scopes[0]
-                b.lines, b.label = lines, label
+                b.lines, b.label, b.known = lines, label, known
         return found
 
     def fetch(self, b: Builder, indices: tuple[Reg, ...]) -> None:

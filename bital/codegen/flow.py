@@ -57,7 +57,7 @@ class Loop:
         phis = [(self.index, self.begin, following), *zip(self.values, self.carried, values)]
         b.lines[self.place : self.place] = [
             f"  {reg.name} = phi {reg.type} "
-            f"[ {first.name}, %{self.entry} ], [ {after.name}, %{back} ]"
+            f"[ {b.use(first)}, %{self.entry} ], [ {b.use(after)}, %{back} ]"
             for reg, first, after in phis
         ]
         b.open_block(f"L{self.number}.exit")

@@ -15,21 +15,6 @@ from bital.codegen.reg import BYTES, FLOATS, LLVM_TYPES, UNSIGNED, Reg, mangled,
 from bital.codegen.text import Text
 
 
-def _folded(word: str, x: Reg, y: Reg) -> Reg | None:
-    """x + y, x - y or x * y of i64 where it takes no instruction, or None."""
-    if (x.kind, x.lanes, y.lanes) != ("i64", 1, 1) or word not in ("add", "sub", "mul"):
-        return None
-    p, q = whole(x), whole(y)
-    if p is not None and q is not None:
-        value = p + q if word == "add" else p - q if word == "sub" else p * q
-        return Reg(str(value), "i64") if -(2**63) <= value < 2**63 else None
-    if (q == 0 and word != "mul") or (q == 1 and word == "mul"):
-        return x
-    if (p == 0 and word == "add") or (p == 1 and word == "mul"):
-        return y
-    return Reg("0", "i64") if word == "mul" and 0 in (p, q) else None
-
-
 class Builder(Text):
     """Writes the body of one function, instruction by instruction."""
 
@@ -54,15 +39,15 @@ class Builder(Text):
         struct = "{ " + ", ".join(r.type for r in results) + " }"
         whole = "poison"
         for k, r in enumerate(results):
-            inner.line(f"%r{k} = insertvalue {struct} {whole}, {r.type} {r.name}, {k}")
+            inner.line(f"%r{k} = insertvalue {struct} {whole}, {r.type} {inner.use(r)}, {k}")
             whole = f"%r{k}"
         self.declared |= inner.declared
-        body = "\n".join(["entry:", *inner.entry, *inner.lines, f"  ret {struct} {whole}"])
+        body = "\n".join(["entry:", *inner.written(), f"  ret {struct} {whole}"])
         types = ", ".join(f"{r.type} {r.name}" for r in parameters)
         self.declared.add(
             f"define internal {struct} @{name}({types}) cold noinline #0 {{\n{body}\n}}\n"
         )
-        arguments = ", ".join(f"{r.type} {r.name}" for r in operands)
+        arguments = ", ".join(f"{r.type} {self.use(r)}" for r in operands)
         call = f"%v{self.count()}"
         self.line(f"{call} = call {struct} @{name}({arguments})")
         out = [Reg(f"{call}.{k}", r.kind, r.lanes) for k, r in enumerate(results)]
@@ -124,9 +109,29 @@ class Builder(Text):
 
     def _binary(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
         x, y = self.alike(x, y)
+        if x.kind == "i64" and x.lanes == 1:
+            return self._parted(int_word, x, y)
         word = float_word if x.kind in FLOATS else int_word
-        folded = _folded(word, x, y)
-        return folded or self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
+        return self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
+
+    def _parted(self, word: str, x: Reg, y: Reg) -> Reg:
+        """A word of two i64. Constants of sums are kept apart: addresses take them as they are."""
+        (p, c), (q, d) = self.parted(x), self.parted(y)
+        if word == "add":
+            return self.plus(self._both(word, p, q) if p and q else p or q, c + d)
+        if word == "sub" and (p or not q):
+            rest = None if p == q else self._both(word, p, q) if p and q else p
+            return self.plus(rest, c - d)
+        if word == "mul" and not (p and q):
+            scale = d if p else c
+            term = p or q
+            if term and scale not in (0, 1):
+                term = self._both(word, term, self.index(scale))
+            return self.plus(term if scale else None, c * d)
+        return self._both(word, x, y)
+
+    def _both(self, word: str, x: Reg, y: Reg) -> Reg:
+        return self.pure(f"{word} i64 {{}}, {{}}", "i64", 1, x, y)
 
     def add(self, x: Reg, y: Reg) -> Reg:
         return self._binary("fadd", "add", x, y)
@@ -288,12 +293,13 @@ class Builder(Text):
 
     def at(self, pointer: Reg, kind: str, offset: int | Reg) -> Reg:
         """The address `offset` elements on."""
-        if offset == 0 or whole(self.index(offset)) == 0:
-            return pointer
-        memory = "i8" if kind == "i1" else LLVM_TYPES[kind]
-        return self.line_value(
-            f"getelementptr {memory}, ptr {{}}, i64 {{}}", "ptr", 1, pointer, self.index(offset)
-        )
+        place, first = self.parted(pointer)
+        base, constant = self.parted(self.index(offset))
+        if base:
+            memory = "i8" if kind == "i1" else LLVM_TYPES[kind]
+            text = f"getelementptr {memory}, ptr {{}}, i64 {{}}"
+            place = self.pure(text, "ptr", 1, place or pointer, base)
+        return self.plus(place, first + constant * BYTES[kind])
 
     def load(
         self, pointer: Reg, kind: str, offset: int | Reg = 0, lanes: int = 1,
@@ -328,12 +334,12 @@ class Builder(Text):
             k, mask = there.index("i1 true"), None
             x, place = self.lane(x, k), self.at(place, x.kind, k)
         if mask is None:
-            self.line(f"store {x.type} {x.name}, ptr {place.name}, align {BYTES[x.kind]}")
+            self.line(f"store {x.type} {self.use(x)}, ptr {self.use(place)}, align {BYTES[x.kind]}")
             return
         name = f"llvm.masked.store.{mangled(x.kind, x.lanes)}.p0"
         self.declared.add(f"declare void @{name}({x.type}, ptr, i32, <{x.lanes} x i1>)")
         self.line(
-            f"call void @{name}({x.type} {x.name}, ptr {place.name}, i32 {BYTES[x.kind]}, "
+            f"call void @{name}({x.type} {x.name}, ptr {self.use(place)}, i32 {BYTES[x.kind]}, "
             f"<{x.lanes} x i1> {mask.name})"
         )
 
@@ -359,7 +365,9 @@ class Builder(Text):
         """Ask for the cache line of an element that will be read, or written; it need not exist."""
         place = self.at(pointer, kind, offset)
         self.declared.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.line(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 {int(write)}, i32 3, i32 1)")
+        self.line(
+            f"call void @llvm.prefetch.p0(ptr {self.use(place)}, i32 {int(write)}, i32 3, i32 1)"
+        )
 
     def scatter(self, x: Reg, pointer: Reg, offsets: Reg, mask: Reg | None = None) -> None:
         """Write elements at `offsets`, a vector of i64, those of the mask only."""

@@ -156,7 +156,7 @@ class _Walk:
         b.declared |= kernel.builder.declared
         b.declared.add(kernel.builder.text(name))
         turn = b.loop(0, kernel.chunks)
-        b.line(f"call void @{name}(ptr {table.name}, i64 {turn.index.name})")
+        b.line(f"call void @{name}(ptr {b.use(table)}, i64 {b.use(turn.index)})")
         turn.end()
 
     def _pointer(self, operand: Operand, memory: dict[Node, Reg]) -> Reg:

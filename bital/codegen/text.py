@@ -5,8 +5,18 @@ Room: codegen. The words that compute are `scalar`'s.
 
 from __future__ import annotations
 
+import itertools
+
 from bital.base.extent import Extent
-from bital.codegen.reg import LLVM_TYPES, Reg, literal, vector
+from bital.codegen.reg import LLVM_TYPES, Reg, literal, vector, whole
+
+_ZEROS = {"0", "false", literal("f32", 0.0)}
+
+
+class _Sum(str):
+    """A line that adds a constant; it is written where somebody `needs` the sum itself."""
+
+    needs = False
 
 
 class Text:
@@ -26,6 +36,9 @@ class Text:
         self.label = "entry"
         self.sizes: dict[Extent, Reg] = {}  # those that change
         self.size_argument: int | None = None  # the one that points to the n they depend on
+        self.known: dict[tuple[str, str], Reg] = {}  # of the open block (see `pure`)
+        self.sums: dict[str, tuple[Reg, int]] = {}  # those with a constant: x + 3 -> x and 3
+        self._waiting: dict[str, _Sum] = {}  # sums that nobody needs yet
 
     def text(self, name: str) -> str:
         """The whole function; the declarations it needs are in `declared`."""
@@ -37,12 +50,18 @@ class Text:
                 f"  %n.at.at = getelementptr ptr, ptr %args, i64 {self.size_argument}",
                 "  %n.at = load ptr, ptr %n.at.at, align 8", "  %n = load i64, ptr %n.at, align 8",
             ]  # fmt: skip
-        body = "\n".join(["entry:", *size, *self.entry, *self.lines, "  ret void"])
+        body = "\n".join(["entry:", *size, *self.written(), "  ret void"])
         return f"define internal void @{name}(ptr %args, i64 %chunk) #0 {{\n{body}\n}}\n"
+
+    def written(self) -> list[str]:
+        """The lines, but for sums that nobody needs."""
+        lines = itertools.chain(self.entry, self.lines)
+        return [line for line in lines if not isinstance(line, _Sum) or line.needs]
 
     def forget(self) -> None:
         """Free what was written."""
         self.lines, self.entry, self.sizes = [], [], {}
+        self.known, self.sums, self._waiting = {}, {}, {}
 
     # writing
 
@@ -55,20 +74,56 @@ class Text:
 
     def open_block(self, label: str) -> None:
         self.lines.append(f"{label}:")
-        self.label = label
+        self.label, self.known = label, {}
+
+    def use(self, x: Reg) -> str:
+        """A register's name, for a line that needs its value."""
+        line = self._waiting.pop(x.name, None)
+        if line is not None:
+            line.needs = True
+        return x.name
 
     def line_value(self, text: str, kind: str, lanes: int, *operands: Reg) -> Reg:
         """Write one instruction whose `{}` are the operands' names; its result."""
         out = Reg(f"%v{self.count()}", kind, lanes)
-        self.lines.append(f"  {out.name} = {text.format(*[r.name for r in operands])}")
+        self.lines.append(f"  {out.name} = {text.format(*map(self.use, operands))}")
         return out
+
+    def pure(self, text: str, kind: str, lanes: int, *operands: Reg) -> Reg:
+        """`line_value` of what depends on nothing but its operands: once in a block."""
+        line = text.format(*map(self.use, operands))
+        found = self.known.get((line, kind))
+        if found is None:
+            found = self.known[line, kind] = Reg(f"%v{self.count()}", kind, lanes)
+            self.lines.append(f"  {found.name} = {line}")
+        return found
+
+    def parted(self, x: Reg) -> tuple[Reg | None, int]:
+        """An i64, or a pointer, as a register and a constant that is added to it, in bytes."""
+        number = whole(x)
+        return self.sums.get(x.name, (x, 0)) if number is None else (None, number)
+
+    def plus(self, x: Reg | None, constant: int) -> Reg:
+        """An i64, or a pointer, + a constant (which wraps around)."""
+        constant = (constant + 2**63) % 2**64 - 2**63
+        if x is None or not constant:
+            return x or Reg(str(constant), "i64")
+        word = "getelementptr i8, ptr" if x.kind == "ptr" else "add i64"
+        line = f"{word} {x.name}, {'i64 ' if x.kind == 'ptr' else ''}{constant}"
+        found = self.known.get((line, x.kind))
+        if found is None:
+            found = self.known[line, x.kind] = Reg(f"%v{self.count()}", x.kind)
+            self.sums[found.name] = x, constant
+            self._waiting[found.name] = waiting = _Sum(f"  {found.name} = {line}")
+            self.lines.append(waiting)
+        return found
 
     def call(self, name: str, kind: str, lanes: int, *operands: Reg) -> Reg:
         """Call an intrinsic or a function, declaring it."""
         types = ", ".join(r.type for r in operands)
         result = vector(kind, lanes)
         self.declared.add(f"declare {result} @{name}({types})")
-        args = ", ".join(f"{r.type} {r.name}" for r in operands)
+        args = ", ".join(f"{r.type} {self.use(r)}" for r in operands)
         return self.line_value(f"call {result} @{name}({args})", kind, lanes)
 
     def alloca(self, kind: str, count: int) -> Reg:
@@ -87,7 +142,7 @@ class Text:
             return self.splat(self._size(value), lanes)
         text = literal(kind, value)
         if lanes > 1:
-            text = f"splat ({LLVM_TYPES[kind]} {text})"
+            text = "zeroinitializer" if text in _ZEROS else f"splat ({LLVM_TYPES[kind]} {text})"
         return Reg(text, kind, lanes)
 
     def index(self, value: int | Extent | Reg) -> Reg:
@@ -115,8 +170,8 @@ class Text:
         if x.name[0] != "%":
             return Reg(f"splat ({kind} {x.name})", x.kind, lanes)
         vec = vector(x.kind, lanes)
-        one = self.line_value(f"insertelement {vec} poison, {kind} {{}}, i32 0", x.kind, lanes, x)
-        return self.line_value(
+        one = self.pure(f"insertelement {vec} poison, {kind} {{}}, i32 0", x.kind, lanes, x)
+        return self.pure(
             f"shufflevector {vec} {{}}, {vec} poison, <{lanes} x i32> zeroinitializer",
             x.kind, lanes, one,
         )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from bital.codegen.scalar import Builder, Reg
 from tests.codegen.written import Written
 
-SOME = Reg("%some", "i64")
+SOME, OTHER = Reg("%some", "i64"), Reg("%other", "i64")
 LEAST = -(2**63)
 
 
@@ -23,6 +23,9 @@ LEAST = -(2**63)
         ("mul", 1, SOME, "%some"),
         ("mul", SOME, 0, "0"),
         ("mul", 0, SOME, "0"),
+        ("sub", SOME, SOME, "0"),
+        ("add", LEAST, -1, str(2**63 - 1)),
+        ("mul", LEAST, 2, "0"),
         ("maximum", 3, -4, "3"),
         ("minimum", 3, -4, "-4"),
     ],
@@ -35,12 +38,49 @@ def test_what_is_known_takes_no_instruction(word, x, y, expected):
 
 @pytest.mark.parametrize(
     ("word", "x", "y"),
-    [("sub", 0, SOME), ("add", SOME, 1), ("mul", SOME, -1), ("add", LEAST, -1), ("mul", LEAST, 2)],
+    [("sub", 0, SOME), ("add", SOME, 1), ("mul", SOME, -1), ("sub", SOME, OTHER)],
 )
 def test_what_is_not_known_is_written(word, x, y):
     b = Builder()
     assert getattr(b, word)(b.index(x), b.index(y)).name == "%v1"
     assert len(b.lines) == 1
+
+
+def test_constants_of_sums_go_into_addresses():
+    b = Builder()
+    row = b.add(SOME, b.index(3))
+    places = [
+        b.at(Reg("%p", "ptr"), "f32", b.add(b.mul(row, b.index(10)), b.sub(OTHER, b.index(k))))
+        for k in (0, 16)
+    ]
+    for place in places:
+        b.store(b.const("f32", 0), place)
+    words = [line.split(" = ")[-1].split() for line in b.written()]
+    assert [w[0] for w in words] == [
+        "mul", "add", "getelementptr", "getelementptr", "getelementptr", "store", "store",
+    ]  # fmt: skip
+    assert [w[-1] for w in words[3:5]] == [str(4 * 30), str(4 * 14)]
+
+
+def test_a_sum_is_written_where_it_was_made_and_only_if_needed():
+    b = Builder()
+    needed, needless = b.add(SOME, b.index(1)), b.add(SOME, b.index(2))
+    loop = b.loop(0, OTHER)
+    b.store(needed, Reg("%p", "ptr"))
+    loop.end()
+    assert b.written()[0].endswith("add i64 %some, 1")
+    assert not any(f"{needless.name} =" in line for line in b.written())
+
+
+def test_what_a_block_has_computed_is_not_taken_for_another():
+    b = Builder()
+    first = b.mul(SOME, OTHER)
+    assert b.mul(SOME, OTHER) == first
+    branch = b.when(b.eq(SOME, OTHER))
+    within = b.splat(SOME, 4)
+    assert b.splat(SOME, 4) == within
+    branch.end((), ())
+    assert b.splat(SOME, 4) != within
 
 
 def test_floats_and_vectors_are_never_folded():
