@@ -14,7 +14,7 @@ HEAVY = {
 
 
 def loaded_by(statement: str) -> set[str]:
-    """The top-level modules a fresh process has loaded after the statement."""
+    """The modules a fresh process has loaded after the statement."""
     done = subprocess.run(
         [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -22,7 +22,7 @@ def loaded_by(statement: str) -> set[str]:
         text=True,
         check=True,
     )
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 def test_import_bital_loads_not_even_numpy():
@@ -31,7 +31,7 @@ def test_import_bital_loads_not_even_numpy():
 
 @pytest.mark.parametrize("statement", ["import bital.torch", "from bital import torch"])
 def test_import_of_the_namespace_loads_nothing_heavy(statement):
-    assert not loaded_by(statement) & HEAVY
+    assert not loaded_by(statement) & (HEAVY | {"bital.codegen"})
 
 
 def test_attributes_are_loaded_on_first_use():
