@@ -13,7 +13,6 @@ from bital.base.extent import hint
 from bital.codegen.kernel import Kernel, Operand, Operands, place
 from bital.codegen.nest import Product
 from bital.codegen.scalar import Builder, Reg
-from bital.codegen.split import NEAR_BYTES
 from bital.codegen.target import Target
 from bital.codegen.values import Values
 from bital.plan.access import Access, access, follow, of_operand, root_of
@@ -22,6 +21,8 @@ from bital.plan.node import Node
 
 #: multiply-adds of a core in a nanosecond, about
 _PER_NS = 50
+#: of so many bytes most still lie in a core's own cache (of 2 MiB) when a kernel begins
+_KEPT_BYTES = 1 << 20
 
 
 class Epilogue(Values):
@@ -131,9 +132,9 @@ class Epilogue(Values):
 
     @functools.cached_property
     def beside(self) -> dict[Access, bool]:
-        """The arrays as large as the result that are read with it, and where they are written.
+        """The arrays as large as the result that follow it, and which of them are written.
 
-        None, if what is read stays in a core's own cache; what is only written waits by itself.
+        None, if a core's own cache keeps all that the kernel reads and writes.
         """
         group, size = self.group, hint(self.first.numel)
         found: dict[Access, bool] = {}
@@ -142,9 +143,10 @@ class Epilogue(Values):
                 a = access(x, of_operand(x, group.places[n]), self.rank)
                 if hint(x.numel) == size and a.root.word != "iota" and a.root not in group.places:
                     found[a] = False
-        if sum(hint(root.nbytes) for root in {a.root for a in found}) < NEAR_BYTES:
-            return {}
         found.update((self._target(n), True) for n in group.stored if hint(n.numel) == size)
+        arrays = {*(a.root for a in found), *map(root_of, self.first.inputs)}
+        if sum(hint(root.nbytes) for root in arrays) < _KEPT_BYTES:
+            return {}
         return {a: write for a, write in found.items() if a.strides[-1] == 1}
 
     def kernel(self, builder: Builder, chunks: int) -> Kernel:

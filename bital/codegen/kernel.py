@@ -76,8 +76,16 @@ _MOST_CHUNKS = 64
 
 
 def chunks_of(ns: float) -> int:
-    """Into how many chunks a loop that takes so long on one core is cut."""
-    return min(max(int(ns / _CHUNK_NS), 1), _MOST_CHUNKS)
+    """Into how many chunks a loop that takes so long on one core is cut.
+
+    As many as threads share evenly, a power of two or one and a half: of eleven chunks one of two
+    threads would do six.
+    """
+    wanted = min(int(ns / _CHUNK_NS), _MOST_CHUNKS)
+    if wanted < 2:
+        return 1
+    unit = max(1 << wanted.bit_length() - 2, 2)
+    return -(-wanted // unit) * unit
 
 
 class Operands:

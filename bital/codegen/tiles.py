@@ -308,7 +308,7 @@ class Tiles(Nest):
         return walk.end(*following, *sums)[len(following) :]
 
     def _fetch(self, k: Reg, place: tuple[Reg, Reg], width: int) -> None:
-        """Ask for a line of the cache of what is read when the tile is done.
+        """Ask for a line of the cache of what is read or written when the tile is done.
 
         All at once they would keep what the tile itself waits for from coming.
         """

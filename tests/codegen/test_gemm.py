@@ -293,16 +293,18 @@ def test_tiles_are_wide_but_where_rows_want_the_same_places_of_the_cache():
     assert vectors(Product((), 768, 384, 128, "f32", (128, 1), (1, 128))) >= 4
 
 
-def test_what_is_read_with_a_result_is_asked_for_while_it_is_computed():
-    """And where it is written; a result that is only written waits in the processor."""
+@pytest.mark.parametrize("columns", [480, 64])
+def test_what_is_read_or_written_with_a_result_is_asked_for_while_it_is_computed(columns):
+    """Where a core's own cache does not keep all that the kernel reads and writes."""
     graph = Graph()
     a, b, c = [
         graph.input(k, s, "f32", contiguous_strides(s))
-        for k, s in enumerate([(512, 32), (32, 480), (512, 480)])
+        for k, s in enumerate([(512, 32), (32, columns), (512, columns)])
     ]
     whole = graph.product(a, b)
     alone, with_c = graph.map("exp", whole), graph.map("mul", whole, c)
-    for found, asked in (whole, False), (alone, False), (with_c, True):
+    for found, arrays in (whole, 1), (alone, 1), (with_c, 2):
         (group,) = Fusion(list(graph.table.values()), [found], []).groups
         (kernel,) = products(group, target.host(), {found}, None)
-        assert ("call void @llvm.prefetch" in kernel.builder.text("kernel")) is asked
+        asked = kernel.builder.text("kernel").count("call void @llvm.prefetch")
+        assert asked % arrays == 0 and (asked > 0) is (columns == 480)

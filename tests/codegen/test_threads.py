@@ -13,6 +13,7 @@ import pytest
 
 from bital.base import cores
 from bital.codegen import jit, target, team, threads
+from bital.codegen.kernel import chunks_of
 
 pytest.importorskip("llvmlite")
 
@@ -250,3 +251,8 @@ def test_the_number_of_threads():
         assert done.stdout.strip() == expected, done.stderr
     with pytest.raises(ValueError, match="positive"):
         cores.set_threads(0)
+
+
+def test_loops_are_cut_into_as_many_chunks_as_threads_share_evenly():
+    wanted = 0, 1, 2, 3, 5, 11, 21, 1000
+    assert [chunks_of(12_000 * k) for k in wanted] == [1, 1, 2, 4, 6, 12, 24, 64]
