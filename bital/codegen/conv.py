@@ -170,7 +170,7 @@ class _Writer:
 
     def __init__(self, p: _Product, target: Target, blocks: _Blocks) -> None:
         self.p, self.blocks, self.lanes = p, blocks, target.lanes(BYTES[p.kind])
-        self.b = b = Builder(masks=target.vector_bytes == 64)
+        self.b = b = Builder(target.masks, target.fused)
         self.panels = [Panel(*phase, blocks.height, blocks.width) for phase in p.phases]
         vectors = -(-blocks.height * blocks.width // self.lanes)
         # the last block of rows may be a small one
@@ -297,7 +297,7 @@ class _Writer:
             for r, at in enumerate(factors):
                 factor = b.load(weights, p.kind, at + t * by_tap * cols.every)
                 for c in range(v):
-                    sums[r * v + c] = b.fma(b.splat(factor, lanes), met[c], sums[r * v + c])
+                    sums[r * v + c] = b.muladd(b.splat(factor, lanes), met[c], sums[r * v + c])
         sums = channel.end(*line.end(*tap.end(*sums)))
         for value, at in zip(sums, offsets):
             b.store(b.add(b.load(to, p.kind, at, lanes), value) if more else value, to, at)

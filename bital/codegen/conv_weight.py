@@ -146,7 +146,7 @@ class _Writer:
 
     def __init__(self, c: Conv, target: Target, blocks: _Blocks) -> None:
         self.c, self.blocks, self.lanes = c, blocks, target.lanes(BYTES[c.kind])
-        self.b = b = Builder(masks=target.vector_bytes == 64)
+        self.b = b = Builder(target.masks, target.fused)
         self.tile = _tile(c, blocks, target)[0]
         rows, cols = forward_axes(c)
         self.panel = Panel(rows, cols, blocks.height, blocks.width, blocks.images)
@@ -248,7 +248,7 @@ class _Writer:
                 for n, other in enumerate(held):
                     r, column = (n, k) if few is rows else (k, n)
                     place = r * t.columns + column
-                    sums[place] = b.fma(value, other, sums[place])
+                    sums[place] = b.muladd(value, other, sums[place])
             return sums
 
         image = b.loop(0, images, 1, *sums)

@@ -13,7 +13,7 @@ from bital.codegen.cuts import Epilogue
 from bital.codegen.lanes import picked, totals
 from bital.codegen.nest import Nest, Product
 from bital.codegen.scalar import BYTES, Builder, Reg
-from bital.codegen.split import chunks_for
+from bital.codegen.split import DEPTH, chunks_for
 from bital.codegen.target import Target
 
 #: so many bytes of B stay in the nearest cache, and in a core's own; a vector beyond takes cycles
@@ -164,14 +164,25 @@ class Dots(Nest):
         # several chains for each sum where there are few
         turns = max(min(8 // count, p.K // self.lanes), 1)
         zeros = [b.const(p.kind, 0, self.lanes)] * (count * turns)
-        whole = p.K // (turns * self.lanes) * turns * self.lanes
-        walk = b.loop(0, whole, turns * self.lanes, *zeros)
-        sums, at = list(walk.values), b.freeze(walk.index)
-        for turn in range(turns):
-            k = b.add(at, b.index(turn * self.lanes)) if turn else at
-            part = slice(turn * count, (turn + 1) * count)
-            sums[part] = self._add(sums[part], left, right, k)
-        sums = walk.end(*sums)
+        step = turns * self.lanes
+        whole = p.K // step * step
+
+        def chains(begin: Reg | int, end: Reg | int) -> list[Reg]:
+            walk = b.loop(begin, end, step, *zeros)
+            sums, at = list(walk.values), b.freeze(walk.index)
+            for turn in range(turns):
+                k = b.add(at, b.index(turn * self.lanes)) if turn else at
+                part = slice(turn * count, (turn + 1) * count)
+                sums[part] = self._add(sums[part], left, right, k)
+            return walk.end(*sums)
+
+        if whole <= DEPTH * step:
+            sums = chains(0, whole)
+        else:
+            blocks = b.loop(0, whole, DEPTH * step, *zeros)
+            end = b.minimum(b.add(blocks.index, b.index(DEPTH * step)), b.index(whole))
+            found = chains(blocks.index, end)
+            sums = blocks.end(*(b.add(x, y) for x, y in zip(blocks.values, found)))
         for first in range(whole, p.K, self.lanes):
             rest = b.mask_below(p.K - first, self.lanes) if p.K - first < self.lanes else None
             sums[:count] = self._add(sums[:count], left, right, b.index(first), rest)
@@ -196,7 +207,7 @@ class Dots(Nest):
             column = b.load(right, kind, b.add(k, b.index(c * bn)), lanes, mask)
             for r, row in enumerate(rows):
                 place = r * self.columns + c
-                found[place] = b.fma(row, column, found[place])
+                found[place] = b.muladd(row, column, found[place])
         return found
 
     def _keep(self, sums: list[Reg], place: Reg) -> None:

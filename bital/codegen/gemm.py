@@ -22,7 +22,7 @@ _LIBRARY_BYTES = 3_500_000_000
 
 def chosen(p: Product, target: Target, epilogue: Epilogue) -> Nest:
     """The way that takes least; arguments 0 and 1 are A and B, more are the epilogue's."""
-    b = Builder(masks=target.vector_bytes == 64)
+    b = Builder(target.masks, target.fused)
     lanes = target.lanes(BYTES[p.kind])
     found: list[Nest] = [Tiles(b, p, target, epilogue)]
     if p.terms > 1 or any(isinstance(n, Extent) for n in (*p.batch, p.M, p.N, p.K)):

@@ -170,7 +170,7 @@ class Nest:
     @functools.cached_property
     def epilogue_lines(self) -> int:
         """How many lines the epilogue writes for a vector."""
-        trial = Builder(self.b.masks)
+        trial = Builder(self.b.masks, self.b.fused)
         index = Reg("%index", "i64")
         value = Reg("%value", self.p.kind, self.lanes)
         self.epilogue(trial, value, (index,) * (len(self.p.batch) + 2), None)

@@ -25,7 +25,7 @@ class _Writer:
     """What the kernels share: chunks of planes and bands of window rows, and reading taps."""
 
     def __init__(self, p: Pool, target: Target, band: int) -> None:
-        self.p, self.b = p, Builder(masks=target.vector_bytes == 64)
+        self.p, self.b = p, Builder(target.masks, target.fused)
         full = target.lanes(BYTES[p.kind])
         self.lanes = max(2, min(full, 1 << (p.out[1] - 1).bit_length()))
         self.wide = min(full, 1 << (p.size[1] - 1).bit_length())

@@ -116,7 +116,7 @@ class Joined(Nest):
 
     def __init__(self, p: Product, parts: int, target: Target, epilogue: HandedTo) -> None:
         sums = p._replace(K=parts, a=(p.N, p.M * p.N), b=(0, 0))
-        super().__init__(Builder(masks=target.vector_bytes == 64), sums, target, epilogue)
+        super().__init__(Builder(target.masks, target.fused), sums, target, epilogue)
         self.parts = 1, min(chunks_for(_joining(p, parts, self.lanes)), p.M), 1
 
     def write(self) -> None:

@@ -33,7 +33,7 @@ class Builder(Text):
 
         It is marked as cold: for rare cases that would make the code around them long.
         """
-        inner = Builder(self.masks)
+        inner = Builder(self.masks, self.fused)
         parameters = [Reg(f"%x{k}", r.kind, r.lanes) for k, r in enumerate(operands)]
         results = write(inner, *parameters)
         struct = "{ " + ", ".join(r.type for r in results) + " }"
@@ -152,9 +152,46 @@ class Builder(Text):
         return self._binary("frem", word, x, y)
 
     def fma(self, x: Reg, y: Reg, z: Reg) -> Reg:
-        """x * y + z, rounded once."""
+        """x * y + z, rounded once.
+
+        Without an instruction for it, which the C library makes up for in a microsecond, the
+        product is exact, and rounding the sum differs only next to the middle of two numbers.
+        """
         x, y, z = self.alike(x, y, z)
-        return self.call(f"llvm.fma.{mangled(x.kind, x.lanes)}", x.kind, x.lanes, x, y, z)
+        if self.fused:
+            return self.call(f"llvm.fma.{mangled(x.kind, x.lanes)}", x.kind, x.lanes, x, y, z)
+        if x.kind == "f32":
+            x, y, z = (self.cast(v, "f64") for v in (x, y, z))
+            return self.cast(self.add(self.mul(x, y), z), "f32")
+        product = self.mul(x, y)
+        total = self.add(product, z)
+        rest = self.add(self._lost_in_product(x, y, product), self._lost_in_sum(product, z, total))
+        # NaN where something is infinite; zero has a sign that the sum need not have
+        lost = self.compare("one", rest, self.const(x.kind, 0, x.lanes))
+        return self.select(lost, self.add(total, rest), total)
+
+    def _lost_in_product(self, x: Reg, y: Reg, product: Reg) -> Reg:
+        """x * y - product, by halves of the factors (Dekker 1971)."""
+        halves = []
+        for factor in (x, y):
+            far = self.mul(factor, self.const(x.kind, 2.0**27 + 1, x.lanes))
+            high = self.sub(far, self.sub(far, factor))
+            halves.append((high, self.sub(factor, high)))
+        (a, b), (c, d) = halves
+        rest = self.sub(self.mul(a, c), product)
+        for p, q in ((a, d), (b, c), (b, d)):
+            rest = self.add(rest, self.mul(p, q))
+        return rest
+
+    def _lost_in_sum(self, x: Reg, y: Reg, total: Reg) -> Reg:
+        """x + y - total (Knuth)."""
+        other = self.sub(total, x)
+        return self.add(self.sub(x, self.sub(total, other)), self.sub(y, other))
+
+    def muladd(self, x: Reg, y: Reg, z: Reg) -> Reg:
+        """x * y + z, rounded once where that is one instruction, else twice."""
+        x, y, z = self.alike(x, y, z)
+        return self.call(f"llvm.fmuladd.{mangled(x.kind, x.lanes)}", x.kind, x.lanes, x, y, z)
 
     def neg(self, x: Reg) -> Reg:
         if x.kind in FLOATS:

@@ -52,7 +52,7 @@ class _Walk:
         self.node = group.nodes[0]
         self.cell: Cell = self.node.attrs[1]
         self.first, self.rows = first, rows
-        self.b = Builder(masks=target.vector_bytes == 64)
+        self.b = Builder(target.masks, target.fused)
         self.operands = Operands(self.b)
         #: results and last states that are wanted, by number
         self.picks = {n.attrs[0]: n for n in group.stored}

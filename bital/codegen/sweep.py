@@ -121,7 +121,9 @@ class Sweep(Values):
         b, kind, lanes = self.b, self.kind, self.lanes
         y = b.load(self.right, kind, k, lanes, mask)
         return [
-            b.fma(b.load(left, kind, b.add(k, b.index(r * self.row_step)), lanes, mask), y, total)
+            b.muladd(
+                b.load(left, kind, b.add(k, b.index(r * self.row_step)), lanes, mask), y, total
+            )
             for r, total in enumerate(sums)
         ]
 
@@ -181,7 +183,7 @@ class Sweep(Values):
         factor = b.splat(b.load(self.factors, kind, b.sub(row, start)), lanes)
         place = self._row(row)
         return [
-            b.fma(b.load(place, kind, v * lanes, lanes, self._tail(v)), factor, total)
+            b.muladd(b.load(place, kind, v * lanes, lanes, self._tail(v)), factor, total)
             for v, total in zip(some, sums)
         ]
 

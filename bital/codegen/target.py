@@ -37,6 +37,16 @@ class Target:
         """Whether it is an Arm of 64 bits."""
         return self.processor.triple.startswith(("aarch64", "arm64"))
 
+    @property
+    def masks(self) -> bool:
+        """Whether it loads and stores under a mask at no cost."""
+        return self.vector_bytes == 64
+
+    @property
+    def fused(self) -> bool:
+        """Whether it multiplies and adds in one instruction, rounding once."""
+        return not self.is_x86 or self.vector_bytes >= 32
+
     def lanes(self, dtype_bytes: int) -> int:
         """How many elements of so many bytes a vector holds."""
         return self.vector_bytes // dtype_bytes

@@ -22,17 +22,18 @@ class _Sum(str):
 class Text:
     """The lines of one function `define internal void @name(ptr %args, i64 %chunk)`.
 
-    `masks` says that the target loads and stores under a mask at no cost (AVX-512).
+    `masks` says that the target loads and stores under a mask at no cost (AVX-512), `fused` that it
+    multiplies and adds in one instruction.
     """
 
-    def __init__(self, masks: bool = True) -> None:
+    def __init__(self, masks: bool = True, fused: bool = True) -> None:
         self.lines: list[str] = []
         self.entry: list[str] = []  # allocas and arguments
         self.arguments: set[int] = set()
         self.declared: set[str] = set()
         self.number = 0
         self.loops = 0
-        self.masks = masks
+        self.masks, self.fused = masks, fused
         self.label = "entry"
         self.sizes: dict[Extent, Reg] = {}  # those that change
         self.size_argument: int | None = None  # the one that points to the n they depend on

@@ -302,7 +302,7 @@ class Tiles(Nest):
             for r in range(rows):
                 left = b.splat(b.load(a, kind, turn * ak + r * am), lanes)
                 for v in range(width):
-                    sums[r * width + v] = b.fma(left, right[v], sums[r * width + v])
+                    sums[r * width + v] = b.muladd(left, right[v], sums[r * width + v])
         steps = turns * ak, turns * step
         following = [b.at(place, kind, steps[k % 2]) for k, place in enumerate((a, source, *ahead))]
         return walk.end(*following, *sums)[len(following) :]

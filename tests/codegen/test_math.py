@@ -195,6 +195,18 @@ def test_special_values_of_pairs(name, kind):
     np.testing.assert_array_equal(np.signbit(got[got == 0]), np.signbit(want[got == 0]))
 
 
+@pytest.mark.skipif(not host().is_x86, reason="only x86 has processors without fma")
+@KINDS
+@pytest.mark.parametrize("name", LIMITS)
+def test_without_fused_multiply_adds(name, kind):
+    old = named("x86-64-v2")
+    if kind == "f32" or name not in REFERENCES:
+        assert largest_error(name, kind, old) <= LIMITS[name][kind == "f64"]
+    if name in SPECIAL:
+        special, want = np.array(SPECIAL[name], DTYPES[kind]).T
+        np.testing.assert_array_equal(written(name, kind, old)(special), want)
+
+
 @KINDS
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_bits_do_not_depend_on_lanes(name, kind):
@@ -207,7 +219,7 @@ def test_bits_do_not_depend_on_lanes(name, kind):
     np.testing.assert_array_equal(scalar, Written(FUNCTIONS[name], kinds, 4)(*x))
 
 
-@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4", "aarch64-neon"])
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64-neon"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_call_leaves_the_kernel(name, target):
     for kind in ("f32", "f64"):

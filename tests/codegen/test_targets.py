@@ -44,20 +44,60 @@ def programs(torch):
     return network, pictures, regression
 
 
+def more_programs(torch):
+    """Recurrent layers, tables, and products of many forms."""
+    torch.manual_seed(0)
+    lstm, gates = torch.nn.LSTM(11, 13), torch.randn(13, 26) / 4
+    sequence = torch.randn(6, 5, 11)
+
+    def recurrent():
+        out, _ = lstm(sequence)
+        hidden = torch.zeros(5, 13)
+        weight = gates.clone().requires_grad_()
+        for step in out:  # a recurrence written by hand
+            update, fresh = (hidden @ weight).chunk(2, 1)
+            update = torch.sigmoid(update)
+            hidden = update * hidden + (1 - update) * torch.tanh(fresh + step)
+        grads = torch.autograd.grad(hidden.square().sum(), [weight, *lstm.parameters()])
+        return hidden, *grads
+
+    table, tokens, w = torch.randn(40, 23), torch.randint(0, 40, (6, 9)), torch.randn(23, 50)
+    picks, long = torch.randint(0, 23, (54, 4)), torch.randn(3, 3000)
+
+    def tables():
+        rows = table.clone().requires_grad_()
+        found = torch.nn.functional.embedding(tokens, rows).reshape(54, 23)
+        some = torch.tanh(found).gather(1, picks)
+        loss = (some * some.softmax(1)).sum() + (found @ w).relu().mean()
+        loss.backward()
+        order = torch.cumsum(table, 1), table.argmax(1)
+        return loss, rows.grad, table[tokens[0]], table.index_add(0, tokens[1], table[:9]), *order
+
+    def products():
+        thin = long @ long.T, long[:1] @ long.T, table.T @ table, table[:, :1] @ table[:1, :]
+        batch = (
+            sequence @ sequence.transpose(1, 2),
+            torch.einsum("tbi,tci->tbc", sequence, sequence),
+        )
+        return *thin, *batch, (table.double() @ table.double().T).exp()
+
+    return recurrent, tables, products
+
+
 def plans_of(torch):
     """(code, held, inputs, scalars, results of the interpreter) of the plans they make."""
     found = []
     plan_run = executor.Plan.run
 
     def run(self, arrays, params):
-        kept = [np.array(a) for a in arrays], list(params)
+        kept = [np.array(a, order="C") for a in arrays], list(params)
         results = plan_run(self, arrays, params)
         found.append((self.compiler.code, self.held, *kept, [np.array(r) for r in results]))
         return results
 
     with pytest.MonkeyPatch.context() as patch, config.override(compile="never"):
         patch.setattr(executor.Plan, "run", run)
-        for program in programs(torch):
+        for program in (*programs(torch), *more_programs(torch)):
             [np.asarray(each.detach()) for each in program()]
     return found
 

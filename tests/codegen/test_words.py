@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite", reason="native code needs llvmlite")
 
 from bital.codegen.scalar import Builder, Reg
-from bital.codegen.target import host
+from bital.codegen.target import host, named
 from tests.codegen.written import DTYPES, Written
 
 FLOATS = ("f32", "f64")
@@ -105,6 +107,25 @@ def test_fma_rounds_once(kind, lanes):
     if kind == "f32":
         exact = x.astype(np.float64) * y
         same(got, (exact - (x * y)).astype(np.float32))
+
+
+@pytest.mark.skipif(not host().is_x86, reason="only x86 has processors without fma")
+@LANES
+@pytest.mark.parametrize("kind", FLOATS)
+def test_fma_without_an_instruction_for_it(kind, lanes):
+    fma = Written(lambda b, *xyz: b.fma(*xyz), (kind,) * 3, lanes, named("x86-64-v2"))
+    rng, dtype = np.random.default_rng(3), DTYPES[kind]
+    x, y = rng.normal(size=(2, 300)).astype(dtype)
+    z = np.append(rng.normal(size=200), -x[200:] * y[200:]).astype(dtype)  # 100 nearly cancel
+    exact = [Fraction(a) * Fraction(b) + Fraction(c) for a, b, c in np.stack([x, y, z], 1).tolist()]
+    same(fma(x, y, z), np.array([float(number) for number in exact]).astype(dtype))
+    x, y = pairs(kind)
+    z = np.resize([0, -0.0, 1, np.inf, -np.inf, np.nan], len(x)).astype(dtype)
+    with np.errstate(all="ignore"):
+        twice = (x.astype(np.float64) * y + z).astype(dtype)
+    got, limits = fma(x, y, z), np.finfo(dtype)
+    np.testing.assert_allclose(got, twice, rtol=limits.eps, atol=limits.tiny)
+    same(np.signbit(got[twice == 0]), np.signbit(twice[twice == 0]))
 
 
 @LANES

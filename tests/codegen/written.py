@@ -23,7 +23,8 @@ def text(
 
     Its arguments are the operands, the result, and the number of elements, a multiple of lanes.
     """
-    b = Builder(masks=(target or host()).vector_bytes == 64)
+    on = target or host()
+    b = Builder(on.masks, on.fused)
     pointers = [b.argument(k) for k in range(len(kinds) + 2)]
     loop = b.loop(0, b.load(pointers[-1], "i64"), lanes)
     operands = [b.load(p, kind, loop.index, lanes) for p, kind in zip(pointers, kinds)]

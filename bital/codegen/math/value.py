@@ -1,7 +1,7 @@
 """Value: a Reg that remembers its Builder, so that formulas read as formulas.
 
-Room: codegen. `x * y + 1` writes two instructions and rounds twice; a product and a sum are one
-instruction, rounded once, where a formula says `fma`.
+Room: codegen. `x * y + 1` writes two instructions and rounds twice; a product and a sum are rounded
+once where a formula says `fma`, and take one instruction, if there is one, where it says `muladd`.
 """
 
 from __future__ import annotations
@@ -166,6 +166,12 @@ def fma(x: Value, y: Operand, z: Operand) -> Value:
     return Value(x.b, x.b.fma(x.reg, y.reg, z.reg))
 
 
+def muladd(x: Value, y: Operand, z: Operand) -> Value:
+    """x * y + z, rounded once where that is one instruction, else twice."""
+    y, z = (v if isinstance(v, Value) else x.const(v) for v in (y, z))
+    return Value(x.b, x.b.muladd(x.reg, y.reg, z.reg))
+
+
 def select(condition: Value, x: Operand, y: Operand) -> Value:
     """x where the condition holds, else y; one of the two is a Value."""
     like = x if isinstance(x, Value) else y
@@ -194,8 +200,10 @@ def parts(x: Value, value: float, rest: float) -> tuple[float, float]:
 
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     """The sum of coefficients[k] * x**k, by Horner's scheme."""
-    total: Operand = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        total = fma(x, total, coefficient)
+    *more, last = coefficients[1:]
+    total: Operand = last
+    for coefficient in reversed(more):
+        total = muladd(x, total, coefficient)
+    total = fma(x, total, coefficients[0])
     assert isinstance(total, Value) and total.kind in FLOATS
     return total
