@@ -35,7 +35,8 @@ def runner(
 
     `code` has the opaque instructions, `bounds` are those of a size that changes. Runs and their
     nanoseconds are added to `clock`, and tables that are made to `tables`. The function has an
-    attribute `at_once`, None where there are opaque instructions: see `_at_once`.
+    attribute `at_once`, None where there are opaque instructions: see `_at_once`. That has
+    an attribute `unchanged`: see `threads.unchanged`.
     """
 
     def new_table() -> tuple[Any, int]:
@@ -75,7 +76,8 @@ def runner(
     ]
     if form.stretches == [None] and all(_root(result) == "array" for result in form.results):
         lines += ["def at_once(t, params, values):", *begin, *_at_once(form), *_END]
-        lines += ["run.at_once = at_once"]
+        lines += ["run.at_once = at_once", "at_once.unchanged = unchanged"]
+        names["unchanged"] = threads.unchanged()
     exec(compile("\n".join(lines), "<bital native plan>", "exec"), names)
     return names["run"]
 

@@ -16,11 +16,15 @@ of a chunk: in debt it runs regions alone, for sixteen times what it owes.
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import platform
 import sys
 import threading
 from collections.abc import Callable
+from sys import getrefcount
+
+import numpy as np
 
 from bital.base import cores
 from bital.codegen import jit, team
@@ -79,5 +83,20 @@ def address(name: str = "parallel") -> int:
 
     void parallel(void (*fn)(args, chunk), args, chunks, weight)
     int64_t walk(list, table, stretch)                    see `walk`
+    int64_t unchanged(list, note)                         see `walk`
     """
     return _pool().address(name)
+
+
+def unchanged() -> Callable[[int, int], int] | None:
+    """`unchanged` for Python; None where Python counts references in another way."""
+    look = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address("unchanged"))
+    array = np.empty(2)
+    items: list = [object(), array[:1], array]
+    counts = [2 * getrefcount(items[k]) - 2 for k in range(3)]
+    expected = {(0, 0, 0): 1, (0, 0, 1): 1, (0, 1, 0): 0, (2, 0, 0): 0, (0, 0, -2): 0}
+    for more, found in expected.items():
+        note = (ctypes.c_int64 * 4)(3, *map(operator.add, counts, more))
+        if look(id(items), ctypes.addressof(note)) != found:
+            return None
+    return look

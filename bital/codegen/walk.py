@@ -82,6 +82,44 @@ wrong:
   ret i1 false
 }
 
+; Whether objects of a list are referred to as often as noted, their number first: of each twice how
+; often, and 1 more where it is an array that is no window on another's memory.
+define i64 @unchanged(ptr %list, ptr %note) nounwind {
+entry:
+  %items.at = getelementptr i8, ptr %list, i64 $items
+  %items = load ptr, ptr %items.at, align 8
+  %count = load i64, ptr %note, align 8
+  br label %look
+look:
+  %n = phi i64 [ 0, %entry ], [ %n.next, %same ]
+  %more = icmp slt i64 %n, %count
+  br i1 %more, label %refer, label %right
+refer:
+  %item.at = getelementptr ptr, ptr %items, i64 %n
+  %item = load ptr, ptr %item.at, align 8
+  %n.next = add i64 %n, 1
+  %noted.at = getelementptr i64, ptr %note, i64 %n.next
+  %noted = load i64, ptr %noted.at, align 8
+  %wanted = ashr i64 %noted, 1
+  %references = load i64, ptr %item, align 8
+  %equal = icmp eq i64 %references, %wanted
+  br i1 %equal, label %equal.so.far, label %wrong
+equal.so.far:
+  %is.whole = trunc i64 %noted to i1
+  br i1 %is.whole, label %whole, label %same
+whole:
+  %base.at = getelementptr i8, ptr %item, i64 $base
+  %base = load ptr, ptr %base.at, align 8
+  %owns = icmp eq ptr %base, null
+  br i1 %owns, label %same, label %wrong
+same:
+  br label %look
+right:
+  ret i64 1
+wrong:
+  ret i64 0
+}
+
 ; The address of an operand.
 define internal ptr @place(
     ptr %items, ptr %table, ptr %movers, ptr %chunks, ptr %operand
@@ -231,8 +269,8 @@ def _probe(array: np.ndarray, address: int) -> int:
     return next(8 * k for k, word in enumerate(words) if word == address)
 
 
-def _offsets() -> tuple[int, int, int]:
-    """Where a list keeps the pointer to its items, and an array its data and strides."""
+def _offsets() -> tuple[int, int, int, int]:
+    """Where a list keeps the pointer to its items, and an array its data, strides and base."""
     array = np.zeros((3, 5), np.float32)
     data = _probe(array, array.ctypes.data)
     shape = next(
@@ -248,14 +286,17 @@ def _offsets() -> tuple[int, int, int]:
         8 * k for k, word in enumerate(words)
         if k > 2 and word > 4096 and ctypes.c_size_t.from_address(word).value == id(marker)
     )  # fmt: skip
-    return items, data, shape + 8
+    window = array[1:]
+    return items, data, shape + 8, _probe(window, id(array))
 
 
 def walk_text(is_x86: bool) -> str:
     """The walk's LLVM IR, but for `parallel`, for this process's Python and a kind of processor."""
-    items, data, strides = _offsets()
+    items, data, strides, base = _offsets()
     # elsewhere a program may not read the counter
     now = "call i64 @llvm.readcyclecounter()" if is_x86 else "add i64 0, 0"
     given = {"operand": "%operand", "stretch": "%stretch"}  # others are looked for
     loads = {kind: _loads(kind, given.get(kind, f"%{kind}.in")) for kind in _FIELDS}
-    return TYPES + _WALK.substitute(loads, items=items, data=data, strides=strides, now=now)
+    return TYPES + _WALK.substitute(
+        loads, items=items, data=data, strides=strides, base=base, now=now
+    )

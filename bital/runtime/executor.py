@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` wraps it in enums: 10 µs a cut
 import os
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from sys import getrefcount
@@ -47,10 +48,11 @@ class Ending:
 
     That depends on how many references there are to its results, its inputs and their buffers
     (`counts`, in this order). `held` takes the wanted results out of all, `others` what is left of
-    them; `whole` and `windows` take buffers that nobody else has out of those of all inputs.
+    them; `whole` and `windows` are the buffers that nobody else has, by their places among those
+    of all inputs. Where the plan is native, `looks` is what tells this sooner and what it is given.
     """
 
-    __slots__ = ("plan", "counts", "held", "others", "whole", "windows")
+    __slots__ = ("plan", "counts", "held", "others", "whole", "windows", "looks")
 
     def __init__(
         self, plan: Plan, counts: list[int], results: int, picks: list[int], whole: list[int],
@@ -59,15 +61,44 @@ class Ending:
         self.plan, self.counts = plan, counts
         self.held = _taker(picks)
         self.others = _taker(sorted({*range(results)}.difference(picks)))
-        self.whole, self.windows = _taker(whole), _taker(windows)
+        self.whole, self.windows = whole, windows
+        self.looks: tuple[Callable[[int, int], int], int, array] | None = None
 
-    def fits(self, arrays: list) -> bool:
-        """Whether a trace with the same counts is to be run in the same way."""
-        native = self.plan.at_once is not None  # which looks at strides itself
-        for a in self.whole(arrays):
-            if a.base is not None or not (native or a.flags.forc):
+    def fits(self, values: list[Value], inputs: dict[Value, int], arrays: list) -> bool:
+        """Whether a trace of these is to be run in the same way."""
+        looks = self.looks
+        if looks is not None:
+            unchanged, noted, _ = looks
+            objects = [*values, *inputs, *arrays]
+            if len(objects) != len(self.counts) or not unchanged(id(objects), noted):
                 return False
-        return not any(map(_whole, self.windows(arrays)))
+        elif counts_of(values, inputs, arrays) != self.counts or not self._owned(arrays):
+            return False
+        elif self.plan.at_once is not None:
+            self._look(self.plan.at_once, [*values, *inputs, *arrays], len(arrays))
+        return not self.windows or not any(_whole(arrays[k]) for k in self.windows)
+
+    def _owned(self, arrays: list) -> bool:
+        """Whether buffers that are to be whole are."""
+        native = self.plan.at_once is not None  # which looks at strides itself
+        owned = [arrays[k] for k in self.whole]
+        return all(a.base is None and (native or a.flags.forc) for a in owned)
+
+    def _look(self, native: Any, objects: list, inputs: int) -> None:
+        """Let compiled code look from now on; a list of all that it looks at refers to it, too."""
+        first = len(objects) - inputs
+        whole = {first + k for k in self.whole}
+        wanted = [2 * (n - _UNHELD + 2) + (k in whole) for k, n in enumerate(self.counts)]
+        note = array("q", [len(wanted), *wanted])
+        noted, _ = note.buffer_info()
+        unchanged = native.unchanged
+        if unchanged is not None and unchanged(id(objects), noted):
+            self.looks = unchanged, noted, note
+
+
+def counts_of(values: list[Value], inputs: dict[Value, int], arrays: list) -> list[int]:
+    """How many references there are to results, to inputs and to their buffers."""
+    return [*map(getrefcount, values), *map(getrefcount, inputs), *map(getrefcount, arrays)]
 
 
 def _taker(places: list[int]) -> Callable[[list], Iterable]:
@@ -210,11 +241,10 @@ def _execute(
     known, and the values that nobody holds.
     """
     arrays = [value.buf for value in inputs]
-    counts = [*map(getrefcount, values), *map(getrefcount, inputs), *map(getrefcount, arrays)]
     ending: Any = None if prefix is None else prefix.ending
-    known = ending is not None and ending.counts == counts and ending.fits(arrays)
+    known = ending is not None and ending.fits(values, inputs, arrays)
     if not known:
-        own = prefix is not None
+        own, counts = prefix is not None, counts_of(values, inputs, arrays)
         if prefix is not None and prefix is not UNKNOWN:
             code = prefix.code()
         results, given = len(values), len(inputs)

@@ -1,6 +1,7 @@
 """The walk along a plan's steps: operands of every kind, conditions, layouts, clocks."""
 
 import ctypes
+from sys import getrefcount
 
 import numpy as np
 import pytest
@@ -144,3 +145,23 @@ def test_kernels_side_by_side_are_cut_in_quarters():
     assert [_quarter(c, 8) for c in range(8)] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert [_quarter(c, 3) for c in range(3)] == [0, 1.5, 3]
     assert _quarter(0, 1) == 1.5  # as much before as after it
+
+
+def test_references_are_counted_as_python_does():
+    unchanged = threads.unchanged()
+    assert unchanged is not None
+    array = np.zeros(4)
+    items = [object(), array[1:], array]
+    counts = [getrefcount(items[k]) - 1 for k in range(3)]
+
+    def seen(whole):
+        note = [2 * count + (k == whole) for k, count in enumerate(counts)]
+        words = (ctypes.c_int64 * 4)(len(note), *note)
+        return unchanged(id(items), ctypes.addressof(words))
+
+    assert [seen(whole) for whole in (-1, 2)] == [1, 1]
+    assert not seen(1), "a window on another's memory"
+    again = items[0]
+    assert not seen(-1), "somebody holds it again"
+    del again
+    assert seen(-1)

@@ -65,6 +65,30 @@ def test_results_in_the_place_of_inputs(torch):
     np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("hold", ["value", "memory", "window"])
+def test_what_somebody_holds_is_not_overwritten_by_a_known_program(torch, hold):
+    """However long the plan that overwrites a parameter has been native."""
+    w = torch.ones(64, requires_grad=True)
+
+    def step():
+        (w * w).sum().backward()
+        with torch.no_grad():
+            w.sub_(w.grad, alpha=0.25)
+            w.grad = None
+
+    for _ in range(30):
+        step()
+    with torch.no_grad():
+        w.fill_(3)
+    step()
+    value = w._storage.value
+    held = {"value": value, "memory": value.buf, "window": value.buf[1:]}[hold]
+    del value
+    step()
+    seen = held.buf if hold == "value" else held
+    assert (seen == 1.5).all() and w.tolist() == [0.75] * 64
+
+
 def test_inputs_laid_out_otherwise_are_copied(torch):
     """What was compiled for contiguous arrays also runs for others, and for those again."""
     a = torch.randn(12, 7)
