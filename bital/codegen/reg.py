@@ -5,6 +5,7 @@ Room: codegen.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class Reg(NamedTuple):
         return vector(self.kind, self.lanes)
 
 
+@functools.cache
 def vector(kind: str, lanes: int) -> str:
     """The LLVM type of `lanes` elements; of one, the scalar type."""
     scalar = LLVM_TYPES[kind]

@@ -108,9 +108,9 @@ class Builder(Text):
     # arithmetic
 
     def _binary(self, float_word: str, int_word: str, x: Reg, y: Reg) -> Reg:
-        x, y = self.alike(x, y)
-        if x.kind == "i64" and x.lanes == 1:
+        if x.kind == "i64" and x.lanes == y.lanes == 1:
             return self._parted(int_word, x, y)
+        x, y = self.alike(x, y)
         word = float_word if x.kind in FLOATS else int_word
         return self.line_value(f"{word} {x.type} {{}}, {{}}", x.kind, x.lanes, x, y)
 
@@ -331,7 +331,9 @@ class Builder(Text):
     def at(self, pointer: Reg, kind: str, offset: int | Reg) -> Reg:
         """The address `offset` elements on."""
         place, first = self.parted(pointer)
-        base, constant = self.parted(self.index(offset))
+        base, constant = (
+            (None, offset) if isinstance(offset, int) else self.parted(self.index(offset))
+        )
         if base:
             memory = "i8" if kind == "i1" else LLVM_TYPES[kind]
             text = f"getelementptr {memory}, ptr {{}}, i64 {{}}"

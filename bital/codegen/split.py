@@ -258,6 +258,9 @@ def split(shape: Shape) -> Split:
         tallest = min(shape.rows, shape.tallest, (shape.registers - 1) // wide - 1)
         for high in range(1, tallest + 1):
             rows = pieces(shape.rows, high)
+            if high > 1 and rows == found[-1][1]:
+                found.append(found[-1])
+                continue
             # two widths of panels are twice the code
             worse = 1 if panels.many == panels.larger else 1.02
             found.append((_cost(shape, rows, panels) * worse, rows, panels))
@@ -265,7 +268,7 @@ def split(shape: Shape) -> Split:
     batch_parts = min(shape.batches, wanted)
     wanted = -(-wanted // batch_parts)
     best: tuple[float, Split] | None = None
-    for serial, rows, panels in sorted(found)[:6]:
+    for serial, rows, panels in dict.fromkeys(sorted(found)[:6]):
         bound = math.inf if best is None else best[0] - serial
         extra, row_parts, panel_parts = _part(shape, rows, panels, wanted, bound)
         if best is None or extra < bound:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 from bital.base.extent import Extent
-from bital.codegen.reg import LLVM_TYPES, Reg, literal, vector, whole
+from bital.codegen.reg import LLVM_TYPES, Reg, literal, vector
 
 _ZEROS = {"0", "false", literal("f32", 0.0)}
 
@@ -37,7 +37,7 @@ class Text:
         self.label = "entry"
         self.sizes: dict[Extent, Reg] = {}  # those that change
         self.size_argument: int | None = None  # the one that points to the n they depend on
-        self.known: dict[tuple[str, str], Reg] = {}  # of the open block (see `pure`)
+        self.known: dict[tuple, Reg] = {}  # what the open block has computed
         self.sums: dict[str, tuple[Reg, int]] = {}  # those with a constant: x + 3 -> x and 3
         self._waiting: dict[str, _Sum] = {}  # sums that nobody needs yet
 
@@ -79,43 +79,47 @@ class Text:
 
     def use(self, x: Reg) -> str:
         """A register's name, for a line that needs its value."""
-        line = self._waiting.pop(x.name, None)
-        if line is not None:
-            line.needs = True
-        return x.name
+        name = x.name
+        if name in self._waiting:
+            self._waiting.pop(name).needs = True
+        return name
 
     def line_value(self, text: str, kind: str, lanes: int, *operands: Reg) -> Reg:
         """Write one instruction whose `{}` are the operands' names; its result."""
-        out = Reg(f"%v{self.count()}", kind, lanes)
-        self.lines.append(f"  {out.name} = {text.format(*map(self.use, operands))}")
-        return out
+        self.number += 1
+        name = f"%v{self.number}"
+        self.lines.append(f"  {name} = {text.format(*map(self.use, operands))}")
+        return Reg(name, kind, lanes)
 
     def pure(self, text: str, kind: str, lanes: int, *operands: Reg) -> Reg:
         """`line_value` of what depends on nothing but its operands: once in a block."""
-        line = text.format(*map(self.use, operands))
-        found = self.known.get((line, kind))
+        key = text, kind, operands
+        found = self.known.get(key)
         if found is None:
-            found = self.known[line, kind] = Reg(f"%v{self.count()}", kind, lanes)
-            self.lines.append(f"  {found.name} = {line}")
+            found = self.known[key] = self.line_value(text, kind, lanes, *operands)
         return found
 
     def parted(self, x: Reg) -> tuple[Reg | None, int]:
         """An i64, or a pointer, as a register and a constant that is added to it, in bytes."""
-        number = whole(x)
-        return self.sums.get(x.name, (x, 0)) if number is None else (None, number)
+        name = x.name
+        if name[0] == "%":
+            return self.sums.get(name) or (x, 0)
+        return None, int(name)
 
     def plus(self, x: Reg | None, constant: int) -> Reg:
         """An i64, or a pointer, + a constant (which wraps around)."""
-        constant = (constant + 2**63) % 2**64 - 2**63
+        if not -(2**63) <= constant < 2**63:
+            constant = (constant + 2**63) % 2**64 - 2**63
         if x is None or not constant:
-            return x or Reg(str(constant), "i64")
-        word = "getelementptr i8, ptr" if x.kind == "ptr" else "add i64"
-        line = f"{word} {x.name}, {'i64 ' if x.kind == 'ptr' else ''}{constant}"
-        found = self.known.get((line, x.kind))
+            return x or self.index(constant)
+        found = self.known.get((x, constant))
         if found is None:
-            found = self.known[line, x.kind] = Reg(f"%v{self.count()}", x.kind)
-            self.sums[found.name] = x, constant
-            self._waiting[found.name] = waiting = _Sum(f"  {found.name} = {line}")
+            self.number += 1
+            name, kind = f"%v{self.number}", x.kind
+            found = self.known[x, constant] = Reg(name, kind)
+            self.sums[name] = x, constant
+            word = "add i64 {}, {}" if kind == "i64" else "getelementptr i8, ptr {}, i64 {}"
+            self._waiting[name] = waiting = _Sum(f"  {name} = {word.format(x.name, constant)}")
             self.lines.append(waiting)
         return found
 
@@ -148,9 +152,9 @@ class Text:
 
     def index(self, value: int | Extent | Reg) -> Reg:
         """An i64."""
-        if isinstance(value, Extent):
-            return self._size(value)
-        return value if isinstance(value, Reg) else Reg(str(value), "i64")
+        if isinstance(value, Reg):
+            return value
+        return self._size(value) if isinstance(value, Extent) else Reg(str(value), "i64")
 
     def _size(self, size: Extent) -> Reg:
         """A size that changes, computed at the function's beginning."""
