@@ -92,6 +92,9 @@ def test_words(word, kind, lanes):
     unary = word in UNARY
     function = (UNARY if unary else BINARY)[word][1]
     operands = [edges(kind)] if unary else pairs(kind)
+    if word in ("maximum", "minimum") and not host().is_x86:  # of two zeros it takes x86's
+        fine = (operands[0] != 0) | (operands[1] != 0)
+        operands = [x[fine] for x in operands]
     written = Written(lambda b, *xs: getattr(b, word)(*xs), (kind,) * len(operands), lanes)
     with np.errstate(all="ignore"):
         same(written(*operands), function(*operands))
