@@ -25,7 +25,7 @@ _NEAREST_BYTES = 50 * 1024
 #: and so many lines of the same place in it
 _NEAREST_WAYS = 12
 #: a factor of so many bytes stays in a core's own cache: a vector of it takes a cycle, else 11
-NEAR_BYTES = 768 * 1024
+_NEAR_BYTES = 768 * 1024
 #: scratch for the sums of a chunk, and for a packed panel
 _SUMS_BYTES = 128 * 1024
 _PANEL_BYTES = 96 * 1024
@@ -211,7 +211,7 @@ def _part(
     # each part of the panels reads all of A, each part of the rows all of B
     vectors = shape.depth * rows.total / shape.lanes, shape.depth * panels.total
     reading = [
-        many * (1 if many * shape.lanes * shape.bytes < NEAR_BYTES else 11) for many in vectors
+        many * (1 if many * shape.lanes * shape.bytes < _NEAR_BYTES else 11) for many in vectors
     ]
     for row_parts, panel_parts in _grids(rows.many, panels.many, wanted):
         tiles, wide = -(-rows.many // row_parts), -(-panels.many // panel_parts)
