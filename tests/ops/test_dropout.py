@@ -49,3 +49,13 @@ def test_in_place_writes_into_the_input(torch):
     x = torch.ones(4, requires_grad=True) * 1
     out = torch.nn.functional.dropout(x, 0.5, True, True)
     assert out is x and type(x.grad_fn).__name__ == "MulBackward0" and x._version == 1
+
+
+def test_a_number_without_axes_is_an_array_to_native_code(torch):
+    pytest.importorskip("llvmlite")
+    from tests.compiled import both
+
+    with both() as seen:
+        found = {torch.nn.functional.alpha_dropout(torch.tensor(1.0), 0.5, True).item()
+                 for _ in range(20)}  # fmt: skip
+    assert seen.runs and len(found) == 2
