@@ -51,8 +51,10 @@ class Value:
         return f"<Value {self.meta} {'pending' if self.buf is None else 'ready'}>"
 
 
-def given(meta: Meta, array: np.ndarray) -> Value:
-    """A value that is ready."""
+def given(meta: Meta, array: Any) -> Value:
+    """A value that is ready: an array, or the scalar that NumPy's arithmetic makes of no axes."""
+    if array.__class__ is not np.ndarray:  # compiled code reads it as one
+        array = np.asarray(array)
     value = Value()
     value.meta, value.buf, value.trace, value.shared = meta, array, None, False
     return value

@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from bital.base.dtype import INT, default
 from bital.ir.meta import Meta, meta_of
 from bital.ir.trace import given
@@ -45,8 +43,7 @@ def _noise_meta(input: Tensor, features: bool) -> Meta:
 
 def _tensor(array: Any, meta: Meta, input: Tensor) -> Tensor:
     noise = noise_meta(meta)
-    # NumPy's arithmetic gives a scalar where there are no axes, which native code cannot read
-    made = per_example(wrap(given(noise, np.asarray(array)), noise))
+    made = per_example(wrap(given(noise, array), noise))
     return in_layout_of(input, made, None) if meta is input._meta else made
 
 
