@@ -102,7 +102,7 @@ class Text:
     def parted(self, x: Reg) -> tuple[Reg | None, int]:
         """An i64, or a pointer, as a register and a constant that is added to it, in bytes."""
         name = x.name
-        if name[0] == "%":
+        if name[0] in "%@":  # a register, or a table
             return self.sums.get(name) or (x, 0)
         return None, int(name)
 
