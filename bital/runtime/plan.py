@@ -21,6 +21,7 @@ from bital.base.lines import worth_it
 from bital.ir.meta import Meta
 from bital.ir.op import Spec
 from bital.ir.trace import PARAM, Pick
+from bital.runtime import blas
 from bital.runtime.compile import Compiler
 
 #: the run on which a plan is linked
@@ -119,6 +120,13 @@ class Plan:
                     return results
         elif native is not None and hooks.kernels is not None:
             return self._watched(arrays, params)
+        if self.compiler.state == "compiling":
+            with blas.alone():
+                return self._by_numpy(arrays, params)
+        return self._by_numpy(arrays, params)
+
+    def _by_numpy(self, arrays: list[np.ndarray], params: list) -> list:
+        """A run of the interpreter, or of what its steps were linked to."""
         linked = self.linked
         if linked is None and self.runs >= LINK_AT:
             linked = self.linked = link(self)
