@@ -6,6 +6,7 @@ from bital.runtime import blas
 from bital.runtime.compile import BEGIN, SWITCH
 
 
+@pytest.mark.own_runs
 def test_products_are_alone_while_their_plan_is_compiled(monkeypatch):
     pytest.importorskip("llvmlite")
     from bital import torch
