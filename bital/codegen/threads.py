@@ -16,6 +16,7 @@ of a chunk: in debt it runs regions alone, for sixteen times what it owes.
 from __future__ import annotations
 
 import ctypes
+import functools
 import operator
 import os
 import platform
@@ -88,6 +89,7 @@ def address(name: str = "parallel") -> int:
     return _pool().address(name)
 
 
+@functools.cache
 def unchanged() -> Callable[[int, int], int] | None:
     """`unchanged` for Python; None where Python counts references in another way."""
     look = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address("unchanged"))
